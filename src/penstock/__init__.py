@@ -1,0 +1,3 @@
+"""penstock: exactly-once Kafka pipelines in plain Python."""
+
+__all__: list[str] = []

@@ -1,0 +1,187 @@
+"""The seams: what the engine asks of Kafka, of a schema registry and of a serde.
+
+`kafka/` implements the first two on confluent-kafka; a test implements them in memory. Nothing here does anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+from penstock.errors import UndecodableRecord
+from penstock.record import Headers
+
+T = TypeVar("T")
+
+Side = Literal["key", "value"]
+"""Which half of a record a serde works on."""
+
+
+# ---------------------------------------------------------------- serdes
+
+
+class Decoded(NamedTuple, Generic[T]):
+    """What a batch of bytes became.
+
+    Attributes:
+        values: one per input, in order; None where decoding failed.
+        failures: {index in the batch: why}; empty in the common case.
+    """
+
+    values: list[T | None]
+    failures: dict[int, UndecodableRecord]
+
+
+class Codec(Protocol[T]):
+    """A serde bound to one topic and side. Works on batches; never sees None (tombstones pass it by)."""
+
+    def encode(self, values: Sequence[T]) -> list[bytes]:
+        """Encode a batch.
+
+        Raises:
+            UnencodableValue: the first value that does not fit; `index` is its place. Nothing is returned for the rest.
+            RegistryUnavailable: the schema could not be looked up; retry the same call.
+        """
+        ...
+
+    def decode(self, data: Sequence[bytes]) -> Decoded[T]:
+        """Decode a batch; what cannot be decoded is reported in `failures`, never raised.
+
+        Raises:
+            RegistryUnavailable: a schema could not be looked up; retry the same call.
+        """
+        ...
+
+
+class Serde(Protocol[T]):
+    """How values of one type become bytes; declared on a `Topic`, bound when the topic is opened."""
+
+    def bind(self, topic: str, side: Side, registry: SchemaRegistry | None) -> Codec[T]:
+        """The codec for one side of one topic.
+
+        Raises:
+            ConfigurationError: the serde needs a registry and there is none.
+        """
+        ...
+
+
+# ---------------------------------------------------------------- schema registry
+
+
+class SchemaReference(msgspec.Struct, frozen=True):
+    """A schema's pointer to another: `name` as used in the schema, and where it is registered."""
+
+    name: str
+    subject: str
+    version: int
+
+
+class RegisteredSchema(msgspec.Struct, frozen=True, kw_only=True):
+    """A schema as the registry knows it.
+
+    Attributes:
+        id: global per schema content.
+        text: the schema as JSON text, as it was registered.
+        references: the named types it takes from other subjects, direct ones only.
+        subject: None where it was found by id.
+        version: likewise.
+        kind: `AVRO`, `JSON` or `PROTOBUF`; only the first is understood here.
+    """
+
+    id: int
+    text: str
+    references: tuple[SchemaReference, ...] = ()
+    subject: str | None = None
+    version: int | None = None
+    kind: str = "AVRO"
+
+
+class SchemaRegistry(Protocol):
+    """What codecs and the `schemas` commands ask of a registry.
+
+    Every method raises `RegistryUnavailable` when it does not answer (retry), and returns None for "not there".
+    """
+
+    def by_id(self, schema_id: int) -> RegisteredSchema | None:
+        """The schema with this global id."""
+        ...
+
+    def version(self, subject: str, version: int | Literal["latest"]) -> RegisteredSchema | None:
+        """One version of a subject."""
+        ...
+
+    def versions(self, subject: str) -> list[int]:
+        """The versions that are not deleted, ascending; empty for an unknown subject."""
+        ...
+
+    def lookup(
+        self, subject: str, text: str, references: Sequence[SchemaReference] = ()
+    ) -> RegisteredSchema | None:
+        """This very schema under this subject, if it is registered."""
+        ...
+
+    def register(
+        self, subject: str, text: str, references: Sequence[SchemaReference] = ()
+    ) -> RegisteredSchema:
+        """Register under the subject; the same schema again gives the same id.
+
+        Raises:
+            ConfigurationError: refused as incompatible or invalid; the message gives the registry's words.
+        """
+        ...
+
+
+# ---------------------------------------------------------------- Kafka
+
+
+class TransactionalProducer(Protocol):
+    """One client handle with a `transactional.id`. Crash-only: after any error but `Retriable`, drop it.
+
+    Calls raise the families of `penstock.errors`; `kafka/error_map.py` maps broker codes to them.
+    """
+
+    def init_transactions(self, timeout_s: float) -> None:
+        """Fence predecessors with this id; returns once their transaction is resolved."""
+        ...
+
+    def begin_transaction(self) -> None:
+        """Open a transaction; sends nothing."""
+        ...
+
+    def produce(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        partition: int,
+        headers: Headers,
+        timestamp_ms: int,
+    ) -> None:
+        """Hand one record over. `partition` -1 = by key hash as Java does; `timestamp_ms` 0 = now.
+
+        A full local queue is waited out inside.
+        """
+        ...
+
+    def flush(self, timeout_s: float) -> None:
+        """Return once every record handed over is acknowledged; raises if any was not."""
+        ...
+
+    def commit_transaction(self, timeout_s: float) -> None:
+        """Commit. `Retriable` = call this again and nothing else; any other error but the known ones = outcome unknown."""
+        ...
+
+    def close(self) -> None:
+        """Purge what is queued and let go of the handle, without committing."""
+        ...
+
+    @property
+    def suspect(self) -> str | None:
+        """Why a request may have been sent twice since the last `begin_transaction`; None = no sign of it."""
+        ...
+
+
+Offsets = Mapping[tuple[str, int], int]
+"""{(topic, partition): next offset}."""
