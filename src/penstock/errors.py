@@ -21,8 +21,8 @@ PenstockError
     └── BadRow                  a source row that a producer rejects
 ```
 
-Messages carry coordinates (topic, partition, offset, transactional.id, schema id), say what to do next, and never contain
-payload values: they end in logs, metrics labels and dead-letter headers.
+Messages carry coordinates (topic, partition, offset, transactional.id, schema id), say what to do next, and never
+contain payload values: they end in logs, metrics labels and dead-letter headers.
 """
 
 from __future__ import annotations

@@ -116,15 +116,11 @@ class SchemaRegistry(Protocol):
         """The versions that are not deleted, ascending; empty for an unknown subject."""
         ...
 
-    def lookup(
-        self, subject: str, text: str, references: Sequence[SchemaReference] = ()
-    ) -> RegisteredSchema | None:
+    def lookup(self, subject: str, text: str, references: Sequence[SchemaReference] = ()) -> RegisteredSchema | None:
         """This very schema under this subject, if it is registered."""
         ...
 
-    def register(
-        self, subject: str, text: str, references: Sequence[SchemaReference] = ()
-    ) -> RegisteredSchema:
+    def register(self, subject: str, text: str, references: Sequence[SchemaReference] = ()) -> RegisteredSchema:
         """Register under the subject; the same schema again gives the same id.
 
         Raises:
@@ -170,7 +166,7 @@ class TransactionalProducer(Protocol):
         ...
 
     def commit_transaction(self, timeout_s: float) -> None:
-        """Commit. `Retriable` = call this again and nothing else; any other error but the known ones = outcome unknown."""
+        """Commit. On `Retriable` call this again and nothing else; `OutcomeUnknown` means ask the log."""
         ...
 
     def close(self) -> None:
