@@ -1,0 +1,117 @@
+"""The `penstock` command itself: global options, the command groups, and what becomes of an error."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from penstock.cli.invocation import Invocation
+from penstock.errors import ExitCode, PenstockError
+
+PUBLISH, LOOK, SERVERS, PROJECT = "Publish", "Look inside", "Servers on this machine", "The project"
+INTERRUPTED = 130  # 128 + SIGINT, what a shell expects
+
+app = typer.Typer(
+    name="penstock",
+    help=(
+        "Exactly-once Kafka pipelines in plain Python.\n\n"
+        "A project is a folder with a [bold]penstock.toml[/bold]; commands find it from the current folder upwards. "
+        "Start a broker with [bold]penstock kafka up[/bold], check what is there with [bold]penstock doctor[/bold], "
+        "publish with [bold]penstock produce NAME[/bold] and read it back with [bold]penstock peek TOPIC[/bold]."
+    ),
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - costs 10 ms that only this option needs
+
+        typer.echo(f"penstock {version('penstock')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    profile: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Profile of penstock.toml; else $PENSTOCK_PROFILE, else dev.")
+    ] = None,
+    project: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            file_okay=False,
+            exists=True,
+            help="Project folder; else the first with a penstock.toml from here upwards.",
+        ),
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Options that stand before the command."""
+    chosen = context.ensure_object(Invocation)
+    chosen.profile, chosen.project, chosen.debug = profile, project, debug
+
+
+def _mount() -> None:
+    # Until every group's module is there; then plain imports take this function's place.
+    commands = (
+        ("produce", PUBLISH),
+        ("topics", LOOK),
+        ("peek", LOOK),
+        ("doctor", LOOK),
+        ("schemas", PROJECT),
+        ("config", PROJECT),
+        ("kafka", SERVERS),
+        ("registry", SERVERS),
+    )
+    for name, panel in commands:
+        if importlib.util.find_spec(f"penstock.cli.{name}") is None:
+            continue
+        module = importlib.import_module(f"penstock.cli.{name}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name, rich_help_panel=panel)
+        else:
+            app.command(name, rich_help_panel=panel)(getattr(module, name))
+
+
+_mount()
+
+
+def main() -> None:
+    """Run the command line; ends the process with an exit code of `ExitCode` (130 after Ctrl-C)."""
+    chosen = Invocation()
+    try:
+        app(obj=chosen)
+    except PenstockError as err:
+        _tell(err, str(err), debug=chosen.debug)
+        sys.exit(err.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except Exception as err:  # noqa: BLE001 - the outermost frame: whatever arrives here is our own bug
+        _tell(err, _bug_report(err, debug=chosen.debug), debug=chosen.debug)
+        sys.exit(ExitCode.BUG)
+
+
+def _bug_report(err: Exception, *, debug: bool) -> str:
+    told = f"this is a bug in penstock, please report it: {type(err).__name__}: {err}"
+    return told if debug else f"{told}\nThe report needs what `penstock --debug ...` prints for the same command."
+
+
+def _tell(err: Exception, message: str, *, debug: bool) -> None:
+    if debug:
+        traceback.print_exception(err)
+    typer.secho("error: ", fg=typer.colors.RED, bold=True, nl=False, err=True)
+    typer.echo("\n".join([message, *getattr(err, "__notes__", [])]), err=True)

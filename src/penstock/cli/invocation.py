@@ -1,0 +1,45 @@
+"""What the options before the command said: which project, which profile, how much to tell on errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from penstock.config import Config
+
+
+@dataclass(slots=True)
+class Invocation:
+    """One run of the `penstock` command.
+
+    Attributes:
+        profile: from `--profile`; None leaves the choice to PENSTOCK_PROFILE.
+        project: from `--project`; None looks from the current folder upwards.
+        debug: show tracebacks.
+    """
+
+    profile: str | None = None
+    project: Path | None = None
+    debug: bool = False
+
+
+def invocation(context: typer.Context) -> Invocation:
+    """The options that stood before the command."""
+    found = context.find_object(Invocation)
+    return found if found is not None else Invocation()
+
+
+def project_config(context: typer.Context) -> Config:
+    """The project's configuration, as `--project` and `--profile` chose it.
+
+    Raises:
+        ConfigurationError: every problem of the configuration at once, each with its file and key.
+    """
+    from penstock.config import load  # noqa: PLC0415 - `penstock --help` must not pay for it
+
+    options = invocation(context)
+    return load(options.project, options.profile)
