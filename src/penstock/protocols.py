@@ -149,13 +149,13 @@ class TransactionalProducer(Protocol):
     def produce(
         self,
         topic: str,
-        value: bytes | None,
-        key: bytes | None,
-        partition: int,
-        headers: Headers,
-        timestamp_ms: int,
+        keys: Sequence[bytes | None],
+        values: Sequence[bytes | None],
+        *,
+        partitions: Sequence[int] | None = None,
+        headers: Sequence[Headers] | None = None,
     ) -> None:
-        """Hand one record over. `partition` -1 = by key hash as Java does; `timestamp_ms` 0 = now.
+        """Hand a batch over, parallel lists. Partition -1, or no list, = by key hash as Java does; time = now.
 
         A full local queue is waited out inside.
         """

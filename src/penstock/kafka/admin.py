@@ -1,0 +1,214 @@
+"""Topics and clusters: what is there, and what is to be there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal, TypeVar
+
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined] # re-exported without __all__
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
+
+from penstock.errors import KafkaUnavailable, ServerUnreachable
+from penstock.kafka.client import Connection
+from penstock.kafka.error_map import from_call, kafka_error
+from penstock.kafka.reader import Isolation
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSettings:
+    """A topic that is to exist.
+
+    Attributes:
+        name: its name.
+        partitions: how many.
+        replication: copies of each partition; -1 = the broker's default.
+        config: topic settings by Kafka's names.
+    """
+
+    name: str
+    partitions: int
+    replication: int = -1
+    config: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class TopicDescription:
+    """A topic as it is: `leaderless` lists the partitions that nobody leads now."""
+
+    name: str
+    partitions: int
+    replication: int
+    leaderless: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerDescription:
+    """A broker as the cluster names it."""
+
+    id: int
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterDescription:
+    """The cluster as it describes itself."""
+
+    cluster_id: str
+    controller: int | None
+    brokers: tuple[BrokerDescription, ...]
+
+
+class Admin:
+    """Administrative calls, each retried through coordinator moves within `budget_s`.
+
+    After failovers a long-lived client can answer with stale leader epochs for ever: retries use a fresh one.
+
+    Raises (all methods):
+        ServerUnreachable: nothing answered within the budget.
+        ConfigurationError: rights, names, numbers.
+    """
+
+    def __init__(self, connection: Connection, *, budget_s: float = 30.0) -> None:
+        self._connection = connection
+        self._budget_s = budget_s
+        self._client = self._connect()
+
+    def _connect(self) -> AdminClient:
+        options = self._connection.options({}, self._connection.admin, "penstock-admin")
+        return AdminClient(options)
+
+    def cluster(self) -> ClusterDescription:
+        """The brokers that are up, and which one is the active controller."""
+        found: Any = self._retried("describe_cluster", lambda c, s: c.describe_cluster(request_timeout=s).result())
+        brokers = tuple(sorted((BrokerDescription(n.id, n.host, n.port) for n in found.nodes), key=lambda b: b.id))
+        return ClusterDescription(found.cluster_id, found.controller.id if found.controller else None, brokers)
+
+    def topics(self) -> dict[str, TopicDescription]:
+        """{name: topic}, the cluster's own (`__consumer_offsets` ...) included."""
+        found: Any = self._retried("list_topics", lambda c, s: c.list_topics(timeout=s))
+        return {
+            name: TopicDescription(
+                name,
+                partitions=len(meta.partitions),
+                replication=max((len(p.replicas) for p in meta.partitions.values()), default=0),
+                leaderless=tuple(i for i, p in sorted(meta.partitions.items()) if p.leader < 0),
+            )
+            for name, meta in sorted(found.topics.items())
+        }
+
+    def create(self, topics: Iterable[TopicSettings]) -> list[str]:
+        """Create the topics that are not there yet, and wait until each has leaders; returns the names created."""
+        wanted = list(topics)
+        there = self.topics()
+        missing = [t for t in wanted if t.name not in there]
+        for topic in missing:
+            self._retried(f"create_topics({topic.name})", partial(_create, topic))
+        deadline = time.monotonic() + self._budget_s
+        names = {t.name for t in missing}
+        while names:
+            there = self.topics()
+            names = {n for n in names if n not in there or there[n].leaderless}
+            if names and time.monotonic() > deadline:
+                raise ServerUnreachable(f"topics without leaders after {self._budget_s:.0f} s: {sorted(names)}")
+            if names:
+                time.sleep(0.05)
+        return [t.name for t in missing]
+
+    def delete(self, names: Sequence[str]) -> None:
+        """Delete topics; those that are not there are passed over."""
+
+        def call(client: AdminClient, timeout_s: float) -> None:
+            for future in client.delete_topics(list(names), request_timeout=timeout_s).values():
+                try:
+                    future.result()
+                except KafkaException as exc:
+                    if _code(exc) != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                        raise
+
+        self._retried(f"delete_topics({', '.join(names)})", call)
+
+    def topic_config(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
+        """{topic: {setting: value}}, defaults included."""
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+
+        def call(client: AdminClient, timeout_s: float) -> dict[str, dict[str, str]]:
+            answers: Any = client.describe_configs(resources, request_timeout=timeout_s)
+            return {
+                resource.name: {e.name: e.value for e in future.result().values()}
+                for resource, future in answers.items()
+            }
+
+        return self._retried("describe_configs", call)
+
+    def end_offsets(
+        self, partitions: Iterable[tuple[str, int]], isolation: Isolation = "read_uncommitted"
+    ) -> dict[tuple[str, int], int]:
+        """{partition: end}: the high watermark, or under read_committed the last stable offset."""
+        return self._offsets(partitions, "latest", isolation)
+
+    def begin_offsets(self, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """{partition: first offset that is still there}."""
+        return self._offsets(partitions, "earliest", "read_uncommitted")
+
+    def _offsets(
+        self, partitions: Iterable[tuple[str, int]], which: Literal["earliest", "latest"], isolation: Isolation
+    ) -> dict[tuple[str, int], int]:
+        level = IsolationLevel.READ_COMMITTED if isolation == "read_committed" else IsolationLevel.READ_UNCOMMITTED
+        spec: Any = OffsetSpec.latest() if which == "latest" else OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+        asked = {TopicPartition(topic, partition): spec for topic, partition in partitions}
+        if not asked:
+            return {}
+
+        def call(client: AdminClient, timeout_s: float) -> dict[tuple[str, int], int]:
+            answers: Any = client.list_offsets(asked, isolation_level=level, request_timeout=timeout_s)
+            return {(tp.topic, tp.partition): future.result().offset for tp, future in answers.items()}
+
+        return self._retried("list_offsets", call)
+
+    def _retried(self, doing: str, call: Callable[[AdminClient, float], T]) -> T:
+        deadline = time.monotonic() + self._budget_s
+        while True:
+            try:
+                return call(self._client, min(5.0, self._budget_s))
+            except KafkaException as exc:
+                error = from_call(exc, doing)
+                if not isinstance(error, KafkaUnavailable):
+                    raise error from exc
+                if time.monotonic() > deadline:
+                    raise ServerUnreachable(
+                        f"Kafka at {self._connection.bootstrap_servers} does not answer: {error}; "
+                        "start it (`penstock kafka up`) or mend kafka.bootstrap_servers"
+                    ) from exc
+                time.sleep(0.1)
+                self._client = self._connect()
+
+
+def _create(topic: TopicSettings, client: AdminClient, timeout_s: float) -> None:
+    new = NewTopic(
+        topic.name,
+        num_partitions=topic.partitions,
+        replication_factor=topic.replication,
+        config=dict(topic.config),
+    )
+    try:
+        client.create_topics([new], request_timeout=timeout_s)[topic.name].result()
+    except KafkaException as exc:
+        if _code(exc) != KafkaError.TOPIC_ALREADY_EXISTS:  # somebody else was faster
+            raise
+
+
+def _code(exc: KafkaException) -> int | None:
+    error = kafka_error(exc)
+    return error.code() if error else None

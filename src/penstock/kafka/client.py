@@ -1,0 +1,70 @@
+"""Where the cluster is and which options every client of ours gets."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from confluent_kafka import KafkaError
+
+if TYPE_CHECKING:
+    from penstock.config import KafkaSettings
+
+Option = str | int | float | bool
+
+LOGGER = logging.getLogger("penstock.kafka.client")
+
+ErrorCallback = Callable[[KafkaError], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A cluster and the options that pass through to librdkafka verbatim.
+
+    Attributes:
+        bootstrap_servers: `host:port`, comma-separated.
+        client: options for every client (security, timeouts).
+        producer: options for producers only; likewise `consumer` and `admin`.
+    """
+
+    bootstrap_servers: str
+    client: Mapping[str, Option] = field(default_factory=dict[str, Option])
+    producer: Mapping[str, Option] = field(default_factory=dict[str, Option])
+    consumer: Mapping[str, Option] = field(default_factory=dict[str, Option])
+    admin: Mapping[str, Option] = field(default_factory=dict[str, Option])
+
+    @staticmethod
+    def of(settings: KafkaSettings) -> Connection:
+        """The connection that the configuration describes."""
+        return Connection(
+            settings.bootstrap_servers,
+            client=settings.client,
+            producer=settings.producer,
+            consumer=settings.consumer,
+            admin=settings.admin,
+        )
+
+    def options(self, own: Mapping[str, Option], extra: Mapping[str, Option], client_id: str) -> dict[str, Any]:
+        """Our defaults, overlaid by the configuration's.
+
+        `own` are defaults of one kind of client, `extra` the configuration's for that kind. Options that would break a
+        guarantee never get here: the configuration refuses them.
+        """
+        return {
+            "bootstrap.servers": self.bootstrap_servers,
+            "client.id": client_id,
+            "reconnect.backoff.ms": 50,
+            "reconnect.backoff.max.ms": 1_000,
+            **own,
+            **self.client,
+            **extra,
+            "logger": LOGGER,
+            "error_cb": log_error,
+        }
+
+
+def log_error(error: KafkaError) -> None:
+    """Connections come and go, the client reconnects by itself: worth a debug line, nothing more."""
+    LOGGER.debug("%s: %s", error.name(), error.str())

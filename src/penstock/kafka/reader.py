@@ -1,0 +1,202 @@
+"""Reading partitions by explicit assignment: no group is joined, nothing is committed."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Self, cast
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from penstock.errors import KafkaUnavailable, PenstockError, ServerUnreachable
+from penstock.kafka.client import Connection, Option
+from penstock.kafka.error_map import from_call
+from penstock.record import Record
+
+Isolation = Literal["read_committed", "read_uncommitted"]
+RawRecord = Record[bytes | None, bytes | None]
+
+BEGINNING = -2
+"""As a start position: the first offset that is still there."""
+END = -1
+"""As a start position: behind the last record."""
+
+
+class Watermarks(NamedTuple):
+    """A partition's first offset, and the offset behind its last: the last stable one under read_committed."""
+
+    begin: int
+    end: int
+
+
+class Reader:
+    """A consumer that reads what it is told to.
+
+    Args:
+        connection: the cluster.
+        isolation: `read_committed` sees only what transactions committed, up to the last stable offset.
+        client_id: names this reader in the brokers' logs.
+        options: further librdkafka options.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        isolation: Isolation = "read_committed",
+        client_id: str = "penstock-reader",
+        options: Mapping[str, Option] | None = None,
+    ) -> None:
+        own: dict[str, Option] = {
+            # The client demands a group; nothing ever joins or commits to this one.
+            "group.id": f"{client_id}.{uuid.uuid4().hex[:8]}",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "error",
+            "isolation.level": isolation,
+            "enable.partition.eof": True,
+            "check.crcs": True,
+            "allow.auto.create.topics": False,
+            "fetch.queue.backoff.ms": 5,
+            "fetch.wait.max.ms": 50,
+            **(options or {}),
+        }
+        self._consumer = Consumer(connection.options(own, connection.consumer, client_id))
+        self.at_end: set[tuple[str, int]] = set()
+
+    def __enter__(self) -> Self:
+        """Itself; closed at the end of the block."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        """Close."""
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._consumer.close()
+
+    def assign(self, starts: Mapping[tuple[str, int], int]) -> None:
+        """Read these partitions from these offsets, `BEGINNING` or `END`; replaces what was read before."""
+        self.at_end.clear()
+        self._consumer.assign([TopicPartition(topic, part, offset) for (topic, part), offset in starts.items()])
+
+    def poll(self, timeout_s: float, max_records: int = 1_000) -> list[RawRecord]:
+        """The next records, in offset order per partition; empty when none came in time.
+
+        A partition whose end was reached stands in `at_end` until more of it arrives.
+
+        Raises:
+            OperatorMustDecide: a position is no longer in the log.
+            ConfigurationError: no such topic, no right to it.
+        """
+        records: list[RawRecord] = []
+        for message in self._consumer.consume(max_records, timeout_s):
+            topic, partition = message.topic() or "", message.partition() or 0
+            error = message.error()
+            if error is None:
+                self.at_end.discard((topic, partition))
+                records.append(_record(message))
+            elif error.code() == KafkaError._PARTITION_EOF:
+                self.at_end.add((topic, partition))
+            elif not _passes_by_itself(error):
+                raise from_call(KafkaException(error), f"reading {topic}[{partition}]")
+        return records
+
+    def position(self, topic: str, partition: int) -> int | None:
+        """The next offset to be read, control records stepped over; None before the first poll."""
+        offset = self._consumer.position([TopicPartition(topic, partition)])[0].offset
+        return offset if offset >= 0 else None
+
+    def watermarks(self, topic: str, partition: int, timeout_s: float = 10.0) -> Watermarks:
+        """Asked of the broker now; `end` follows the isolation level (KIP-98).
+
+        Raises:
+            KafkaUnavailable: no answer; ask again.
+            ConfigurationError: there is no such topic or partition.
+        """
+        try:
+            marks: Any = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=timeout_s)
+        except KafkaException as exc:
+            raise from_call(exc, f"watermarks of {topic}[{partition}]") from exc
+        if marks is None:
+            raise KafkaUnavailable(f"watermarks of {topic}[{partition}]: no answer within {timeout_s:.0f} s")
+        return Watermarks(*marks)
+
+    def offsets_at(self, partitions: Sequence[tuple[str, int]], timestamp_ms: int) -> dict[tuple[str, int], int]:
+        """{partition: first offset whose timestamp is not older, `END` where there is none}."""
+        asked = [TopicPartition(topic, partition, timestamp_ms) for topic, partition in partitions]
+        try:
+            found = self._consumer.offsets_for_times(asked, timeout=10.0)
+        except KafkaException as exc:
+            raise from_call(exc, "offsets_for_times") from exc
+        return {(tp.topic, tp.partition): tp.offset if tp.offset >= 0 else END for tp in found}
+
+
+def read_to_end(
+    connection: Connection, topic: str, partition: int, *, client_id: str, stall_timeout_s: float = 90.0
+) -> Iterator[RawRecord]:
+    """Every committed record of a partition up to the high watermark of now, oldest first.
+
+    The end is asked as a read_uncommitted client sees it and read as a read_committed one: stopping at the last stable
+    offset would miss what stands behind somebody's open transaction, so that transaction is waited out.
+
+    Raises:
+        ServerUnreachable: the position stood still for `stall_timeout_s`: a transaction is open there, or no leader.
+    """
+    with Reader(connection, isolation="read_uncommitted", client_id=client_id) as asker:
+        begin, end = _retried(lambda: asker.watermarks(topic, partition))
+    if begin >= end:
+        return
+    with Reader(connection, client_id=client_id) as reader:
+        reader.assign({(topic, partition): begin})
+        position, moved_at = begin, time.monotonic()
+        while position < end:
+            for record in reader.poll(0.1):
+                if record.offset is not None and record.offset < end:
+                    yield record
+            now = reader.position(topic, partition)
+            if now is not None and now > position:
+                position, moved_at = now, time.monotonic()
+            elif time.monotonic() - moved_at > stall_timeout_s:
+                raise ServerUnreachable(
+                    f"{topic}[{partition}]: stuck at offset {position} of {end} for {stall_timeout_s:.0f} s; "
+                    "a transaction of another producer is open there, or the partition has no leader"
+                )
+
+
+def _retried(call: Callable[[], Watermarks], timeout_s: float = 60.0) -> Watermarks:
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            return call()
+        except KafkaUnavailable as exc:
+            if time.monotonic() > deadline:
+                raise ServerUnreachable(f"{exc}; gave up after {timeout_s:.0f} s") from exc
+            time.sleep(0.25)
+
+
+def _passes_by_itself(error: KafkaError) -> bool:
+    """Connections that come and go: the client goes on by itself."""
+    family: PenstockError = from_call(KafkaException(error), "poll")
+    return isinstance(family, KafkaUnavailable)
+
+
+def _record(message: Message) -> RawRecord:
+    _, timestamp_ms = message.timestamp()
+    headers = cast("Iterable[tuple[str, str | bytes | None]]", message.headers() or ())  # the stub says dict too
+    return Record(
+        key=message.key(),
+        value=message.value(),
+        headers=tuple((name, _bytes(value)) for name, value in headers),
+        timestamp_ms=timestamp_ms,
+        topic=message.topic(),
+        partition=message.partition(),
+        offset=message.offset(),
+    )
+
+
+def _bytes(value: str | bytes | None) -> bytes | None:
+    return value.encode() if isinstance(value, str) else value
