@@ -1,0 +1,234 @@
+"""What can be configured. The docstring under a key is its text in the reference and in the JSON schema."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal, cast
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from penstock.config.environment import DELIMITER, PREFIX, EnvironmentSource
+from penstock.config.options import ClientOptions, OptionValue
+
+NAME = r"[a-z][a-z0-9-]{0,62}"
+
+
+def _not_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("should be a number, not true or false")  # noqa: TRY004 - pydantic collects ValueErrors
+    return value
+
+
+def _plain(value: object) -> object:
+    if not isinstance(value, str | int | bool):
+        raise ValueError("should be a string, a whole number, true or false")  # noqa: TRY004 - as above
+    return value
+
+
+def _servers(value: str) -> str:
+    for server in value.split(","):
+        host, colon, port = server.strip().rpartition(":")
+        if not (host and colon and port.isdecimal() and int(port) <= 65535):
+            raise ValueError("should be HOST:PORT, or several of them separated by commas")
+    return value
+
+
+def _url(value: str) -> str:
+    if not re.match(r"https?://[^/\s]", value):
+        raise ValueError("should start with http:// or https://")
+    if "@" in value.split("/")[2]:
+        raise ValueError("must not carry credentials: set registry.username and registry.password")
+    return value.rstrip("/")
+
+
+Count = Annotated[int, BeforeValidator(_not_bool), Field(ge=1)]
+Options = Annotated[dict[str, Annotated[OptionValue, BeforeValidator(_plain)]], AfterValidator(ClientOptions)]
+
+
+class Section(BaseModel):
+    """A table of `penstock.toml`."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True, validate_default=True
+    )
+
+
+class ProjectSettings(Section):
+    """The project itself and where its parts are."""
+
+    name: Annotated[str, Field(pattern=f"^{NAME}$")]
+    """Name of the project: lower-case letters, digits and dashes. It names the topic that holds producers' cursors."""
+    prefix: Annotated[str, Field(pattern=f"^({NAME})?$")] = ""
+    """Put before the name of every group, internal and dead-letter topic, so that projects can share a cluster."""
+    producers: Path = Path("producers")
+    """Folder of the producers, relative to `penstock.toml`."""
+    processors: Path = Path("processors")
+    """Folder of the pipelines, relative to `penstock.toml`."""
+    schemas: Path = Path("schemas")
+    """Folder of the `.avsc` files and the types generated from them, relative to `penstock.toml`."""
+
+    def prefixed(self, name: str) -> str:
+        """The name of one of our own groups or topics on the cluster."""
+        return f"{self.prefix}.{name}" if self.prefix else name
+
+
+class KafkaSettings(Section):
+    """The Kafka cluster. librdkafka's options pass through verbatim, with quoted names."""
+
+    bootstrap_servers: Annotated[str, AfterValidator(_servers)] = "localhost:9092"
+    """Brokers to start from, as `host:port,host:port`."""
+    client: Options = {}
+    """librdkafka options for every client, such as `"security.protocol"` or `"sasl.password"`."""
+    producer: Options = {}
+    """librdkafka options for producers, over those of `client`."""
+    consumer: Options = {}
+    """librdkafka options for consumers, over those of `client`."""
+    admin: Options = {}
+    """librdkafka options for admin clients, over those of `client`."""
+
+
+class RegistrySettings(Section):
+    """The schema registry."""
+
+    url: Annotated[str, AfterValidator(_url)] = "http://localhost:8081"
+    """Where the schema registry answers."""
+    username: str | None = None
+    """User for HTTP basic authentication."""
+    password: SecretStr | None = None
+    """Password for HTTP basic authentication; better set as `PENSTOCK_REGISTRY__PASSWORD`."""
+    auto_register: bool = False
+    """Register schemas at first use. True in the profile `dev`; elsewhere `penstock schemas register` does it."""
+
+
+class PublishingSettings(Section):
+    """How producers cut their records into transactions."""
+
+    commit_interval_ms: Count = 250
+    """A transaction is committed when it is this old: what readers wait for at most."""
+    max_transaction_records: Count = 50_000
+    """A transaction is committed at the latest when it holds this many records."""
+    transaction_timeout_ms: Annotated[Count, Field(ge=1_000, le=900_000)] = 60_000
+    """After this time the broker aborts a transaction that its producer left open."""
+    transaction_budget_ms: Annotated[Count, Field(ge=500)] = 45_000
+    """Time a transaction may take, retries included, before it is given up; below `transaction_timeout_ms`."""
+
+
+class StateSettings(Section):
+    """What is kept on this machine."""
+
+    directory: Path = Path(".penstock")
+    """Folder for identities, locks and checkpoints, relative to `penstock.toml`; readable by its owner only."""
+
+    def create(self) -> Path:
+        """Make the folder, private to its owner, and return it."""
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.directory.chmod(0o700)
+        return self.directory
+
+
+class LoggingSettings(Section):
+    """Log records on stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important level that is shown."""
+    format: Literal["text", "json"] = "text"
+    """`text` for people, `json` for one object a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a configuration came from.
+
+    Attributes:
+        root: folder of `penstock.toml`; the current folder where there is none.
+        file: the `penstock.toml`; None where there is none.
+        profile: the profile in force.
+        origins: {path: file and line, or variable} of what is not a default.
+    """
+
+    root: Path
+    file: Path | None = None
+    profile: str = "dev"
+    origins: Mapping[tuple[str, ...], str] = field(default_factory=dict[tuple[str, ...], str])
+
+
+class Config(BaseSettings):
+    """The configuration of a project: checked, frozen, secrets starred in every repr."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        env_prefix=PREFIX,
+        env_nested_delimiter=DELIMITER,
+        title="penstock.toml",
+    )
+
+    project: ProjectSettings
+    kafka: KafkaSettings = KafkaSettings()
+    registry: RegistrySettings = RegistrySettings()
+    publishing: PublishingSettings = PublishingSettings()
+    state: StateSettings = StateSettings()
+    logging: LoggingSettings = LoggingSettings()
+
+    _source: Source = PrivateAttr(default_factory=lambda: Source(Path.cwd()))
+
+    @property
+    def root(self) -> Path:
+        """Folder of `penstock.toml`; the current folder where there is none."""
+        return self._source.root
+
+    @property
+    def file(self) -> Path | None:
+        """The `penstock.toml` that was read; None where there is none."""
+        return self._source.file
+
+    @property
+    def profile(self) -> str:
+        """The profile in force."""
+        return self._source.profile
+
+    @property
+    def is_production(self) -> bool:
+        """Whether what may lose data is an error instead of a warning: in every profile but `dev`."""
+        return self._source.profile != "dev"
+
+    def origin(self, path: tuple[str, ...]) -> str:
+        """Where a value came from: a file and line, a variable, or `default`."""
+        return self._source.origins.get(path, "default")
+
+    def placed(self, source: Source) -> Config:
+        """The same values with their origins, relative folders made absolute from the root."""
+        root = source.root
+        folders = {
+            name: root / getattr(self.project, name).expanduser() for name in ("producers", "processors", "schemas")
+        }
+        placed = self.model_copy(
+            update={
+                "project": self.project.model_copy(update=folders),
+                "state": self.state.model_copy(update={"directory": root / self.state.directory.expanduser()}),
+            }
+        )
+        placed._source = source  # noqa: SLF001 - another instance of this very class
+        return placed
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic-settings passes all of them
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment, then what `load` merged from the file: neither `.env` nor secret folders are read."""
+        return EnvironmentSource(settings_cls), init_settings
+
+
+def sections() -> dict[str, type[Section]]:
+    """{name: model} of the tables of `penstock.toml`, in their order."""
+    return {name: cast("type[Section]", info.annotation) for name, info in Config.model_fields.items()}
