@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -132,6 +132,15 @@ class SchemaRegistry(Protocol):
 # ---------------------------------------------------------------- Kafka
 
 
+class RefusedRecord(NamedTuple):
+    """A record that the broker refuses for its own sake (size, timestamp, no key): sending it again cannot help."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    reason: str
+
+
 class TransactionalProducer(Protocol):
     """One client handle with a `transactional.id`. Crash-only: after any error but `Retriable`, drop it.
 
@@ -169,6 +178,10 @@ class TransactionalProducer(Protocol):
         """Commit. On `Retriable` call this again and nothing else; `OutcomeUnknown` means ask the log."""
         ...
 
+    def refused(self) -> list[RefusedRecord]:
+        """What the broker refused since `begin_transaction`, after `flush` has raised."""
+        ...
+
     def close(self) -> None:
         """Purge what is queued and let go of the handle, without committing."""
         ...
@@ -179,5 +192,27 @@ class TransactionalProducer(Protocol):
         ...
 
 
-Offsets = Mapping[tuple[str, int], int]
-"""{(topic, partition): next offset}."""
+# ---------------------------------------------------------------- hooks
+
+
+class TransactionHooks(Protocol):
+    """Told what happens to transactions; implemented by progress displays, metrics and crash tests.
+
+    `on_step` runs right before the step it names. Hooks must return at once; what they raise ends the process.
+    """
+
+    def on_step(self, step: str) -> None:
+        """The protocol is about to take this step."""
+        ...
+
+    def on_commit(self, records: int, dead_letters: int) -> None:
+        """A transaction with so many records and dead letters became visible."""
+        ...
+
+    def on_abort(self, error: Exception) -> None:
+        """The open transaction is discarded; the work is done again from the last committed position."""
+        ...
+
+    def on_rotation(self, reason: str) -> None:
+        """The producer is replaced between two transactions, because a request may have been sent twice."""
+        ...

@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from penstock.errors import TransactionAborted
 from penstock.kafka.client import LOGGER, Connection, Option, log_error
 from penstock.kafka.error_map import describe, from_call, from_commit
+from penstock.protocols import RefusedRecord
 from penstock.record import Headers
 
 RETRY_BACKOFF_MS = 250
@@ -33,21 +34,12 @@ DEFAULTS: dict[str, Option] = {
 }
 
 
-class FailedRecord(Exception):
-    """A record that the broker refused, by its content, so that the caller finds it among what it handed over."""
-
-    def __init__(self, message: Message, error: KafkaError) -> None:
-        super().__init__(f"{message.topic()}: {describe(error)}")
-        self.topic = message.topic()
-        self.key = message.key()
-        self.value = message.value()
-        self.reason = describe(error)
-        self.is_its_own_fault = error.code() in {
-            KafkaError.MSG_SIZE_TOO_LARGE,
-            KafkaError.INVALID_RECORD,
-            KafkaError.INVALID_TIMESTAMP,
-            KafkaError.INVALID_MSG,
-        }
+_OWN_FAULT = {
+    KafkaError.MSG_SIZE_TOO_LARGE,
+    KafkaError.INVALID_RECORD,
+    KafkaError.INVALID_TIMESTAMP,
+    KafkaError.INVALID_MSG,
+}
 
 
 class KafkaTransactionalProducer:
@@ -57,17 +49,23 @@ class KafkaTransactionalProducer:
         connection: the cluster.
         transactional_id: stable over restarts, so that a restart aborts what its predecessor left open.
         transaction_timeout_ms: after this the coordinator aborts on its own.
+        max_batch_bytes: the smallest `max.message.bytes` of the topics written to: it holds for whole batches.
     """
 
-    def __init__(self, connection: Connection, transactional_id: str, transaction_timeout_ms: int) -> None:
+    def __init__(
+        self, connection: Connection, transactional_id: str, transaction_timeout_ms: int, max_batch_bytes: int
+    ) -> None:
         self.transactional_id = transactional_id
         self._suspect: str | None = None
-        self.failures: list[FailedRecord] = []
+        self._failed = 0
+        self._first_failure = ""
+        self._refused: list[RefusedRecord] = []
         # librdkafka refuses message.timeout.ms and socket.timeout.ms above the transaction's time-out.
         own = {
             **DEFAULTS,
             "transactional.id": transactional_id,
             "transaction.timeout.ms": transaction_timeout_ms,
+            "batch.size": min(int(DEFAULTS["batch.size"]), max_batch_bytes),
             "message.timeout.ms": transaction_timeout_ms,
             "socket.timeout.ms": min(60_000, transaction_timeout_ms),
         }
@@ -93,7 +91,8 @@ class KafkaTransactionalProducer:
     def begin_transaction(self) -> None:
         """Open a transaction; sends nothing."""
         self._suspect = None
-        self.failures.clear()
+        self._failed = 0
+        self._refused.clear()
         self._call("begin_transaction", self._producer.begin_transaction)
 
     def produce(
@@ -109,7 +108,7 @@ class KafkaTransactionalProducer:
 
         Raises:
             Fenced: a newer producer holds the id.
-            TransactionAborted: the client refused a record; `failures` says which.
+            TransactionAborted: the client refused a record; `refused` says which.
         """
         produce = self._producer.produce
         chosen: Sequence[int] = partitions if partitions is not None else [-1] * len(keys)
@@ -146,7 +145,7 @@ class KafkaTransactionalProducer:
         """Return once every record handed over is acknowledged.
 
         Raises:
-            TransactionAborted: a record was refused or not acknowledged in time; `failures` says which.
+            TransactionAborted: a record was refused or not acknowledged in time; `refused` says which.
             Fenced: a newer producer holds the id.
         """
         deadline = time.monotonic() + timeout_s
@@ -155,11 +154,11 @@ class KafkaTransactionalProducer:
                 left = self._producer.flush(0.1)  # in slices, so that signals are served
             except Exception as exc:  # the binding raises SystemError for a fatal error
                 raise self._fatal(exc, "flush") from exc
-            if self.failures:
-                first = self.failures[0]
+            if self._failed:
                 raise TransactionAborted(
-                    f"flush of '{self.transactional_id}': {len(self.failures)} record(s) refused, the first: {first}"
-                ) from first
+                    f"flush of '{self.transactional_id}': {self._failed} record(s) not accepted, "
+                    f"the first: {self._first_failure}"
+                )
             if left == 0:
                 return
             if time.monotonic() > deadline:
@@ -185,6 +184,10 @@ class KafkaTransactionalProducer:
             if took_s >= _SUSPECT_COMMIT_S:
                 self._suspect = f"commit took {took_s * 1000:.0f} ms, long enough for its request to be sent twice"
             self._serve_quietly()
+
+    def refused(self) -> list[RefusedRecord]:
+        """What the broker refused for its own sake since `begin_transaction`, after `flush` has raised."""
+        return list(self._refused)
 
     def close(self) -> None:
         """Purge what is queued and let go of the handle, without committing or aborting."""
@@ -228,5 +231,10 @@ class KafkaTransactionalProducer:
         log_error(error)
 
     def _on_delivery_failed(self, error: KafkaError | None, message: Message) -> None:
-        if error is not None and len(self.failures) < _MAX_FAILURES_KEPT:
-            self.failures.append(FailedRecord(message, error))
+        if error is None:
+            return
+        if not self._failed:
+            self._first_failure = f"{message.topic()}: {describe(error)}"
+        self._failed += 1
+        if error.code() in _OWN_FAULT and len(self._refused) < _MAX_FAILURES_KEPT:
+            self._refused.append(RefusedRecord(message.topic() or "", message.key(), message.value(), describe(error)))

@@ -1,0 +1,112 @@
+"""The dead letter's envelope: headers beside the original bytes.
+
+`__dlq.errors.*` is Kafka's own set (KIP-1191); `penstock.dlq.*` says more. All are UTF-8 text. Nothing here holds
+payload values: an exception of foreign code may quote them, so only its class and the place it was raised at are told.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import traceback
+from dataclasses import dataclass
+from typing import Literal
+
+from penstock.errors import PenstockError
+from penstock.record import Headers
+
+Stage = Literal["convert", "encode", "sink", "decode", "validate", "process", "state"]
+
+MAX_STACK_BYTES = 4_096
+HEADER_ROOM_BYTES = 8_192
+"""What the headers of one dead letter may take at most, stack included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why one record or source row went no further.
+
+    Attributes:
+        stage: where on its way.
+        error: what was raised.
+        pipeline: the pipeline or producer.
+        source: where it stands at its source: a topic's name, or the producer's for its rows.
+        position: its place there: an offset, or the producer's cursor as text.
+        failed_ms: when, milliseconds since 1970 UTC.
+        version: of penstock.
+        partition: the source partition; None for a producer's row.
+    """
+
+    stage: Stage
+    error: BaseException
+    pipeline: str
+    source: str
+    position: str
+    failed_ms: int
+    version: str
+    partition: int | None = None
+
+
+def message_of(error: BaseException) -> str:
+    """What may be told about an error: our own messages whole, of others the class and the place."""
+    if isinstance(error, PenstockError):
+        return str(error)
+    return f"{type(error).__qualname__} at {place_of(error)}"
+
+
+def place_of(error: BaseException) -> str:
+    """`file:line in function` of the innermost frame, by the file's name only."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return "an unknown place"
+    last = frames[-1]
+    return f"{last.filename.rsplit('/', 1)[-1]}:{last.lineno} in {last.name}"
+
+
+def fingerprint_of(stage: Stage, error: BaseException) -> str:
+    """Equal for failures with the same stage, class and place: what a person groups by. 16 hexadecimal digits."""
+    reason = getattr(error, "reason", "")
+    text = f"{stage}\0{type(error).__qualname__}\0{reason}\0{place_of(error)}"
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def headers_of(failure: Failure, original: Headers = ()) -> Headers:
+    """The original's headers first, ours behind; ours from an earlier hop are replaced, never piled up."""
+    error = failure.error
+    kept = tuple((n, v) for n, v in original if not n.startswith(("penstock.", "__dlq.errors.")))
+    told = {
+        "__dlq.errors.topic": failure.source,
+        "__dlq.errors.partition": "" if failure.partition is None else str(failure.partition),
+        "__dlq.errors.offset": failure.position,
+        "__dlq.errors.message": message_of(error),
+        "penstock.dlq.exception": f"{type(error).__module__}.{type(error).__qualname__}",
+        "penstock.dlq.reason": str(getattr(error, "reason", "error")),
+        "penstock.dlq.stage": failure.stage,
+        "penstock.dlq.pipeline": failure.pipeline,
+        "penstock.dlq.position": failure.position,
+        "penstock.dlq.fingerprint": fingerprint_of(failure.stage, error),
+        "penstock.dlq.version": failure.version,
+        "penstock.dlq.failed.ms": str(failure.failed_ms),
+        "penstock.dlq.stack": _stack(error),
+    }
+    return kept + tuple((name, _cut(text)) for name, text in told.items() if text)
+
+
+def _cut(text: str) -> bytes:
+    """At most `MAX_STACK_BYTES` of it, never half a character."""
+    return text.encode()[:MAX_STACK_BYTES].decode(errors="ignore").encode()
+
+
+def _stack(error: BaseException) -> str:
+    """Places only: a stack as Python prints it quotes the exception's text and source lines."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return "\n".join(f"{f.filename.rsplit('/', 1)[-1]}:{f.lineno} in {f.name}" for f in frames)
+
+
+def fit(value: bytes | None, max_bytes: int) -> tuple[bytes | None, Headers]:
+    """The value if it fits into a dead letter of `max_bytes`, else none and a header that tells its size.
+
+    The original stays at its source, whose position the headers name.
+    """
+    if value is None or len(value) <= max_bytes - HEADER_ROOM_BYTES:
+        return value, ()
+    return None, (("penstock.dlq.truncated.bytes", str(len(value)).encode()),)

@@ -1,0 +1,62 @@
+"""Finding the producers of a project: by their place in `producers/`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from penstock.errors import ConfigurationError, UsageError
+from penstock.publishing.spec import ProducerSpec
+
+AnyProducer = ProducerSpec[Any, Any]
+
+
+def producers(root: Path, package: str = "producers") -> dict[str, AnyProducer]:
+    """{name: producer} for every producer in the modules of `<root>/<package>`, by name.
+
+    Imports those modules; `root` is put on `sys.path` for it.
+
+    Raises:
+        ConfigurationError: a module cannot be imported, or two producers share a name.
+    """
+    found: dict[str, tuple[AnyProducer, str]] = {}
+    for module_name, module in _modules(root, package):
+        for value in vars(module).values():
+            if not isinstance(value, ProducerSpec):
+                continue
+            spec: AnyProducer = value
+            other = found.setdefault(spec.name, (spec, module_name))
+            if other[0] is not spec:
+                raise ConfigurationError(
+                    f"two producers are named '{spec.name}', in {other[1]} and in {module_name}: they would fence "
+                    "each other; rename one"
+                )
+    return {name: spec for name, (spec, _) in sorted(found.items())}
+
+
+def producer_named(name: str, root: Path, package: str = "producers") -> AnyProducer:
+    """The producer of this name.
+
+    Raises:
+        UsageError: there is none; the message lists those there are.
+        ConfigurationError: as for `producers`.
+    """
+    there = producers(root, package)
+    if name not in there:
+        known = ", ".join(there) or f"none: put a module with @penstock.producer into {root / package}"
+        raise UsageError(f"there is no producer '{name}' in {root / package}; known: {known}")
+    return there[name]
+
+
+def _modules(root: Path, package: str) -> Iterator[tuple[str, object]]:
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    for file in sorted((root / package).glob("*.py")):
+        name = package if file.stem == "__init__" else f"{package}.{file.stem}"
+        try:
+            yield name, importlib.import_module(name)
+        except Exception as exc:
+            raise ConfigurationError(f"{file}: cannot be imported: {type(exc).__name__}: {exc}") from exc

@@ -1,0 +1,354 @@
+"""A producer's life: claim the cursor, publish what lies behind it, and after any trouble begin again from the log.
+
+One life, from `init` to the end or to an error, is a **tenure**:
+
+1. `init`          a new handle; the coordinator ends what a predecessor left open and fences it
+2. `read cursor`   only now is the last committed cursor the last
+3. `claim`         a transaction with the cursor as it is and our name: shows later readers who owns the producer
+4. `source`        opened behind the cursor; then, over and over:
+5. `convert`, `begin`, `produce`, `cursor`, `flush`, `commit`, `committed`
+
+Every error that leaves a transaction open or its outcome unknown ends the tenure, and the next begins with step 1: the
+cursor that stands in the log then says what happened (exactly-once across kill -9, lost replies and time-outs alike).
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from penstock.clock import Clock
+from penstock.deadletter.envelope import Failure, fit, headers_of
+from penstock.errors import (
+    DuplicateIdentity,
+    Fenced,
+    OperatorMustDecide,
+    OutcomeUnknown,
+    Retriable,
+    ServerUnreachable,
+    TransactionAborted,
+)
+from penstock.protocols import TransactionHooks
+from penstock.publishing import cursor as cursors
+from penstock.publishing.batch import DeadRow, Row, StagedBatch, Stager
+from penstock.publishing.cursor import CursorRecord
+from penstock.publishing.feed import Feed, PublishingLimits
+from penstock.publishing.raw import raw_bytes
+from penstock.publishing.spec import ProducerSpec
+from penstock.transactions.session import TransactionSession
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+LOGGER = logging.getLogger("penstock.publishing")
+
+MAX_FENCES = 3
+FENCE_WINDOW_S = 300.0
+_IDLE_PAUSE_S = 0.01
+_CLAIM_TIME_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Names and bounds that a producer writes to."""
+
+    topic: str
+    cursor_topic: str
+    cursor_partition: int
+    dead_topic: str
+    max_dead_bytes: int
+
+
+class ProducerRun(Generic[K, V]):
+    """One producer at work. `run` returns at the end of the source, at the limit, or when `stop` was called.
+
+    Args:
+        spec: the producer.
+        stager: turns its rows into bytes.
+        session: its transactions.
+        read_cursor: the last committed cursor; asked after each `init`.
+        destination: where things go.
+        limits: see there.
+        clock: time.
+        hooks: told what happens.
+        version: of penstock, for dead letters.
+    """
+
+    def __init__(
+        self,
+        spec: ProducerSpec[K, V],
+        *,
+        stager: Stager[K, V],
+        session: TransactionSession,
+        read_cursor: Callable[[], CursorRecord | None],
+        destination: Destination,
+        limits: PublishingLimits,
+        clock: Clock,
+        hooks: TransactionHooks,
+        version: str,
+    ) -> None:
+        self._spec = spec
+        self._stager = stager
+        self._session = session
+        self._read_cursor = read_cursor
+        self._to = destination
+        self._limits = limits
+        self._clock = clock
+        self._hooks = hooks
+        self._version = version
+        self._writer = uuid.uuid4().hex
+        self._stopping = False
+        self._last = CursorRecord()
+        self._claimed = False
+        self._start_over: tuple[Any] | None = None
+        self._end_rows: int | None = None
+        self._refused: dict[bytes, str] = {}
+        self._fences: list[float] = []
+        self._rate: float | None = None
+
+    def stop(self) -> None:
+        """Commit what is staged, then return from `run`. May be called from a signal handler."""
+        self._stopping = True
+
+    def run(
+        self, *, limit: int | None = None, rate: float | None = None, from_cursor: tuple[Any] | None = None
+    ) -> CursorRecord:
+        """Publish until the source ends.
+
+        Args:
+            limit: rows at most in this run.
+            rate: rows per second at most.
+            from_cursor: a one-tuple with the cursor to continue behind, instead of the committed one. What lies between
+                is published again or left out: an operator's choice.
+
+        Returns:
+            The cursor as committed last.
+
+        Raises:
+            DuplicateIdentity: another live process runs this producer.
+            OperatorMustDecide: the source changed, or code failed for a row.
+            ServerUnreachable: no commit for `patience_s`.
+        """
+        self._rate, self._start_over = rate, from_cursor
+        progress_at = self._clock.monotonic_s()
+        while True:
+            before = self._last.sequence
+            try:
+                self._tenure(limit)
+            except (TransactionAborted, OutcomeUnknown, Retriable, Fenced) as exc:
+                if isinstance(exc, DuplicateIdentity):
+                    raise
+                now = self._clock.monotonic_s()
+                if self._last.sequence > before:
+                    progress_at = now
+                self._note_trouble(exc, now - progress_at)
+            else:
+                self._session.close()
+                return self._last
+
+    # ------------------------------------------------------------ a tenure
+
+    def _tenure(self, limit: int | None) -> None:
+        self._session.open()
+        self._hooks.on_step("read cursor")
+        self._adopt(self._read_cursor())
+        self._claim()
+        if self._end_rows is None and limit is not None:
+            self._end_rows = self._last.rows + limit
+        self._hooks.on_step("source")
+        feed = Feed(
+            self._spec.source(self._last.cursor),
+            self._limits,
+            self._clock,
+            stopping=lambda: self._stopping,
+            rate=self._rate,
+            rows_left=None if self._end_rows is None else self._end_rows - self._last.rows,
+        )
+        try:
+            while not self._stopping and not feed.ended:
+                self._transaction(feed)
+                if self._session.suspect is not None:
+                    self._rotate(self._session.suspect)
+        finally:
+            feed.close()
+
+    def _adopt(self, found: CursorRecord | None) -> None:
+        """Make what the log says our own, or refuse it."""
+        found = found or CursorRecord()
+        if self._claimed and found.writer != self._writer:
+            raise DuplicateIdentity(
+                f"producer '{self._spec.name}' was taken over by another live process (owner epoch "
+                f"{found.owner_epoch}); this one stops. Run one instance only, or give one another name"
+            )
+        told = self._spec.fingerprint() if self._spec.fingerprint is not None else ""
+        if found.sequence and found.fingerprint != told and self._start_over is None:
+            raise OperatorMustDecide(
+                f"the source of producer '{self._spec.name}' has changed since cursor {found.cursor!r} was committed "
+                f"(fingerprint {found.fingerprint or 'none'}, now {told or 'none'}), so the cursor may point at "
+                f"another row. Restore the source, or accept with: penstock produce {self._spec.name} --from CURSOR"
+            )
+        cursor = found.cursor if self._start_over is None else self._start_over[0]
+        self._last = msgspec.structs.replace(found, cursor=cursor, fingerprint=told)
+
+    def _claim(self) -> None:
+        """Commit the cursor as it is under our name: whoever is fenced later can see by whom."""
+        self._hooks.on_step("claim")
+        self._session.begin()
+        self._commit(msgspec.structs.replace(self._last, owner_epoch=self._last.owner_epoch + 1))
+        self._claimed = True
+        self._start_over = None
+        if self._session.suspect is not None:
+            self._rotate(self._session.suspect)
+
+    def _rotate(self, reason: str) -> None:
+        """Replace the handle between transactions; the source stays open, for the log agrees with us."""
+        LOGGER.info("producer '%s': replacing its handle: %s", self._spec.name, reason)
+        self._hooks.on_rotation(reason)
+        expected = self._last
+        self._session.open()
+        self._adopt(self._read_cursor())
+        if self._last.sequence != expected.sequence:
+            raise OutcomeUnknown(
+                f"producer '{self._spec.name}': the log is at transaction {self._last.sequence}, "
+                f"{expected.sequence} was committed"
+            )
+
+    # ------------------------------------------------------------ a transaction
+
+    def _transaction(self, feed: Feed) -> None:
+        """Publish the next transaction's worth of rows.
+
+        No transaction is open while the first rows are waited for, and one is committed as soon as the source is slower
+        than the commit interval: a source that blocks must not hold readers back.
+        """
+        batch = feed.batch()
+        if not batch:
+            if not feed.ended:
+                self._clock.sleep(_IDLE_PAUSE_S)
+            return
+        began_s = self._clock.monotonic_s()
+        self._session.begin()
+        record = self._extended(self._last, batch)
+        while feed.is_fast(batch) and not self._stopping:
+            if self._clock.monotonic_s() - began_s >= self._limits.commit_interval_s:
+                break
+            if record.rows - self._last.rows >= self._limits.max_transaction_records:
+                break
+            self._session.check_budget()
+            batch = feed.batch()
+            if batch:
+                record = self._extended(record, batch)
+        published = record.records - self._last.records
+        dead = record.dead_letters - self._last.dead_letters
+        try:
+            self._commit(record)
+        except TransactionAborted as exc:
+            self._remember_refused(exc)
+            raise
+        self._hooks.on_commit(published, dead)
+        self._pace(published + dead, began_s)
+
+    def _extended(self, record: CursorRecord, batch: list[Row]) -> CursorRecord:
+        """Stage a batch; the cursor record that covers it too."""
+        staged = self._stage(batch)
+        return msgspec.structs.replace(
+            record,
+            cursor=batch[-1][0],
+            records=record.records + len(staged.values),
+            dead_letters=record.dead_letters + len(staged.dead),
+        )
+
+    def _stage(self, batch: list[Row]) -> StagedBatch:
+        self._hooks.on_step("convert")
+        staged = self._stager.stage(batch, self._refused)
+        self._hooks.on_step("produce")
+        self._session.producer.produce(
+            self._to.topic,
+            staged.keys,
+            staged.values,
+            partitions=staged.partitions,
+            headers=staged.headers,
+        )
+        for dead in staged.dead:
+            self._dead_letter(dead)
+        return staged
+
+    def _dead_letter(self, dead: DeadRow) -> None:
+        failure = Failure(
+            stage=dead.stage,
+            error=dead.error,
+            pipeline=self._spec.name,
+            source=self._spec.name,
+            position=repr(dead.cursor),
+            failed_ms=self._clock.now_ms(),
+            version=self._version,
+        )
+        value, extra = fit(raw_bytes(dead.raw), self._to.max_dead_bytes)
+        self._session.producer.produce(self._to.dead_topic, [None], [value], headers=[headers_of(failure) + extra])
+
+    def _commit(self, record: CursorRecord) -> None:
+        """Stage the cursor last and commit; only then is it ours."""
+        record = msgspec.structs.replace(
+            record, sequence=self._last.sequence + 1, writer=self._writer, written_ms=self._clock.now_ms()
+        )
+        self._hooks.on_step("cursor")
+        self._session.producer.produce(
+            self._to.cursor_topic,
+            [self._spec.name.encode()],
+            [cursors.encode(record)],
+            partitions=[self._to.cursor_partition],
+        )
+        self._session.commit()
+        self._last = record
+
+    def _pace(self, count: int, started: float) -> None:
+        if self._rate is not None and not self._stopping:
+            self._clock.sleep(max(0.0, count / self._rate - (self._clock.monotonic_s() - started)))
+
+    # ------------------------------------------------------------ trouble
+
+    def _remember_refused(self, exc: TransactionAborted) -> None:
+        """Records that the broker refuses for their own sake become dead letters when their rows come round again."""
+        for failed in self._session.producer.refused():
+            if failed.topic != self._to.topic:
+                raise OperatorMustDecide(
+                    f"producer '{self._spec.name}': {failed.topic} refuses a record ({failed.reason}); "
+                    "mend that topic's settings, nothing is lost"
+                ) from exc
+            if failed.value is not None:
+                self._refused[failed.value] = failed.reason
+
+    def _note_trouble(self, exc: Exception, without_commit_s: float) -> None:
+        """Say it, count fences, and give up when patience ends."""
+        self._hooks.on_abort(exc)
+        LOGGER.warning("producer '%s': %s; continuing from the committed cursor", self._spec.name, exc)
+        if isinstance(exc, Fenced):
+            self._after_fence(exc)
+        if without_commit_s > self._limits.patience_s:
+            raise ServerUnreachable(
+                f"producer '{self._spec.name}': no transaction committed for {without_commit_s:.0f} s; the last error: "
+                f"{exc}"
+            ) from exc
+        self._clock.sleep(min(5.0, 0.1 + without_commit_s / 10))
+
+    def _after_fence(self, exc: Fenced) -> None:
+        """Fenced by a newer instance: stop. By the coordinator, for our own lateness: go on.
+
+        Both look the same on the wire. A newer instance shows in the cursor topic as soon as it has claimed; it is
+        given the time to, and the cursor is read without initialising, which would fence it in turn.
+        """
+        now = self._clock.monotonic_s()
+        self._fences = [t for t in self._fences if now - t < FENCE_WINDOW_S] + [now]
+        if len(self._fences) >= MAX_FENCES:
+            raise DuplicateIdentity(
+                f"producer '{self._spec.name}' was fenced {MAX_FENCES} times in {FENCE_WINDOW_S:.0f} s: another live "
+                "process has its name; stop one of them"
+            ) from exc
+        if self._claimed:
+            self._clock.sleep(_CLAIM_TIME_S)
+            self._adopt(self._read_cursor())
