@@ -1,0 +1,163 @@
+"""One broker: an OS process that can be killed, stopped and started again, as real ones are."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from penstock.embedded.jvm import KAFKA, Jvm
+from penstock.embedded.orphans import forget, remember
+from penstock.embedded.serving import wait_until_serving
+
+SHUTDOWN_TIMEOUT_S = 30.0
+LOG_LINES_SHOWN = 50
+_LAUNCHER = Path(__file__).with_name("launcher.py")
+
+
+class Broker:
+    """One node of a `KafkaCluster`.
+
+    ```
+            start            stop (SIGSTOP)
+      dead ───────▶ running ───────────────▶ stopped
+       ▲              │  ▲                      │ │
+       │ kill,shutdown│  └──── cont (SIGCONT) ──┘ │
+       └──────────────┴────────── kill ───────────┘
+    ```
+
+    Attributes:
+        node_id: 1 for the first.
+        port: where clients connect, on the loopback address.
+        directory: settings, log of the process, and data of this node.
+    """
+
+    def __init__(
+        self,
+        node_id: int,
+        port: int,
+        directory: Path,
+        jvm: Jvm,
+        *,
+        remove_with_owner: bool,
+    ) -> None:
+        self.node_id = node_id
+        self.port = port
+        self.directory = directory
+        self.jvm = jvm
+        self._remove_with_owner = remove_with_owner
+        self._launcher: subprocess.Popen[bytes] | None = None
+        self._pid: int | None = None
+        self._log_start = 0
+
+    @property
+    def data(self) -> Path:
+        """The broker's `log.dirs`: one folder per partition, segments inside."""
+        return self.directory / "data"
+
+    @property
+    def settings_file(self) -> Path:
+        """Its `server.properties`."""
+        return self.directory / "server.properties"
+
+    @property
+    def log_file(self) -> Path:
+        """What the process prints: warnings and errors."""
+        return self.directory / "broker.log"
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the JVM; None while it is dead."""
+        return self._pid if self.is_alive else None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process exists; a stopped one does."""
+        return self._launcher is not None and self._launcher.poll() is None
+
+    def start(self, *, write_archive_to: Path | None = None) -> None:
+        """Start the process and return at once; the cluster knows when it serves."""
+        command = self.jvm.command(KAFKA, [str(self.settings_file)], write_archive_to=write_archive_to)
+        scratch = str(self.directory) if self._remove_with_owner else ""
+        launcher = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), scratch]
+        with self.log_file.open("ab") as log:
+            self._log_start = log.tell()
+            self._launcher = subprocess.Popen(
+                [*launcher, *command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=self.jvm.environment(),
+                start_new_session=True,  # a Ctrl-C is for us; we decide how the broker ends
+            )
+        if self._launcher.stdout is not None:
+            self._pid = int(self._launcher.stdout.readline())
+            remember(self._pid, self._launcher.pid, self.directory)
+
+    def kill(self) -> None:
+        """SIGKILL, as a power cut of this one machine; returns when the process is gone."""
+        self._signal(signal.SIGKILL)
+        self._reap()
+
+    def stop(self) -> None:
+        """SIGSTOP: the process keeps its connections and answers nothing, as one that hangs."""
+        self._signal(signal.SIGSTOP)
+
+    def cont(self) -> None:
+        """SIGCONT: go on after `stop`."""
+        self._signal(signal.SIGCONT)
+
+    def begin_shutdown(self) -> None:
+        """SIGTERM, also to a stopped process; returns at once."""
+        self._signal(signal.SIGCONT)
+        self._signal(signal.SIGTERM)
+
+    def shutdown(self) -> None:
+        """SIGTERM: hand leadership over and close the logs; killed if that takes longer than 30 seconds."""
+        self.begin_shutdown()
+        self._reap()
+
+    def restart(self) -> None:
+        """Start again on the same port and data, after an orderly shutdown if it is running; returns when it serves.
+
+        Raises:
+            StartFailed: it did not come up; the message has its last log lines.
+        """
+        self.shutdown()
+        self.start()
+        wait_until_serving(self)
+
+    def last_log_lines(self) -> str:
+        """The last 50 lines that this process printed since it was started."""
+        with self.log_file.open("rb") as log:
+            log.seek(self._log_start)
+            lines = log.read().decode(errors="replace").splitlines()
+        return "\n".join(lines[-LOG_LINES_SHOWN:])
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._launcher is None or self._launcher.stdin is None or not self.is_alive:
+            return
+        try:
+            # Through the launcher: it has not reaped the broker yet, so the id cannot be another process's by now.
+            self._launcher.stdin.write(bytes([number]))
+            self._launcher.stdin.flush()
+        except BrokenPipeError:
+            pass  # it ended by itself just now
+
+    def _reap(self) -> None:
+        launcher = self._launcher
+        if launcher is None:
+            return
+        try:
+            launcher.wait(SHUTDOWN_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._signal(signal.SIGKILL)
+            launcher.wait()
+        for pipe in (launcher.stdin, launcher.stdout):
+            if pipe is not None:
+                pipe.close()
+        if self._pid is not None:
+            forget(self._pid)
+        self._launcher = self._pid = None

@@ -1,0 +1,71 @@
+"""Brokers whose launcher was killed, on systems where the kernel does not end them: found by their notes and killed.
+
+Linux kills a broker with its launcher (`launcher.py`). Elsewhere each broker has a note in the user's cache folder,
+named by its process id; the next cluster that starts looks through the notes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import msgspec
+
+from penstock.embedded.jar_cache import default_cache
+
+
+class _Note(msgspec.Struct, frozen=True):
+    launcher: int
+    directory: str
+
+
+def remember(broker: int, launcher: int, directory: Path) -> None:
+    """Leave a note about a broker that has just been started."""
+    notes = _notes()
+    notes.mkdir(parents=True, exist_ok=True)
+    (notes / str(broker)).write_bytes(msgspec.json.encode(_Note(launcher, str(directory))))
+
+
+def forget(broker: int) -> None:
+    """It has ended in order."""
+    (_notes() / str(broker)).unlink(missing_ok=True)
+
+
+def kill_orphans() -> list[int]:
+    """Kill brokers whose launcher is gone, and return their process ids; notes of dead ones are cleared."""
+    killed: list[int] = []
+    for path in _notes().glob("[0-9]*"):
+        try:
+            note = msgspec.json.decode(path.read_bytes(), type=_Note)
+        except (FileNotFoundError, msgspec.DecodeError):
+            continue  # another process is clearing or writing it
+        broker = int(path.name)
+        # Ids are given out again: only a process that still names our folder is the broker of this note.
+        if note.directory in _command_line(broker):
+            if _command_line(note.launcher):
+                continue
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(broker, signal.SIGKILL)
+                killed.append(broker)
+        path.unlink(missing_ok=True)
+    return killed
+
+
+def _command_line(pid: int) -> str:
+    """What `ps` tells about a process; empty when there is none."""
+    # Where there is /proc there may be no ps (slim containers).
+    proc = Path("/proc", str(pid), "cmdline")
+    if Path("/proc/self/cmdline").exists():
+        try:
+            return proc.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            return ""
+    done = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def _notes() -> Path:
+    return default_cache() / "running"

@@ -1,0 +1,87 @@
+"""Fixtures on a real Kafka: one broker for the whole session, names of its own for each test.
+
+`kafka` starts a broker the first time a test asks for it, or uses the cluster of `--penstock-kafka=HOST:PORT`.
+`topic_prefix` keeps the tests on it apart. The project's root is put on `sys.path`, as the command line does.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from penstock.embedded import KafkaCluster
+
+_OPTION = "--penstock-kafka"
+_PROJECT_FILE = "penstock.toml"
+_NAME_PART = 40
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaUnderTest:
+    """Where the tests' Kafka is.
+
+    Attributes:
+        bootstrap_servers: `host:port`, comma-separated.
+        cluster: the embedded one; None for a cluster that was there before.
+    """
+
+    bootstrap_servers: str
+    cluster: KafkaCluster | None
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer `--penstock-kafka`."""
+    parser.getgroup("penstock").addoption(
+        _OPTION,
+        metavar="HOST:PORT",
+        default=None,
+        help="use this Kafka instead of starting one; the tests create topics in it and leave them there",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the project importable: its folder is the first with a `penstock.toml`, from pytest's root upwards."""
+    for folder in (config.rootpath, *config.rootpath.parents):
+        if (folder / _PROJECT_FILE).is_file():
+            _make_importable(folder)
+            return
+
+
+@pytest.fixture(scope="session")
+def kafka(pytestconfig: pytest.Config) -> Iterator[KafkaUnderTest]:
+    """A Kafka for the whole session: one embedded broker, or the cluster of `--penstock-kafka`."""
+    external = pytestconfig.getoption(_OPTION)
+    if external is not None:
+        yield KafkaUnderTest(str(external), cluster=None)
+        return
+    # Imported here: pytest loads this plugin also for projects that never ask for a broker.
+    from penstock.embedded import KafkaCluster  # noqa: PLC0415
+
+    with KafkaCluster() as cluster:
+        yield KafkaUnderTest(cluster.bootstrap_servers, cluster)
+
+
+@pytest.fixture
+def topic_prefix(request: pytest.FixtureRequest) -> str:
+    """A prefix that no other test and no earlier run uses; fit for topics, groups and transactional ids.
+
+    Ends in a letter or digit: write `f"{topic_prefix}-flights"`.
+    """
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:_NAME_PART]
+    return f"{name}-{uuid.uuid4().hex[:8]}"
+
+
+# The session's schema registry: the fixture `registry` goes here, on top of `kafka`.
+
+
+def _make_importable(folder: Path) -> None:
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
