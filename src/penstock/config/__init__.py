@@ -7,6 +7,7 @@ problem. Read `model.py` for what can be set, `load.py` for how it comes togethe
 from penstock.config.load import load
 from penstock.config.model import (
     Config,
+    EmbeddedSettings,
     KafkaSettings,
     LoggingSettings,
     ProjectSettings,
@@ -19,6 +20,7 @@ from penstock.config.options import ClientOptions
 __all__ = [
     "ClientOptions",
     "Config",
+    "EmbeddedSettings",
     "KafkaSettings",
     "LoggingSettings",
     "ProjectSettings",

@@ -22,6 +22,15 @@ KeyPath = tuple[str, ...]
 BUILT_IN: dict[str, Table] = {"dev": {"registry": {"auto_register": True}}, "prod": {}}
 """The profiles that are always there, with what they set before the file does."""
 
+_PLAINER = {
+    "missing": "is missing",
+    "string_pattern_mismatch": "should be lower-case letters, digits and dashes, a letter first, 63 at most",
+    "string_type": "should be text, in quotes",
+    "model_type": "should be a table",
+    "dict_type": "should be a table",
+}
+"""Kinds of pydantic's errors that need other words here."""
+
 UNNAMED: Table = {"project": {"name": "penstock"}}
 """What stands in for the file where there is none."""
 
@@ -58,13 +67,14 @@ class _Layers:
         self._lines = lines
         self._base = {key: value for key, value in table.items() if key != "profiles"}
         profiles = table.get("profiles", {})
-        self._profiles: dict[str, Any] = profiles if isinstance(profiles, dict) else {"": profiles}
+        self._profiles: dict[str, Any] = profiles if isinstance(profiles, dict) else {}
+        self._has_profiles = isinstance(profiles, dict)
         self._chosen = self._profiles.get(profile)
         self.profile = profile
 
     def from_file(self) -> Table:
         """Built-in profile, file and profile, the later over the earlier."""
-        base = _over(BUILT_IN.get(self.profile, {}), self._base)
+        base = _over({"project": {}, **BUILT_IN.get(self.profile, {})}, self._base)
         return _over(base, self._chosen) if isinstance(self._chosen, dict) else base
 
     def merged(self) -> tuple[Table, dict[KeyPath, str]]:
@@ -80,6 +90,8 @@ class _Layers:
 
     def wrong_profiles(self) -> Iterator[str]:
         """Profiles that are no tables, and a chosen one that does not exist."""
+        if not self._has_profiles:
+            yield f"{self._at(('profiles',))}: profiles: should be a table of tables"
         for name, overlay in self._profiles.items():
             if not isinstance(overlay, dict):
                 yield f"{self._at(('profiles', name))}: {dotted(('profiles', name))}: should be a table"
@@ -129,8 +141,9 @@ def _validated(table: Table, origins: Mapping[KeyPath, str]) -> tuple[Config | N
 def _told(error: Mapping[str, Any], origins: Mapping[KeyPath, str]) -> str:
     path = tuple(str(part) for part in error["loc"][:3] if part not in ("str", "int", "bool"))
     where = origins.get(path) or next((where for at, where in origins.items() if at[: len(path)] == path), FILE_NAME)
-    what = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    return f"{where}: {dotted(path)}: {'is missing' if error['type'] == 'missing' else what}{_got(error, path)}"
+    plain = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    what = _PLAINER.get(error["type"], plain)
+    return f"{where}: {dotted(path)}: {what}{_got(error, path)}"
 
 
 def _got(error: Mapping[str, Any], path: KeyPath) -> str:
@@ -148,7 +161,8 @@ def _across(merged: Table, origins: Mapping[KeyPath, str]) -> Iterator[str]:
         where = origins.get(path) or origins.get(("publishing", "transaction_timeout_ms"), FILE_NAME)
         yield f"{where}: {dotted(path)}: {budget_ms} must be less than publishing.transaction_timeout_ms ({timeout_ms})"
     for name in environment.OPTION_TABLES:
-        for option, reason in refusals(_table(kafka, name), timeout_ms):
+        produces = name in ("client", "producer")
+        for option, reason in refusals(_table(kafka, name), timeout_ms if produces else None):
             option_path = ("kafka", name, option)
             yield f"{origins.get(option_path, FILE_NAME)}: {dotted(option_path)}: {reason}"
 

@@ -45,7 +45,8 @@ def _url(value: str) -> str:
     return value.rstrip("/")
 
 
-Count = Annotated[int, BeforeValidator(_not_bool), Field(ge=1)]
+NotBool = BeforeValidator(_not_bool)
+Count = Annotated[int, Field(ge=1), NotBool]
 Options = Annotated[dict[str, Annotated[OptionValue, BeforeValidator(_plain)]], AfterValidator(ClientOptions)]
 
 
@@ -111,9 +112,9 @@ class PublishingSettings(Section):
     """A transaction is committed when it is this old: what readers wait for at most."""
     max_transaction_records: Count = 50_000
     """A transaction is committed at the latest when it holds this many records."""
-    transaction_timeout_ms: Annotated[Count, Field(ge=1_000, le=900_000)] = 60_000
+    transaction_timeout_ms: Annotated[int, Field(ge=1_000, le=900_000), NotBool] = 60_000
     """After this time the broker aborts a transaction that its producer left open."""
-    transaction_budget_ms: Annotated[Count, Field(ge=500)] = 45_000
+    transaction_budget_ms: Annotated[int, Field(ge=500), NotBool] = 45_000
     """Time a transaction may take, retries included, before it is given up; below `transaction_timeout_ms`."""
 
 
@@ -128,6 +129,15 @@ class StateSettings(Section):
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.directory.chmod(0o700)
         return self.directory
+
+
+class EmbeddedSettings(Section):
+    """Kafka on this machine, for development, tests and the demo."""
+
+    java: Path | None = None
+    """The `java` command; else `JAVA_HOME`, `java` on PATH, or the one of `penstock[embedded]`."""
+    jars: Path | None = None
+    """A folder with Kafka's jars; else they are fetched once and kept."""
 
 
 class LoggingSettings(Section):
@@ -173,6 +183,7 @@ class Config(BaseSettings):
     registry: RegistrySettings = RegistrySettings()
     publishing: PublishingSettings = PublishingSettings()
     state: StateSettings = StateSettings()
+    embedded: EmbeddedSettings = EmbeddedSettings()
     logging: LoggingSettings = LoggingSettings()
 
     _source: Source = PrivateAttr(default_factory=lambda: Source(Path.cwd()))
@@ -204,15 +215,13 @@ class Config(BaseSettings):
     def placed(self, source: Source) -> Config:
         """The same values with their origins, relative folders made absolute from the root."""
         root = source.root
-        folders = {
-            name: root / getattr(self.project, name).expanduser() for name in ("producers", "processors", "schemas")
+        sections = {
+            name: section.model_copy(
+                update={key: root / path.expanduser() for key, path in section if isinstance(path, Path)}
+            )
+            for name, section in self
         }
-        placed = self.model_copy(
-            update={
-                "project": self.project.model_copy(update=folders),
-                "state": self.state.model_copy(update={"directory": root / self.state.directory.expanduser()}),
-            }
-        )
+        placed = self.model_copy(update=sections)
         placed._source = source  # noqa: SLF001 - another instance of this very class
         return placed
 

@@ -16,7 +16,8 @@ _USER_INFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 _OFFSETS = "offsets are committed inside the transaction, together with what was made of the records"
 _IDEMPOTENCE = "the transactional producer needs it as it is: duplicates or holes could be committed otherwise"
-_FIXED_CONSUMER = "the engine's loop relies on its own value"
+_FIXED = "the engine relies on its own value"
+_DOUBT = "a commit that takes as long as a retry is how a request that was sent twice is noticed"
 
 _REFUSED = {
     "bootstrap.servers": "set kafka.bootstrap_servers",
@@ -38,8 +39,11 @@ _REFUSED = {
     "transaction.timeout.ms": "set publishing.transaction_timeout_ms",
     "allow.auto.create.topics": "a misspelt topic must be an error, not a new topic with one partition",
     "partitioner": "keys are partitioned as Java does it (murmur2): another way tears the order of a key apart",
-    "enable.partition.eof": _FIXED_CONSUMER,
-    "check.crcs": _FIXED_CONSUMER,
+    "enable.partition.eof": _FIXED,
+    "check.crcs": _FIXED,
+    "delivery.report.only.error": _FIXED,
+    "retry.backoff.ms": _DOUBT,
+    "retry.backoff.max.ms": _DOUBT,
 }
 
 _IN_FLIGHT = ("max.in.flight.requests.per.connection", "max.in.flight")
@@ -77,19 +81,19 @@ class ClientOptions(dict[str, OptionValue]):
     __str__ = __repr__
 
 
-def refusals(options: Mapping[str, OptionValue], transaction_timeout_ms: int) -> Iterator[tuple[str, str]]:
+def refusals(options: Mapping[str, OptionValue], transaction_timeout_ms: int | None) -> Iterator[tuple[str, str]]:
     """Those of the options that are refused, each with the reason.
 
     Args:
         options: as configured.
-        transaction_timeout_ms: what the client's own time-outs may not exceed.
+        transaction_timeout_ms: what a producer's own time-outs may not exceed; None for clients that produce nothing.
     """
     for name, value in options.items():
         if reason := _REFUSED.get(name):
             yield name, f"cannot be set: {reason}"
         elif name in _IN_FLIGHT and _as_int(value) > 5:
             yield name, f"must be at most 5, got {value}: more requests in flight lose the idempotent producer's order"
-        elif name in _WITHIN_TRANSACTION and _as_int(value) > transaction_timeout_ms:
+        elif transaction_timeout_ms and name in _WITHIN_TRANSACTION and _as_int(value) > transaction_timeout_ms:
             yield name, _TOO_LONG.format(value=value, timeout=transaction_timeout_ms)
 
 
