@@ -186,8 +186,7 @@ class TransactionalProducer(Protocol):
         """Purge what is queued and let go of the handle, without committing."""
         ...
 
-    @property
-    def suspect(self) -> str | None:
+    def doubt(self) -> str | None:
         """Why a request may have been sent twice since the last `begin_transaction`; None = no sign of it."""
         ...
 
@@ -203,6 +202,10 @@ class TransactionHooks(Protocol):
 
     def on_step(self, step: str) -> None:
         """The protocol is about to take this step."""
+        ...
+
+    def on_start(self, rows: int) -> None:
+        """Work begins behind so many rows or records that are dealt with already."""
         ...
 
     def on_commit(self, records: int, dead_letters: int) -> None:

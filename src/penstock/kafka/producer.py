@@ -1,24 +1,27 @@
-"""A transactional producer handle: one `transactional.id`, errors in our families, signs of requests sent twice."""
+"""An idempotent producer handle: batches in, errors in our families, refused records by name."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from penstock.errors import TransactionAborted
+from penstock.errors import PenstockError, TransactionAborted
 from penstock.kafka.client import LOGGER, Connection, Option, log_error
-from penstock.kafka.error_map import describe, from_call, from_commit
+from penstock.kafka.error_map import describe, from_call
 from penstock.protocols import RefusedRecord
 from penstock.record import Headers
 
 RETRY_BACKOFF_MS = 250
-_SUSPECT_COMMIT_S = 0.8 * RETRY_BACKOFF_MS / 1000
 _MAX_FAILURES_KEPT = 100
 
-# Lost connections and time-outs are what makes librdkafka send a request again.
-_RESENT = {KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT_QUEUE}
+_OWN_FAULT = {
+    KafkaError.MSG_SIZE_TOO_LARGE,
+    KafkaError.INVALID_RECORD,
+    KafkaError.INVALID_TIMESTAMP,
+    KafkaError.INVALID_MSG,
+}
 
 DEFAULTS: dict[str, Option] = {
     "acks": "all",
@@ -34,66 +37,29 @@ DEFAULTS: dict[str, Option] = {
 }
 
 
-_OWN_FAULT = {
-    KafkaError.MSG_SIZE_TOO_LARGE,
-    KafkaError.INVALID_RECORD,
-    KafkaError.INVALID_TIMESTAMP,
-    KafkaError.INVALID_MSG,
-}
-
-
-class KafkaTransactionalProducer:
-    """`protocols.TransactionalProducer` on confluent-kafka, for one thread; dropped after any error but `Retriable`.
+class IdempotentProducer:
+    """A handle whose own retries make no duplicates (KIP-98). Used by one thread.
 
     Args:
         connection: the cluster.
-        transactional_id: stable over restarts, so that a restart aborts what its predecessor left open.
-        transaction_timeout_ms: after this the coordinator aborts on its own.
-        max_batch_bytes: the smallest `max.message.bytes` of the topics written to: it holds for whole batches.
+        name: its `client.id`, for messages too.
+        options: further librdkafka options, under the configuration's.
     """
 
-    def __init__(
-        self, connection: Connection, transactional_id: str, transaction_timeout_ms: int, max_batch_bytes: int
-    ) -> None:
-        self.transactional_id = transactional_id
-        self._suspect: str | None = None
+    def __init__(self, connection: Connection, name: str, options: Mapping[str, Option] | None = None) -> None:
+        self.name = name
         self._failed = 0
         self._first_failure = ""
         self._refused: list[RefusedRecord] = []
-        # librdkafka refuses message.timeout.ms and socket.timeout.ms above the transaction's time-out.
-        own = {
-            **DEFAULTS,
-            "transactional.id": transactional_id,
-            "transaction.timeout.ms": transaction_timeout_ms,
-            "batch.size": min(int(DEFAULTS["batch.size"]), max_batch_bytes),
-            "message.timeout.ms": transaction_timeout_ms,
-            "socket.timeout.ms": min(60_000, transaction_timeout_ms),
-        }
-        options = connection.options(own, connection.producer, client_id=transactional_id)
+        own = {**DEFAULTS, **(options or {})}
         self._producer = Producer(
-            {**options, "error_cb": self._on_error, "on_delivery": self._on_delivery_failed, "logger": LOGGER}
+            {
+                **connection.options(own, connection.producer, client_id=name),
+                "error_cb": self._on_error,
+                "on_delivery": self._on_delivery_failed,
+                "logger": LOGGER,
+            }
         )
-
-    @property
-    def suspect(self) -> str | None:
-        """Why a request may have been sent twice since the last `begin_transaction`; None = no sign of it."""
-        return self._suspect
-
-    def init_transactions(self, timeout_s: float) -> None:
-        """Fence predecessors with this id; returns once their transaction is resolved.
-
-        Raises:
-            KafkaUnavailable: the coordinator is loading or moving; call again.
-            ConfigurationError: rights, transaction time-out.
-        """
-        self._call("init_transactions", lambda: self._producer.init_transactions(timeout_s))
-
-    def begin_transaction(self) -> None:
-        """Open a transaction; sends nothing."""
-        self._suspect = None
-        self._failed = 0
-        self._refused.clear()
-        self._call("begin_transaction", self._producer.begin_transaction)
 
     def produce(
         self,
@@ -137,7 +103,7 @@ class KafkaTransactionalProducer:
             except BufferError:
                 self._serve(0.005)  # the queue is full: let the background threads send
             except KafkaException as exc:
-                raise from_call(exc, f"produce to {topic} in '{self.transactional_id}'") from exc
+                raise from_call(exc, f"produce to {topic} in '{self.name}'") from exc
             else:
                 return
 
@@ -156,52 +122,37 @@ class KafkaTransactionalProducer:
                 raise self._fatal(exc, "flush") from exc
             if self._failed:
                 raise TransactionAborted(
-                    f"flush of '{self.transactional_id}': {self._failed} record(s) not accepted, "
-                    f"the first: {self._first_failure}"
+                    f"flush of '{self.name}': {self._failed} record(s) not accepted, the first: {self._first_failure}"
                 )
             if left == 0:
                 return
             if time.monotonic() > deadline:
                 raise TransactionAborted(
-                    f"flush of '{self.transactional_id}': {left} records not acknowledged within {timeout_s:.0f} s"
+                    f"flush of '{self.name}': {left} records not acknowledged within {timeout_s:.0f} s"
                 )
 
-    def commit_transaction(self, timeout_s: float) -> None:
-        """Commit; to be called after `flush`, so that its duration tells about its own request only.
-
-        Raises:
-            KafkaUnavailable: in progress; call this again, and nothing else.
-            OutcomeUnknown: ask the log.
-            Fenced: a newer producer holds the id; the outcome is unknown as well.
-        """
-        started = time.monotonic()
-        try:
-            self._producer.commit_transaction(timeout_s)
-        except Exception as exc:
-            raise from_commit(exc, self.transactional_id) from exc
-        finally:
-            took_s = time.monotonic() - started
-            if took_s >= _SUSPECT_COMMIT_S:
-                self._suspect = f"commit took {took_s * 1000:.0f} ms, long enough for its request to be sent twice"
-            self._serve_quietly()
+    def forget_failures(self) -> None:
+        """Begin to count anew."""
+        self._failed = 0
+        self._refused.clear()
 
     def refused(self) -> list[RefusedRecord]:
-        """What the broker refused for its own sake since `begin_transaction`, after `flush` has raised."""
+        """What the broker refused for its own sake since failures were forgotten last."""
         return list(self._refused)
 
     def close(self) -> None:
-        """Purge what is queued and let go of the handle, without committing or aborting."""
+        """Purge what is queued and let go of the handle, whatever is in it."""
         try:
             self._producer.purge(in_queue=True, in_flight=True, blocking=True)
             self._producer.poll(0)
         except Exception as exc:  # noqa: BLE001 - the handle is dropped whatever it says; a fenced one raises here
-            LOGGER.debug("closing '%s': %s", self.transactional_id, type(exc).__name__)
+            LOGGER.debug("closing '%s': %s", self.name, type(exc).__name__)
 
     def _call(self, name: str, call: Callable[[], None]) -> None:
         try:
             call()
         except Exception as exc:
-            raise from_call(exc, f"{name} of '{self.transactional_id}'") from exc
+            raise from_call(exc, f"{name} of '{self.name}'") from exc
 
     def _serve(self, timeout_s: float) -> None:
         """Run callbacks; the client raises a fatal error here and nowhere else."""
@@ -210,24 +161,16 @@ class KafkaTransactionalProducer:
         except Exception as exc:
             raise self._fatal(exc, "poll") from exc
 
-    def _serve_quietly(self) -> None:
-        try:
-            self._producer.poll(0)
-        except Exception as exc:  # noqa: BLE001 - commit has its answer; a fatal error shows at the next call
-            LOGGER.debug("poll of '%s': %s", self.transactional_id, type(exc).__name__)
-
-    def _fatal(self, exc: Exception, doing: str) -> Exception:
+    def _fatal(self, exc: Exception, doing: str) -> PenstockError:
         """Name a fatal error: after a `SystemError` the next `poll` says which one it was, at times."""
         if not isinstance(exc, KafkaException):
             try:
                 self._producer.poll(0)
             except Exception as second:  # noqa: BLE001 - whatever it is, it is what we were looking for
                 exc = second
-        return from_call(exc, f"{doing} of '{self.transactional_id}'")
+        return from_call(exc, f"{doing} of '{self.name}'")
 
     def _on_error(self, error: KafkaError) -> None:
-        if error.code() in _RESENT:
-            self._suspect = f"{error.name()} reported during the transaction"
         log_error(error)
 
     def _on_delivery_failed(self, error: KafkaError | None, message: Message) -> None:

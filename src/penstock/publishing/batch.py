@@ -100,6 +100,11 @@ class Stager(Generic[K, V]):
         return self._encoded(records)
 
     def _encoded(self, records: list[Record[K, V]]) -> StagedBatch:
+        if any(r.timestamp_ms is not None for r in records):
+            raise OperatorMustDecide(
+                f"producer '{self._spec.name}': a record carries timestamp_ms. Records are stamped with the time of "
+                "publishing, since Kafka deletes by that stamp; keep event time as a field, and leave timestamp_ms out"
+            )
         batch = StagedBatch(
             keys=self._topic.encode_keys([r.key for r in records]),
             values=self._topic.encode_values([r.value for r in records]),

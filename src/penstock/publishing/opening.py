@@ -13,7 +13,7 @@ from penstock.clock import Clock, SystemClock
 from penstock.kafka.admin import Admin
 from penstock.kafka.client import Connection
 from penstock.kafka.partitioner import partition_for
-from penstock.kafka.producer import KafkaTransactionalProducer
+from penstock.kafka.transactional_producer import KafkaTransactionalProducer
 from penstock.protocols import SchemaRegistry, TransactionHooks
 from penstock.publishing.batch import Stager
 from penstock.publishing.cursor import cursor_topic, read_cursor

@@ -160,6 +160,7 @@ class ProducerRun(Generic[K, V]):
         self._claim()
         if self._end_rows is None and limit is not None:
             self._end_rows = self._last.rows + limit
+        self._hooks.on_start(self._last.rows)
         self._hooks.on_step("source")
         feed = Feed(
             self._spec.source(self._last.cursor),
@@ -172,8 +173,6 @@ class ProducerRun(Generic[K, V]):
         try:
             while not self._stopping and not feed.ended:
                 self._transaction(feed)
-                if self._session.suspect is not None:
-                    self._rotate(self._session.suspect)
         finally:
             feed.close()
 
@@ -202,11 +201,12 @@ class ProducerRun(Generic[K, V]):
         self._commit(msgspec.structs.replace(self._last, owner_epoch=self._last.owner_epoch + 1))
         self._claimed = True
         self._start_over = None
-        if self._session.suspect is not None:
-            self._rotate(self._session.suspect)
 
-    def _rotate(self, reason: str) -> None:
-        """Replace the handle between transactions; the source stays open, for the log agrees with us."""
+    def _rotate_if_in_doubt(self) -> None:
+        """Replace a handle that may have sent a request twice; the source stays open, for the log agrees with us."""
+        reason = self._session.doubt()
+        if reason is None:
+            return
         LOGGER.info("producer '%s': replacing its handle: %s", self._spec.name, reason)
         self._hooks.on_rotation(reason)
         expected = self._last
@@ -231,6 +231,7 @@ class ProducerRun(Generic[K, V]):
             if not feed.ended:
                 self._clock.sleep(_IDLE_PAUSE_S)
             return
+        self._rotate_if_in_doubt()
         began_s = self._clock.monotonic_s()
         self._session.begin()
         record = self._extended(self._last, batch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from penstock.errors import ConfigurationError
 from penstock.kafka.admin import Admin, TopicSettings
@@ -39,7 +40,7 @@ def dead_letter_topic(producer: str, prefix: str = "") -> TopicSettings:
 
 
 def ensure_topics(
-    admin: Admin, spec: ProducerSpec[object, object], cursors: TopicSettings, dead: TopicSettings
+    admin: Admin, spec: ProducerSpec[Any, Any], cursors: TopicSettings, dead: TopicSettings
 ) -> ProducerTopics:
     """Make what is missing, refuse what does not fit.
 

@@ -11,7 +11,7 @@ twice can, delayed, decide a *later* transaction of the same producer. Two rules
 
 ```
           open()                 begin()              commit()
- (new) ───────────► idle ─────────────────► open ───────────────► idle, or suspect: open() before the next begin
+ (new) ───────────► idle ─────────────────► open ───────────────► idle, or in doubt: open() before the next begin
                      ▲                        │
                      └──────── open() ◄───────┘ any error
 ```
@@ -65,10 +65,9 @@ class TransactionSession:
             raise RuntimeError("the session is not open; please report")
         return self._producer
 
-    @property
-    def suspect(self) -> str | None:
+    def doubt(self) -> str | None:
         """Why the handle must be replaced before the next `begin`; None when it need not be."""
-        return self.producer.suspect
+        return self.producer.doubt()
 
     @property
     def age_s(self) -> float:

@@ -1,0 +1,98 @@
+"""A transactional producer handle: one `transactional.id`, and the signs of a request that was sent twice."""
+
+from __future__ import annotations
+
+import time
+
+from confluent_kafka import KafkaError
+
+from penstock.kafka.client import LOGGER, Connection
+from penstock.kafka.error_map import from_commit
+from penstock.kafka.producer import DEFAULTS, RETRY_BACKOFF_MS, IdempotentProducer
+
+_DOUBTFUL_COMMIT_S = 0.8 * RETRY_BACKOFF_MS / 1000
+
+# Lost connections and time-outs are what makes librdkafka send a request again.
+_RESENT = {KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT_QUEUE}
+
+
+class KafkaTransactionalProducer(IdempotentProducer):
+    """`protocols.TransactionalProducer` on confluent-kafka; dropped after any error but `Retriable`.
+
+    Args:
+        connection: the cluster.
+        transactional_id: stable over restarts, so that a restart aborts what its predecessor left open.
+        transaction_timeout_ms: after this the coordinator aborts on its own.
+        max_batch_bytes: the smallest `max.message.bytes` of the topics written to: it holds for whole batches.
+    """
+
+    def __init__(
+        self, connection: Connection, transactional_id: str, transaction_timeout_ms: int, max_batch_bytes: int
+    ) -> None:
+        self._doubt: str | None = None
+        super().__init__(
+            connection,
+            transactional_id,
+            {
+                "transactional.id": transactional_id,
+                "transaction.timeout.ms": transaction_timeout_ms,
+                "batch.size": min(int(DEFAULTS["batch.size"]), max_batch_bytes),
+                # librdkafka refuses both of these above the transaction's time-out.
+                "message.timeout.ms": transaction_timeout_ms,
+                "socket.timeout.ms": min(60_000, transaction_timeout_ms),
+            },
+        )
+
+    def doubt(self) -> str | None:
+        """Why a request may have been sent twice since the last `begin_transaction`; None = no sign of it.
+
+        Raises:
+            Fenced: a newer producer holds the id.
+        """
+        self._serve(0)
+        return self._doubt
+
+    def init_transactions(self, timeout_s: float) -> None:
+        """Fence predecessors with this id; returns once their transaction is resolved.
+
+        Raises:
+            KafkaUnavailable: the coordinator is loading or moving; call again.
+            ConfigurationError: rights, transaction time-out.
+        """
+        self._call("init_transactions", lambda: self._producer.init_transactions(timeout_s))
+
+    def begin_transaction(self) -> None:
+        """Open a transaction; sends nothing."""
+        self._doubt = None
+        self.forget_failures()
+        self._call("begin_transaction", self._producer.begin_transaction)
+
+    def commit_transaction(self, timeout_s: float) -> None:
+        """Commit; to be called after `flush`, so that its duration tells about its own request only.
+
+        Raises:
+            KafkaUnavailable: in progress; call this again, and nothing else.
+            OutcomeUnknown: ask the log.
+            Fenced: a newer producer holds the id; the outcome is unknown as well.
+        """
+        started = time.monotonic()
+        try:
+            self._producer.commit_transaction(timeout_s)
+        except Exception as exc:
+            raise from_commit(exc, self.name) from exc
+        finally:
+            took_s = time.monotonic() - started
+            if took_s >= _DOUBTFUL_COMMIT_S:
+                self._doubt = f"commit took {took_s * 1000:.0f} ms, long enough for its request to be sent twice"
+            self._serve_quietly()
+
+    def _serve_quietly(self) -> None:
+        try:
+            self._producer.poll(0)
+        except Exception as exc:  # noqa: BLE001 - commit has its answer; a fatal error shows at the next call
+            LOGGER.debug("poll of '%s': %s", self.name, type(exc).__name__)
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() in _RESENT:
+            self._doubt = f"{error.name()} reported during the transaction"
+        super()._on_error(error)
