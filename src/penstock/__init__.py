@@ -1,3 +1,69 @@
-"""penstock: exactly-once Kafka pipelines in plain Python."""
+"""penstock: exactly-once Kafka pipelines in plain Python.
 
-__all__: list[str] = []
+```python
+import penstock as ps
+```
+
+is the only import that a project needs; every name here is public and stays. Names are loaded when they are first used
+(PEP 562): `penstock --help`, and a module that needs the errors only, do not pay for the Kafka client.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from penstock.config import Config
+    from penstock.config import load as load_config
+    from penstock.errors import BadRecord, BadRow, PenstockError, UndecodableRecord, UnencodableValue
+    from penstock.publishing.publisher import Publisher
+    from penstock.publishing.spec import producer
+    from penstock.record import Record
+    from penstock.schemas.serdes import avro, int64, json
+    from penstock.schemas.topic import Topic
+
+__all__ = [
+    "BadRecord",
+    "BadRow",
+    "Config",
+    "PenstockError",
+    "Publisher",
+    "Record",
+    "Topic",
+    "UndecodableRecord",
+    "UnencodableValue",
+    "avro",
+    "int64",
+    "json",
+    "load_config",
+    "producer",
+]
+
+_HOMES = {
+    "BadRecord": "errors",
+    "BadRow": "errors",
+    "Config": "config",
+    "PenstockError": "errors",
+    "Publisher": "publishing.publisher",
+    "Record": "record",
+    "Topic": "schemas.topic",
+    "UndecodableRecord": "errors",
+    "UnencodableValue": "errors",
+    "avro": "schemas.serdes",
+    "int64": "schemas.serdes",
+    "json": "schemas.serdes",
+    "load_config": "config:load",
+    "producer": "publishing.spec",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'penstock' has no attribute {name!r}")
+    module, _, other = _HOMES[name].partition(":")
+    return getattr(import_module(f"penstock.{module}"), other or name)
+
+
+def __dir__() -> list[str]:
+    return __all__
