@@ -15,7 +15,7 @@ from pathlib import Path
 from penstock.errors import ConfigurationError
 from penstock.schemas.module_source import HEADER, Documented, Style, module_source
 from penstock.schemas.nodes import Enum, Record
-from penstock.schemas.python_names import named_types, package_of
+from penstock.schemas.python_names import class_name, named_types, package_of
 from penstock.schemas.tree import Definition, SchemaTree
 from penstock.schemas.walk import fields, split, text
 
@@ -37,6 +37,7 @@ def generate(tree: SchemaTree, *, package: str, style: Style = Style.STRUCT) -> 
         told = _documented(tree, name, definition)
         if told is not None:
             by_namespace.setdefault(split(name)[0], []).append(told)
+    _refuse_twins(tree)
     _refuse_circles(by_namespace)
     files = {"__init__.py": f'{HEADER}\n"""Types generated from the `.avsc` files in these folders."""\n'}
     for namespace, types in sorted(by_namespace.items()):
@@ -59,6 +60,14 @@ def _documented(tree: SchemaTree, name: str, definition: Definition) -> Document
         field_docs=docs,
         schema_text=json.dumps(schema.json, separators=(",", ":")),
     )
+
+
+def _refuse_twins(tree: SchemaTree) -> None:
+    seen: dict[tuple[str, str], str] = {}
+    for name in tree.definitions:
+        other = seen.setdefault((split(name)[0], class_name(name)), name)
+        if other != name:
+            raise ConfigurationError(f"{other} and {name} would be one class, {class_name(name)}; rename one of them")
 
 
 def _refuse_circles(by_namespace: Mapping[str, list[Documented]]) -> None:

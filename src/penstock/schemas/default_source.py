@@ -53,7 +53,7 @@ class DefaultSource:
             case _, bytes() | str():
                 return quoted_bytes(value) if isinstance(value, bytes) else quoted(value)
             case _:
-                return repr(value)
+                return repr(value).replace("e+", "e")  # as the formatter writes 1e+20
 
     def _container(self, node: Array | Map | Record, value: object) -> str:
         if isinstance(node, Array):
@@ -83,7 +83,9 @@ class DefaultSource:
                     if moment.date() != _EPOCH.date():
                         raise ValueError("a time of day is from 00:00 up to 24:00")
                     return self._time_source(moment.time())
-                return self._time_source(moment.replace(tzinfo=None) if name.startswith("local-") else moment)
+                if name.startswith("local-"):  # in this form, since linters object to naive constructor calls
+                    return f'{self._use("dt.datetime")}.fromisoformat("{moment.replace(tzinfo=None).isoformat()}")'
+                return self._time_source(moment)
             case _:
                 raise ValueError(f"{logical.name} of {type(value).__name__}")
 

@@ -162,8 +162,10 @@ class _Module:
         first = field.type.branches[0] if isinstance(field.type, Union) else field.type
         if source in {"[]", "{}"}:
             return {"default_factory": self._annotation(first)}
-        is_mutable = isinstance(first, Array | Map | Record)
-        return {"default_factory": f"lambda: {source}"} if is_mutable else {"default": source}
+        # A call that linters do not know to be pure must not stand in a dataclass's body either.
+        is_call = isinstance(first, Primitive) and first.logical is not None and first.logical.name.startswith("local-")
+        is_lazy = is_call or isinstance(first, Array | Map | Record)
+        return {"default_factory": f"lambda: {source}"} if is_lazy else {"default": source}
 
     def _annotation(self, node: Node) -> str:
         match node:

@@ -8,6 +8,8 @@ from typing import Final
 
 WIDTH: Final = 120
 INDENT: Final = "    "
+# Linters object to characters that look like ASCII ones.
+_TYPOGRAPHY: Final = str.maketrans("\u2010\u2011\u2012\u2013\u2018\u2019\u201c\u201d\xd7", "----''\"\"x")
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+")
 _FIELD: Final = re.compile(r'.+?(?:\},|"fields":\[)(?=\{)|.+')
 _PIECE: Final = re.compile(r"[^,]*,|[^,]+$")
@@ -87,7 +89,7 @@ def docstring(doc: str, indent: str, otherwise: str) -> list[str]:
 
 
 def _plain(doc: str) -> str:
-    shown = "".join(c if c.isprintable() or c.isspace() else "\ufffd" for c in doc)
+    shown = "".join(c if c.isprintable() or c.isspace() else "\ufffd" for c in doc.translate(_TYPOGRAPHY))
     return " ".join(shown.replace('"""', "'''").split())
 
 
