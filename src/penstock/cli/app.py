@@ -92,7 +92,7 @@ _mount()
 
 def main() -> None:
     """Run the command line; ends the process with an exit code of `ExitCode` (130 after Ctrl-C)."""
-    chosen = Invocation()
+    chosen = Invocation(owns_process=True)
     try:
         app(obj=chosen)
     except PenstockError as err:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from penstock.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from penstock.config import Config
 
@@ -19,12 +21,14 @@ class Invocation:
     Attributes:
         profile: from `--profile`; None leaves the choice to PENSTOCK_PROFILE.
         project: from `--project`; None looks from the current folder upwards.
-        debug: show tracebacks.
+        debug: show tracebacks, and log records of every level.
+        owns_process: whether logging may be set up for the whole process.
     """
 
     profile: str | None = None
     project: Path | None = None
     debug: bool = False
+    owns_process: bool = False
 
 
 def invocation(context: typer.Context) -> Invocation:
@@ -34,12 +38,18 @@ def invocation(context: typer.Context) -> Invocation:
 
 
 def project_config(context: typer.Context) -> Config:
-    """The project's configuration, as `--project` and `--profile` chose it.
+    """The project's configuration, as `--project` and `--profile` chose it; sets up logging by it.
 
     Raises:
         ConfigurationError: every problem of the configuration at once, each with its file and key.
     """
-    from penstock.config import load  # noqa: PLC0415 - `penstock --help` must not pay for it
+    from penstock import logs  # noqa: PLC0415 - `penstock --help` must not pay for it
+    from penstock.config import load  # noqa: PLC0415 - as above
 
     options = invocation(context)
-    return load(options.project, options.profile)
+    config = load(options.project, options.profile)
+    if options.project is not None and config.file is None:
+        raise ConfigurationError(f"there is no penstock.toml in {options.project}, nor in a folder above it")
+    if options.owns_process:
+        logs.configure("debug" if options.debug else config.logging.level, config.logging.format)
+    return config

@@ -152,6 +152,16 @@ class Admin:
 
         return self._retried("describe_configs", call)
 
+    def broker_config(self, broker: int) -> dict[str, str]:
+        """{setting: value} of one broker, defaults included."""
+        resource = ConfigResource(ResourceType.BROKER, str(broker))
+
+        def call(client: AdminClient, timeout_s: float) -> dict[str, str]:
+            answers: Any = client.describe_configs([resource], request_timeout=timeout_s)
+            return {e.name: e.value for e in answers[resource].result().values()}
+
+        return self._retried("describe_configs", call)
+
     def end_offsets(
         self, partitions: Iterable[tuple[str, int]], isolation: Isolation = "read_uncommitted"
     ) -> dict[tuple[str, int], int]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, libversion
 
 if TYPE_CHECKING:
     from penstock.config import KafkaSettings
@@ -68,3 +68,8 @@ class Connection:
 def log_error(error: KafkaError) -> None:
     """Connections come and go, the client reconnects by itself: worth a debug line, nothing more."""
     LOGGER.debug("%s: %s", error.name(), error.str())
+
+
+def librdkafka_version() -> str:
+    """The version of the native client, such as `2.16.0`."""
+    return libversion()[0]
