@@ -194,28 +194,23 @@ class TransactionalProducer(Protocol):
 # ---------------------------------------------------------------- hooks
 
 
-class TransactionHooks(Protocol):
-    """Told what happens to transactions; implemented by progress displays, metrics and crash tests.
+class TransactionHooks:
+    """Told what happens to transactions; progress displays, metrics and crash tests override what they need.
 
     `on_step` runs right before the step it names. Hooks must return at once; what they raise ends the process.
     """
 
     def on_step(self, step: str) -> None:
         """The protocol is about to take this step."""
-        ...
 
     def on_start(self, rows: int) -> None:
         """Work begins behind so many rows or records that are dealt with already."""
-        ...
 
     def on_commit(self, records: int, dead_letters: int) -> None:
         """A transaction with so many records and dead letters became visible."""
-        ...
 
     def on_abort(self, error: Exception) -> None:
         """The open transaction is discarded; the work is done again from the last committed position."""
-        ...
 
     def on_rotation(self, reason: str) -> None:
         """The producer is replaced between two transactions, because a request may have been sent twice."""
-        ...

@@ -9,12 +9,13 @@ from typing import Self
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from penstock.cli.output import console
+from penstock.protocols import TransactionHooks
 
 LINE_EVERY_S = 5.0
 
 
-class PublishingDisplay:
-    """Implements `protocols.TransactionHooks` for one run; shows on standard error.
+class PublishingDisplay(TransactionHooks):
+    """Shows one run on standard error.
 
     Args:
         name: the producer's.
@@ -59,9 +60,6 @@ class PublishingDisplay:
         self._behind = rows - self.records - self.dead_letters
         if rows and not self.transactions and not self.aborted:
             self._console.print(f"{self._title}: continuing behind row {rows:,}", soft_wrap=True)
-
-    def on_step(self, step: str) -> None:
-        """Nothing to show for a single step."""
 
     def on_commit(self, records: int, dead_letters: int) -> None:
         """Count, and show when it is time."""

@@ -15,6 +15,7 @@ from penstock.kafka.admin import Admin, TopicSettings
 from penstock.kafka.client import Connection
 from penstock.kafka.reader import read_to_end
 from penstock.kafka.transactional_producer import KafkaTransactionalProducer
+from penstock.protocols import TransactionHooks
 from penstock.testing.pytest_plugin import KafkaUnderTest
 from penstock.transactions.session import TransactionSession
 
@@ -23,19 +24,14 @@ pytestmark = pytest.mark.broker
 MakeSession = Callable[..., TransactionSession]
 
 
-class Steps:
+class Steps(TransactionHooks):
     """Hooks that remember the steps."""
 
     def __init__(self) -> None:
         self.steps: list[str] = []
 
-    def on_start(self, rows: int) -> None: ...
     def on_step(self, step: str) -> None:
         self.steps.append(step)
-
-    def on_commit(self, records: int, dead_letters: int) -> None: ...
-    def on_abort(self, error: Exception) -> None: ...
-    def on_rotation(self, reason: str) -> None: ...
 
 
 @pytest.fixture

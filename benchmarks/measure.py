@@ -1,0 +1,66 @@
+"""One way to measure: CPU and wall time of this process, in interleaved rounds, medians and ratios within one run."""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+
+class Row(TypedDict):
+    """One line of `latest.json`.
+
+    `ratio_to_baseline` compares records per second with the job's baseline, pair by pair, and is the median of those;
+    above 1 is faster. `cpu_us_per_record` counts user and system time of this process, all threads.
+    """
+
+    job: str
+    system: str
+    records_per_s: float
+    cpu_us_per_record: float
+    ratio_to_baseline: float
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """One system at one job: `run` does it once and returns the number of records."""
+
+    system: str
+    run: Callable[[], int]
+
+
+def compare(job: str, contestants: Sequence[Contestant], *, rounds: int) -> list[Row]:
+    """Run the contestants in turn, `rounds` times, after one warm-up each; the first is the baseline."""
+    for contestant in contestants:
+        contestant.run()
+    rates: dict[str, list[float]] = {c.system: [] for c in contestants}
+    costs: dict[str, list[float]] = {c.system: [] for c in contestants}
+    for _ in range(rounds):
+        for contestant in contestants:
+            cpu, wall = _cpu_s(), time.perf_counter()
+            records = contestant.run()
+            rates[contestant.system].append(records / (time.perf_counter() - wall))
+            costs[contestant.system].append((_cpu_s() - cpu) / records * 1e6)
+    baseline = rates[contestants[0].system]
+    return [
+        Row(
+            job=job,
+            system=system,
+            records_per_s=round(statistics.median(rates[system])),
+            cpu_us_per_record=round(statistics.median(costs[system]), 2),
+            ratio_to_baseline=round(
+                statistics.median(own / other for own, other in zip(rates[system], baseline, strict=True)), 3
+            ),
+            runs=rounds,
+        )
+        for system in rates
+    ]
+
+
+def _cpu_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime

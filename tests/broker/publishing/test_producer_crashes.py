@@ -1,0 +1,190 @@
+"""A producer that dies anywhere loses nothing and repeats nothing.
+
+The oracle is a bare client of its own in both isolation levels; it shares no code with what it checks.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from penstock.testing.pytest_plugin import KafkaUnderTest
+
+pytestmark = pytest.mark.broker
+
+SCRIPT = Path(__file__).with_name("crashing_producer.py")
+ROWS = 3_000
+GOOD = [str(n) for n in range(ROWS) if n % 97]
+BAD = [str(n) for n in range(ROWS) if not n % 97]
+
+# Every step of a tenure, and the middle of the two calls that take time. The second number is the how manyeth time the
+# step comes: 1 = the claim for those that it shares with transactions of rows.
+STEPS = [
+    ("init", 1, "kill"),
+    ("read cursor", 1, "kill"),
+    ("claim", 1, "kill"),
+    ("commit", 1, "kill"),  # of the claim
+    ("committed", 1, "kill"),  # likewise
+    ("source", 1, "kill"),
+    ("begin", 3, "kill"),
+    ("convert", 5, "kill"),
+    ("produce", 6, "kill"),
+    ("cursor", 3, "kill"),
+    ("flush", 3, "kill"),
+    ("flush", 4, "kill-inside"),
+    ("commit", 3, "kill"),
+    ("commit", 4, "kill-inside"),
+    ("committed", 3, "kill"),
+    ("commit", 5, "raise"),
+]
+
+
+def start(kafka: KafkaUnderTest, prefix: str, state: Path, *options: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPT), kafka.bootstrap_servers, prefix, str(state), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[str, str]:
+    out, err = process.communicate(timeout=90)
+    assert process.returncode == 0, err
+    return out, err
+
+
+def read(kafka: KafkaUnderTest, topic: str, isolation: str) -> dict[int, list[bytes]]:
+    """{partition: values} to the end, by a bare client."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": kafka.bootstrap_servers,
+            "group.id": f"oracle-{time.time_ns()}",
+            "enable.auto.commit": False,
+            "isolation.level": isolation,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+        }
+    )
+    metadata: Any = consumer.list_topics(topic, timeout=10).topics[topic]
+    partitions = sorted(metadata.partitions)
+    consumer.assign([TopicPartition(topic, p, 0) for p in partitions])
+    found: dict[int, list[bytes]] = {p: [] for p in partitions}
+    open_ends = set(partitions)
+    deadline = time.monotonic() + 60
+    while open_ends:
+        assert time.monotonic() < deadline, f"no end of {topic} {sorted(open_ends)}"
+        for message in consumer.consume(1_000, 0.2):
+            error = message.error()
+            if error is not None:
+                assert error.code() == KafkaError._PARTITION_EOF, error
+                open_ends.discard(message.partition() or 0)
+            else:
+                found[message.partition() or 0].append(message.value() or b"")
+    consumer.close()
+    return found
+
+
+def check(kafka: KafkaUnderTest, prefix: str) -> None:
+    """Every good row once and in order per key's partition, every bad one once, the cursor at the end."""
+    by_partition = read(kafka, f"{prefix}.numbers", "read_committed")
+    values = [v.decode() for part in by_partition.values() for v in part]
+    assert Counter(values) == Counter(GOOD)
+    for part in by_partition.values():
+        numbers = [int(v) for v in part]
+        assert numbers == sorted(numbers)
+    dead = [v.decode() for part in read(kafka, f"{prefix}.dlq.numbers", "read_committed").values() for v in part]
+    assert Counter(dead) == Counter(BAD)
+
+
+@pytest.mark.parametrize(("step", "nth", "action"), STEPS, ids=lambda value: str(value).replace(" ", "-"))
+def test_a_producer_that_dies_at_any_step_resumes_exactly(
+    kafka: KafkaUnderTest, topic_prefix: str, tmp_path: Path, step: str, nth: int, action: str
+) -> None:
+    first = start(kafka, topic_prefix, tmp_path, "--step", step, "--nth", str(nth), "--action", action)
+    _, err = first.communicate(timeout=90)
+    assert (tmp_path / "failpoint.log").read_text() == f"{step} {action}\n", err
+    assert first.returncode == (-signal.SIGKILL if action.startswith("kill") else 1), err
+    finish(start(kafka, topic_prefix, tmp_path))
+    check(kafka, topic_prefix)
+
+
+@pytest.mark.parametrize("step", ["produce", "commit"])
+def test_a_producer_that_stood_still_past_its_time_out_goes_on_by_itself(
+    kafka: KafkaUnderTest, topic_prefix: str, tmp_path: Path, step: str
+) -> None:
+    """SIGSTOP inside a transaction until the coordinator has aborted it: the same process begins again from the log."""
+    process = start(
+        kafka, topic_prefix, tmp_path, "--step", step, "--nth", "4", "--action", "stop", "--timeout-ms", "1500"
+    )
+    log = tmp_path / "failpoint.log"
+    _until(log.exists)
+    _until(lambda: _state(process.pid) == "T")
+    _until(lambda: _nothing_is_open(kafka, f"{topic_prefix}.numbers"))
+    os.kill(process.pid, signal.SIGCONT)
+    out, _ = finish(process)
+    assert "abort:" in out
+    check(kafka, topic_prefix)
+
+
+def test_two_processes_with_one_name_on_one_machine_cannot_start(
+    kafka: KafkaUnderTest, topic_prefix: str, tmp_path: Path
+) -> None:
+    first = start(kafka, topic_prefix, tmp_path, "--step", "commit", "--nth", "3", "--action", "stop")
+    _until((tmp_path / "failpoint.log").exists)
+    second = start(kafka, topic_prefix, tmp_path)
+    _, err = second.communicate(timeout=60)
+    assert second.returncode == 6
+    assert f"process {first.pid}" in err
+    os.kill(first.pid, signal.SIGCONT)
+    finish(first)
+    check(kafka, topic_prefix)
+
+
+def test_a_newer_instance_on_another_machine_takes_over_and_the_older_one_exits(
+    kafka: KafkaUnderTest, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Two state directories are two machines: the older is stopped in a transaction, and never publishes again."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    older = start(kafka, topic_prefix, here, "--step", "commit", "--nth", "4", "--action", "stop")
+    _until((here / "failpoint.log").exists)
+    _until(lambda: _state(older.pid) == "T")
+    finish(start(kafka, topic_prefix, there))
+    os.kill(older.pid, signal.SIGCONT)
+    _, err = older.communicate(timeout=60)
+    assert older.returncode == 6, err
+    assert "taken over" in err
+    check(kafka, topic_prefix)
+
+
+def _until(is_so: Any, timeout_s: float = 60.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def _nothing_is_open(kafka: KafkaUnderTest, topic: str) -> bool:
+    ends = []
+    for isolation in ("read_committed", "read_uncommitted"):
+        consumer = Consumer(
+            {"bootstrap.servers": kafka.bootstrap_servers, "group.id": "x", "isolation.level": isolation}
+        )
+        ends.append([consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10) for p in range(3)])
+        consumer.close()
+    return ends[0] == ends[1]
