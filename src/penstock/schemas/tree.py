@@ -105,10 +105,11 @@ class SchemaTree:
             ConfigurationError: not a valid schema; the message names the file and the place.
         """
         file = self.definitions[name].file
-        texts = [each.text for each in (file, *self._needs_at_all(file))]
+        texts = [each.text for each in (file, *self.needs_at_all(file))]
         return parse(json.dumps(name), texts, source=file.path)
 
-    def _needs_at_all(self, file: SchemaFile) -> tuple[SchemaFile, ...]:
+    def needs_at_all(self, file: SchemaFile) -> tuple[SchemaFile, ...]:
+        """The other files whose types this one uses, directly or through others."""
         found: dict[str, SchemaFile] = {}
         waiting = [file]
         while waiting:
