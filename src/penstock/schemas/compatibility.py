@@ -1,17 +1,16 @@
 """May this schema follow those? The rules of a registry, on Apache Avro's own checker.
 
-`avro.compatibility` gives every verdict. Around it stand three things that it lacks: aliases are qualified with their
-namespace first (it compares them with full names, so an alias written relative to its namespace would not count),
-references are resolved, and each reason is told with its own place (it returns reasons and places as two sets).
+`avro.compatibility` gives every verdict. It compares aliases with full names, so it is given schemas whose aliases are
+written in full and whose references are resolved (`AvroSchema.apache`); and since it returns reasons and places as two
+unordered sets, its single checks are asked again here for each reason with its own place.
 Logical types and defaults do not take part, here as in every registry: `penstock schemas check` looks after those.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 import msgspec
 from avro.compatibility import (
@@ -23,8 +22,6 @@ from avro.compatibility import (
     check_schema_names,
     lookup_writer_field,
 )
-from avro.errors import AvroException
-from avro.name import Names
 from avro.schema import (
     ArraySchema,
     EnumSchema,
@@ -35,11 +32,9 @@ from avro.schema import (
     RecordSchema,
     Schema,
     UnionSchema,
-    make_avsc_object,
 )
 
-from penstock.errors import ConfigurationError
-from penstock.schemas.limits import load_json
+from penstock.schemas.parse import AvroSchema
 
 Reads = Literal["new reads old", "old reads new"]
 
@@ -82,18 +77,6 @@ _UPGRADE_ORDER = {
 }
 
 
-class SchemaText(msgspec.Struct, frozen=True):
-    """A schema and what it stands on.
-
-    Attributes:
-        text: the schema as JSON text.
-        referenced: texts of the schemas whose named types it uses, each behind those it uses itself.
-    """
-
-    text: str
-    referenced: tuple[str, ...] = ()
-
-
 class Incompatibility(msgspec.Struct, frozen=True):
     """One reason why a reader cannot read what a writer wrote.
 
@@ -127,16 +110,13 @@ class Violation(msgspec.Struct, frozen=True):
         return f"{self.incompatibility} ({who})"
 
 
-def check(level: Level, new: SchemaText, earlier: Sequence[tuple[int, SchemaText]]) -> list[Violation]:
+def check(level: Level, new: AvroSchema, earlier: Sequence[tuple[int, AvroSchema]]) -> list[Violation]:
     """Why `new` may not follow `earlier` at this level; empty when it may.
 
     Args:
         level: the rule.
         new: the schema that is to be added.
         earlier: (version, schema) of every live version, ascending; a level that is not transitive looks at the last.
-
-    Raises:
-        ConfigurationError: one of the schemas is no Avro schema.
     """
     versions = earlier if level.transitive else earlier[-1:]
     found: list[Violation] = []
@@ -147,56 +127,9 @@ def check(level: Level, new: SchemaText, earlier: Sequence[tuple[int, SchemaText
     return found
 
 
-def cannot_read(reader: SchemaText, writer: SchemaText) -> list[Incompatibility]:
-    """Why a consumer with `reader` cannot read what was written with `writer`; empty when it can.
-
-    Raises:
-        ConfigurationError: one of them is no Avro schema.
-    """
-    return list(_reasons(_Pair(), _parsed(reader), _parsed(writer), ""))
-
-
-@functools.lru_cache(maxsize=256)
-def _parsed(written: SchemaText) -> Schema:
-    names = Names()
-    try:
-        for text in written.referenced:
-            make_avsc_object(_prepared(load_json(text, "referenced schema"), ""), names)
-        return make_avsc_object(_prepared(load_json(written.text, "schema"), ""), names)
-    except (AvroException, LookupError, TypeError) as exc:  # what avro's parser raises on malformed schemas
-        raise ConfigurationError(f"no Avro schema: {type(exc).__name__}: {exc}") from exc
-
-
-def _prepared(schema: Any, namespace: str) -> Any:
-    """The schema with aliases as full names, and without logical types, which the checker does not look at."""
-    if isinstance(schema, list):
-        return [_prepared(branch, namespace) for branch in schema]
-    if not isinstance(schema, dict):
-        return schema
-    ready: dict[str, Any] = {name: value for name, value in schema.items() if name != "logicalType"}
-    if ready.get("type") == "error":  # a record in all but name; the checker knows only records
-        ready["type"] = "record"
-    inner = _namespace(ready, namespace)
-    if isinstance(ready.get("aliases"), list) and "name" in ready:
-        ready["aliases"] = [a if "." in a or not inner else f"{inner}.{a}" for a in ready["aliases"]]
-    for part in ("items", "values"):
-        if part in ready:
-            ready[part] = _prepared(ready[part], inner)
-    if isinstance(ready.get("fields"), list):
-        ready["fields"] = [{**field, "type": _prepared(field["type"], inner)} for field in ready["fields"]]
-    if isinstance(ready.get("type"), (dict, list)):
-        ready["type"] = _prepared(ready["type"], inner)
-    return ready
-
-
-def _namespace(schema: Mapping[str, Any], enclosing: str) -> str:
-    name = schema.get("name")
-    if not isinstance(name, str):
-        return enclosing
-    if "." in name:
-        return name.rpartition(".")[0]
-    given = schema.get("namespace", enclosing)
-    return given if isinstance(given, str) else enclosing
+def cannot_read(reader: AvroSchema, writer: AvroSchema) -> list[Incompatibility]:
+    """Why a consumer with `reader` cannot read what was written with `writer`; empty when it can."""
+    return list(_reasons(_Pair(), reader.apache(), writer.apache(), ""))
 
 
 class _Pair(ReaderWriterCompatibilityChecker):

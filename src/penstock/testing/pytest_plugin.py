@@ -1,7 +1,8 @@
 """Fixtures on a real Kafka: one broker for the whole session, names of its own for each test.
 
 `kafka` starts a broker the first time a test asks for it, or uses the cluster of `--penstock-kafka=HOST:PORT`.
-`topic_prefix` keeps the tests on it apart. The project's root is put on `sys.path`, as the command line does.
+`registry` is a schema registry on it. `topic_prefix` keeps the tests on it apart. The project's root is put on
+`sys.path`, as the command line does.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pytest
 
 if TYPE_CHECKING:
     from penstock.embedded import KafkaCluster
+    from penstock.embedded.registry import RegistryServer
 
 _OPTION = "--penstock-kafka"
 _PROJECT_FILE = "penstock.toml"
@@ -79,7 +81,17 @@ def topic_prefix(request: pytest.FixtureRequest) -> str:
     return f"{name}-{uuid.uuid4().hex[:8]}"
 
 
-# The session's schema registry: the fixture `registry` goes here, on top of `kafka`.
+@pytest.fixture(scope="session")
+def registry(kafka: KafkaUnderTest) -> Iterator[RegistryServer]:
+    """A schema registry for the whole session, `.url` is where it answers. Keep tests apart by their subjects.
+
+    On a cluster that was there before, its topic has a name of its own.
+    """
+    from penstock.embedded.registry import RegistryServer  # noqa: PLC0415 - as above
+
+    topic = "_schemas" if kafka.cluster else f"_schemas-{uuid.uuid4().hex[:8]}"
+    with RegistryServer(kafka.bootstrap_servers, topic=topic) as server:
+        yield server
 
 
 def _make_importable(folder: Path) -> None:
