@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from penstock.errors import KafkaUnavailable, PenstockError, ServerUnreachable
 from penstock.kafka.client import Connection, Option
 from penstock.kafka.error_map import from_call
-from penstock.record import Record
+from penstock.record import Headers, Record
 
 Isolation = Literal["read_committed", "read_uncommitted"]
 RawRecord = Record[bytes | None, bytes | None]
@@ -186,11 +186,10 @@ def _passes_by_itself(error: KafkaError) -> bool:
 
 def _record(message: Message) -> RawRecord:
     _, timestamp_ms = message.timestamp()
-    headers = cast("Iterable[tuple[str, str | bytes | None]]", message.headers() or ())  # the stub says dict too
     return Record(
         key=message.key(),
         value=message.value(),
-        headers=tuple((name, _bytes(value)) for name, value in headers),
+        headers=headers_of(message),
         timestamp_ms=timestamp_ms,
         topic=message.topic(),
         partition=message.partition(),
@@ -198,5 +197,7 @@ def _record(message: Message) -> RawRecord:
     )
 
 
-def _bytes(value: str | bytes | None) -> bytes | None:
-    return value.encode() if isinstance(value, str) else value
+def headers_of(message: Message) -> Headers:
+    """The message's headers in our form; empty where it has none."""
+    headers = cast("Iterable[tuple[str, str | bytes | None]]", message.headers() or ())  # the stub says dict too
+    return tuple((name, value.encode() if isinstance(value, str) else value) for name, value in headers)
