@@ -1,0 +1,112 @@
+"""What the topics must hold, computed from the CSV files in SQL: see expected.sql beside this file."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import duckdb
+
+IDENTITY = {
+    "airlines": ("carrier",),
+    "airports": ("code",),
+    "planes": ("tail_number",),
+    "weather": ("origin", "observed_at"),
+    "flights": ("carrier", "flight_number", "origin", "scheduled_departure_at"),
+}
+"""{data set: fields that tell its records apart}; no two rows of a file agree in all of them."""
+
+Values = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedRecord:
+    """One record: its key, its values by the schema's fields, and the row's place in the published order."""
+
+    key: str
+    values: Values
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedDeadLetter:
+    """One dead letter: why, and the row's text by column."""
+
+    reason: str
+    raw: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What one data set must have become.
+
+    Attributes:
+        fields: the schema's fields in order.
+        records: {identity: record}.
+        dead_letters: {place in the published order: dead letter}.
+    """
+
+    fields: tuple[str, ...]
+    records: dict[Values, ExpectedRecord]
+    dead_letters: dict[int, ExpectedDeadLetter]
+
+    @property
+    def rows(self) -> int:
+        """Number of rows in the file."""
+        return len(self.records) + len(self.dead_letters)
+
+
+def expect(folder: Path) -> dict[str, Expected]:
+    """{data set: what it must have become} for the CSV files in `folder`."""
+    with duckdb.connect() as database:
+        database.execute("SET TimeZone = 'UTC'")
+        for name in IDENTITY:
+            with _csv(folder, name) as file:
+                # Text only: what a number is, is decided in the views.
+                database.execute(
+                    f"CREATE TABLE {name}_raw AS "  # noqa: S608 - a name from the table above
+                    "SELECT row_number() OVER () - 1 AS line, * FROM read_csv(?, all_varchar = true, header = true)",
+                    [str(file)],
+                )
+            database.execute(
+                f"CREATE VIEW {name}_file AS "  # noqa: S608
+                f"SELECT line, nullif(COLUMNS(* EXCLUDE (line)), 'NA') FROM {name}_raw"
+            )
+        database.execute((Path(__file__).parent / "expected.sql").read_text())
+        return {name: _expected(database, name) for name in IDENTITY}
+
+
+def _expected(database: duckdb.DuckDBPyConnection, name: str) -> Expected:
+    database.execute(f"CREATE TABLE {name}_rows AS FROM {name}")
+    result = database.execute(f"SELECT * EXCLUDE (line, reason) FROM {name}_rows WHERE reason IS NULL")  # noqa: S608
+    fields = tuple(column[0] for column in result.description or ())[2:]
+    identity = [fields.index(field) for field in IDENTITY[name]]
+    records: dict[Values, ExpectedRecord] = {}
+    while rows := result.fetchmany(50_000):
+        for place, key, *values in rows:
+            records[tuple([values[field] for field in identity])] = ExpectedRecord(key, tuple(values), place)
+    impossible = database.execute(
+        f"SELECT place, reason, raw FROM {name}_rows JOIN (FROM {name}_raw) AS raw USING (line) "  # noqa: S608
+        "WHERE reason IS NOT NULL ORDER BY place"
+    ).fetchall()
+    dead_letters = {
+        place: ExpectedDeadLetter(reason, {column: text for column, text in raw.items() if column != "line"})
+        for place, reason, raw in impossible
+    }
+    return Expected(fields, records, dead_letters)
+
+
+@contextmanager
+def _csv(folder: Path, name: str) -> Generator[Path]:
+    """The file of a data set, unpacked where it is zipped."""
+    file = folder / f"{name}.csv"
+    if file.is_file():
+        yield file
+        return
+    with tempfile.TemporaryDirectory() as scratch, ZipFile(folder / f"{name}.csv.zip") as archive:
+        yield Path(archive.extract(f"{name}.csv", scratch))

@@ -1,0 +1,114 @@
+"""The comparison of what must be with what is, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from demo.expected import IDENTITY, Expected, Values
+from demo.observed import Observed
+
+SHOWN = 5
+
+
+class DataSet(msgspec.Struct, kw_only=True):
+    """The verdict on one data set.
+
+    Attributes:
+        rows: in the file.
+        records: committed in the topic.
+        dead_letters: committed in the dead-letter topic.
+        duplicates: records and dead letters that were there already.
+        missing: rows of which there is neither record nor dead letter.
+        wrong: records with another content or key than the row's, of no row at all, or out of their key's order;
+            dead letters with another reason or row.
+        problems: the first few of them, by coordinates.
+    """
+
+    rows: int
+    records: int
+    dead_letters: int
+    duplicates: int = 0
+    missing: int = 0
+    wrong: int = 0
+    problems: list[str] = []
+
+    @property
+    def ok(self) -> bool:
+        """Whether every row is there exactly once."""
+        return not (self.duplicates or self.missing or self.wrong) and self.rows == self.records + self.dead_letters
+
+
+def compare(name: str, expected: Expected, observed: Observed) -> DataSet:
+    """Compare one data set's rows with what became of them."""
+    result = DataSet(
+        rows=expected.rows, records=len(observed.records), dead_letters=len(observed.dead_letters), problems=[]
+    )
+    findings = [*_records(name, expected, observed), *_dead_letters(expected, observed)]
+    for kind, _ in findings:
+        setattr(result, kind, getattr(result, kind) + 1)
+    # Some of each kind, or a thousand missing rows would hide the one that is wrong.
+    for kind in ("duplicates", "missing", "wrong"):
+        result.problems += [text for found, text in findings if found == kind][:SHOWN]
+    return result
+
+
+def _records(name: str, expected: Expected, observed: Observed) -> Iterator[tuple[str, str]]:
+    """(kind, description) of everything that is off with the records."""
+    identity = [expected.fields.index(field) for field in IDENTITY[name]]
+    seen: set[Values] = set()
+    partition_of: dict[str, int] = {}
+    last_place: dict[str, int] = {}
+    for record in observed.records:
+        where = f"{name}[{record.partition}]@{record.offset}"
+        if record.values is None:
+            yield "wrong", f"{where} cannot be decoded"
+            continue
+        found = tuple([record.values[field] for field in identity])
+        due = expected.records.get(found)
+        if due is None:
+            yield "wrong", f"{where} {_shown(name, found)}: no row of the file says so"
+            continue
+        if found in seen:
+            yield "duplicates", f"{where} {_shown(name, found)}: a duplicate"
+            continue
+        seen.add(found)
+        if record.values != due.values:
+            yield "wrong", f"{where} {_shown(name, found)}: {_difference(expected.fields, due.values, record.values)}"
+        elif record.key != due.key:
+            yield "wrong", f"{where} {_shown(name, found)}: key {record.key!r} instead of {due.key!r}"
+        elif partition_of.setdefault(due.key, record.partition) != record.partition:
+            yield "wrong", f"{where} {_shown(name, found)}: its key is in partition {partition_of[due.key]} too"
+        elif last_place.get(due.key, -1) > due.place:
+            yield "wrong", f"{where} {_shown(name, found)}: behind a later row of its key"
+        last_place[due.key] = due.place
+    for missing in expected.records.keys() - seen:
+        yield "missing", f"{name}: {_shown(name, missing)}: not in the topic"
+
+
+def _dead_letters(expected: Expected, observed: Observed) -> Iterator[tuple[str, str]]:
+    """(kind, description) of everything that is off with the dead letters."""
+    seen: set[int] = set()
+    for letter in observed.dead_letters:
+        where = f"dead letter [{letter.partition}]@{letter.offset} of row {letter.place}"
+        place = int(letter.place) if letter.place.isdecimal() else -1
+        due = expected.dead_letters.get(place)
+        if due is None:
+            yield "wrong", f"{where}: that row is not impossible"
+        elif place in seen:
+            yield "duplicates", f"{where}: a duplicate"
+        elif (letter.reason, letter.raw) != (due.reason, due.raw):
+            yield "wrong", f"{where}: reason {letter.reason!r} instead of {due.reason!r}, or another row"
+        seen.add(place)
+    for place in expected.dead_letters.keys() - seen:
+        yield "missing", f"row {place}: no dead letter with reason {expected.dead_letters[place].reason!r}"
+
+
+def _shown(name: str, identity: Values) -> str:
+    return " ".join(f"{field}={value}" for field, value in zip(IDENTITY[name], identity, strict=True))
+
+
+def _difference(fields: tuple[str, ...], due: Values, found: Values) -> str:
+    pairs = zip(fields, due, found, strict=True)
+    return ", ".join(f"{field} is {there!r} instead of {right!r}" for field, right, there in pairs if right != there)
