@@ -7,7 +7,6 @@ when it is not what they say.
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -58,7 +57,7 @@ def _documented(tree: SchemaTree, name: str, definition: Definition) -> Document
         node=schema.root,
         doc=text(definition.schema.get("doc")),
         field_docs=docs,
-        schema_text=json.dumps(schema.json, separators=(",", ":")),
+        schema_text=tree.schema_text(name),
     )
 
 
@@ -98,6 +97,16 @@ def _needs(namespace: str, types: list[Documented]) -> dict[str, str]:
                 if (other := split(used.name)[0]) != namespace:
                     found.setdefault(other, f"{user.name} uses {used.name}")
     return found
+
+
+def import_name(folder: Path) -> str:
+    """The name under which a folder of schemas is imported: from the outermost package around it."""
+    folder = folder.resolve()
+    parts = [folder.name]
+    while (folder.parent / "__init__.py").exists():
+        folder = folder.parent
+        parts.insert(0, folder.name)
+    return ".".join(parts)
 
 
 def drift(folder: Path, files: Mapping[str, str]) -> str:

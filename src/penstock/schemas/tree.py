@@ -108,6 +108,10 @@ class SchemaTree:
         texts = [each.text for each in (file, *self.needs_at_all(file))]
         return parse(json.dumps(name), texts, source=file.path)
 
+    def schema_text(self, name: str) -> str:
+        """A type's self-contained schema as compact JSON in ASCII: what generated classes carry and registries get."""
+        return json.dumps(self.schema(name).json, separators=(",", ":"))
+
     def needs_at_all(self, file: SchemaFile) -> tuple[SchemaFile, ...]:
         """The other files whose types this one uses, directly or through others."""
         found: dict[str, SchemaFile] = {}
