@@ -29,6 +29,9 @@ class ReadinessProbe:
             "reconnect.backoff.ms": 20,
             "reconnect.backoff.max.ms": 100,
             "retry.backoff.ms": 50,
+            # Cluster requests go to the broker that the last metadata named as controller. When that one dies they time
+            # out until the next refresh, and the default for that is five minutes.
+            "topic.metadata.refresh.interval.ms": 500,
             "log_level": 0,  # refused connections are what a start looks like, not news
             "error_cb": log_error,
             "logger": LOGGER,

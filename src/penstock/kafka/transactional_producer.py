@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, TopicPartition
 
 from penstock.kafka.client import LOGGER, Connection
+from penstock.kafka.consumer import GroupMetadata
 from penstock.kafka.error_map import from_commit
 from penstock.kafka.producer import DEFAULTS, RETRY_BACKOFF_MS, IdempotentProducer
 
 _DOUBTFUL_COMMIT_S = 0.8 * RETRY_BACKOFF_MS / 1000
+_DOUBTFUL_OFFSETS_S = 0.4  # its resend waits 500 ms
 
 # Lost connections and time-outs are what makes librdkafka send a request again.
 _RESENT = {KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT_QUEUE}
@@ -66,6 +69,39 @@ class KafkaTransactionalProducer(IdempotentProducer):
         self._doubt = None
         self.forget_failures()
         self._call("begin_transaction", self._producer.begin_transaction)
+
+    def send_offsets(
+        self, offsets: Mapping[tuple[str, int], tuple[int, str]], group: GroupMetadata, timeout_s: float
+    ) -> None:
+        """Make input positions part of the transaction (KIP-447).
+
+        Args:
+            offsets: {partition: (next offset, metadata)}; never empty, since an empty list does not reach the
+                coordinator and so would not be fenced.
+            group: our membership, read right before.
+            timeout_s: for this call.
+
+        Raises:
+            KafkaUnavailable: the coordinator moves; the same call again, with the same arguments.
+            TransactionAborted: the group has moved on without us: discard. Not a crash.
+            Fenced: a newer producer holds the id.
+        """
+        if not offsets:
+            raise ValueError("a transaction without offsets would not be fenced; please report")
+        positions = [
+            TopicPartition(topic, partition, next_offset, metadata=metadata)
+            for (topic, partition), (next_offset, metadata) in offsets.items()
+        ]
+        started = time.monotonic()
+        try:
+            self._call(
+                "send_offsets_to_transaction",
+                lambda: self._producer.send_offsets_to_transaction(positions, group.opaque, timeout_s),
+            )
+        finally:
+            took_s = time.monotonic() - started
+            if took_s >= _DOUBTFUL_OFFSETS_S:
+                self._doubt = f"send_offsets took {took_s * 1000:.0f} ms, long enough for its request to be sent twice"
 
     def commit_transaction(self, timeout_s: float) -> None:
         """Commit; to be called after `flush`, so that its duration tells about its own request only.

@@ -1,0 +1,283 @@
+"""A member of a consumer group, as the engine needs it: batches per partition, explicit positions, no surprises.
+
+Rebalance callbacks run inside `poll`, on the calling thread, hence always between batches. They never raise: an
+exception there would destroy the whole batch that `consume()` is about to return. What goes wrong in them is raised at
+the end of that poll.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from penstock.batch import SourceBatch
+from penstock.errors import KafkaUnavailable
+from penstock.kafka.client import Connection, Option
+from penstock.kafka.error_map import from_call
+from penstock.kafka.reader import headers_of
+from penstock.record import Headers
+
+Partition = tuple[str, int]
+
+
+class RebalanceListener(Protocol):
+    """Told about partitions that come and go, inside `poll`."""
+
+    def on_assigned(self, partitions: list[Partition]) -> None:
+        """These are ours now, paused; nothing is fetched until `start` is called for them."""
+        ...
+
+    def on_revoked(self, partitions: list[Partition]) -> None:
+        """These go to another member when this returns: commit what is done, or discard it."""
+        ...
+
+    def on_lost(self, partitions: list[Partition]) -> None:
+        """These belong to another member already: discard, commit nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A committed position: the next offset to read, and the metadata that stands beside it."""
+
+    next_offset: int
+    metadata: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMetadata:
+    """Proof of membership for `send_offsets_to_transaction` (KIP-447).
+
+    `generation` and `member_id` are read out of the client's opaque object, because the coordinator accepts generation
+    -1 and an empty member without any check: refusing them is ours.
+    """
+
+    opaque: Any
+    generation: int
+    member_id: str
+
+    @property
+    def is_live(self) -> bool:
+        """Whether this names a member of a generation at all."""
+        return self.generation >= 0 and bool(self.member_id)
+
+
+@dataclass(slots=True)
+class Polled:
+    """What one poll gave: batches in arrival order, and the partitions whose end was reached."""
+
+    batches: list[SourceBatch] = field(default_factory=list[SourceBatch])
+    ends: set[Partition] = field(default_factory=set[Partition])
+
+
+class GroupConsumer:
+    """A group member that starts every partition paused, at a position that the engine chooses.
+
+    Args:
+        connection: the cluster.
+        group: the pipeline's name.
+        client_id: equal to the `transactional.id`, so that others can tell whose transaction is open.
+        listener: told about partitions that come and go.
+        options: further librdkafka options (session time-out, assignment strategy, group protocol).
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        group: str,
+        client_id: str,
+        listener: RebalanceListener,
+        options: Mapping[str, Option] | None = None,
+    ) -> None:
+        own: dict[str, Option] = {
+            "group.id": group,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "error",
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+            "check.crcs": True,
+            "allow.auto.create.topics": False,
+            "fetch.queue.backoff.ms": 5,
+            "queued.max.messages.kbytes": 16_384,
+            "partition.assignment.strategy": "cooperative-sticky",
+            **(options or {}),
+        }
+        self._group = group
+        self._listener = listener
+        self._is_eager = own["partition.assignment.strategy"] == "range"
+        self._consumer = Consumer(connection.options(own, connection.consumer, client_id))
+        self._trouble: BaseException | None = None
+
+    def subscribe(self, topics: Iterable[str]) -> None:
+        """Join the group for these topics."""
+        self._consumer.subscribe(
+            list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+
+    def poll(self, max_records: int, timeout_s: float) -> Polled:
+        """The next records, each partition's as batches in offset order; runs rebalance callbacks.
+
+        Raises:
+            OperatorMustDecide: a position is no longer in the log.
+            ConfigurationError: a topic does not exist, or there is no right to it.
+            Exception: what a rebalance callback ran into.
+        """
+        polled = Polled()
+        try:
+            messages = self._consumer.consume(max_records, timeout_s)
+        except KafkaException as exc:
+            raise from_call(exc, f"poll of group '{self._group}'") from exc
+        self._raise_trouble()
+        _sort_into(polled, messages, self._group)
+        return polled
+
+    def start(self, positions: Mapping[Partition, int]) -> None:
+        """Fetch these partitions from these offsets on."""
+        for (topic, partition), offset in positions.items():
+            self._consumer.seek(TopicPartition(topic, partition, offset))
+        self.resume(positions)
+
+    def pause(self, partitions: Iterable[Partition]) -> None:
+        """Fetch no more of these until `resume`; positions stay."""
+        self._consumer.pause([TopicPartition(t, p) for t, p in partitions])
+
+    def resume(self, partitions: Iterable[Partition]) -> None:
+        """Fetch these again."""
+        self._consumer.resume([TopicPartition(t, p) for t, p in partitions])
+
+    def position(self, partition: Partition) -> int | None:
+        """The next offset that `poll` will give, control records stepped over; None before the first fetch."""
+        offset = self._consumer.position([TopicPartition(*partition)])[0].offset
+        return offset if offset >= 0 else None
+
+    def committed(self, partitions: Iterable[Partition], timeout_s: float) -> dict[Partition, Committed]:
+        """The group's committed positions, stable ones: a pending transaction is waited out (KIP-447).
+
+        Partitions without a committed position are left out.
+
+        Raises:
+            KafkaUnavailable: a transaction is still pending, or the coordinator moves; ask again.
+        """
+        asked = [TopicPartition(t, p) for t, p in partitions]
+        try:
+            found = self._consumer.committed(asked, timeout=timeout_s)
+        except KafkaException as exc:
+            raise from_call(exc, f"committed offsets of group '{self._group}'") from exc
+        for tp in found:
+            if tp.error is not None:
+                raise KafkaUnavailable(f"committed offset of {tp.topic}[{tp.partition}]: {tp.error.name()}")
+        return {(tp.topic, tp.partition): Committed(tp.offset, tp.metadata or "") for tp in found if tp.offset >= 0}
+
+    def end_offsets(self, partition: Partition, timeout_s: float = 10.0) -> tuple[int, int]:
+        """(first offset, last stable offset) as the broker says now."""
+        try:
+            marks: Any = self._consumer.get_watermark_offsets(TopicPartition(*partition), timeout=timeout_s)
+        except KafkaException as exc:
+            raise from_call(exc, f"watermarks of {partition[0]}[{partition[1]}]") from exc
+        if marks is None:
+            raise KafkaUnavailable(f"watermarks of {partition[0]}[{partition[1]}]: no answer in {timeout_s:.0f} s")
+        return marks[0], marks[1]
+
+    def group_metadata(self) -> GroupMetadata:
+        """Our membership as of now; to be read right before it is used."""
+        opaque = self._consumer.consumer_group_metadata()
+        generation, member_id = _membership(bytes(opaque))
+        return GroupMetadata(opaque, generation, member_id)
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()
+
+    # ------------------------------------------------------------ callbacks
+
+    def _on_assign(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+        # At an explicit offset: with auto.offset.reset=error an assignment without one never fetches and cannot be
+        # sought. Paused at once, so that offset 0 is never asked for.
+        at = [TopicPartition(tp.topic, tp.partition, 0) for tp in partitions]
+        try:
+            if self._is_eager:
+                consumer.assign(at)
+            else:
+                consumer.incremental_assign(at)
+            if at:
+                consumer.pause(at)
+        except BaseException as exc:  # noqa: BLE001 - raised by the next poll; see the module's text
+            self._trouble = self._trouble or exc
+            return
+        self._tell(self._listener.on_assigned, partitions)
+
+    def _on_revoke(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+        self._tell(self._listener.on_revoked, partitions)
+        self._unassign(consumer, partitions)
+
+    def _on_lost(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+        self._tell(self._listener.on_lost, partitions)
+        self._unassign(consumer, partitions)
+
+    def _unassign(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+        try:
+            if self._is_eager:
+                consumer.unassign()
+            else:
+                consumer.incremental_unassign(partitions)
+        except BaseException as exc:  # noqa: BLE001 - as above
+            self._trouble = self._trouble or exc
+
+    def _tell(self, listener: Callable[[list[Partition]], None], partitions: list[TopicPartition]) -> None:
+        try:
+            listener([(tp.topic, tp.partition) for tp in partitions])
+        except BaseException as exc:  # noqa: BLE001 - as above
+            self._trouble = self._trouble or exc
+
+    def _raise_trouble(self) -> None:
+        trouble, self._trouble = self._trouble, None
+        if trouble is not None:
+            raise trouble
+
+
+def _sort_into(polled: Polled, messages: list[Message], group: str) -> None:
+    current: SourceBatch | None = None
+    for message in messages:
+        topic, partition = message.topic() or "", message.partition() or 0
+        error = message.error()
+        if error is not None:
+            if error.code() == KafkaError._PARTITION_EOF:
+                polled.ends.add((topic, partition))
+                continue
+            family = from_call(KafkaException(error), f"reading {topic}[{partition}] in group '{group}'")
+            if isinstance(family, KafkaUnavailable):
+                continue  # connections come and go: the client goes on by itself
+            raise family
+        polled.ends.discard((topic, partition))
+        if current is None or current.topic != topic or current.partition != partition:
+            current = SourceBatch(topic, partition, [], [], [], [])
+            polled.batches.append(current)
+        current.offsets.append(message.offset() or 0)
+        current.keys.append(message.key())
+        current.values.append(message.value())
+        current.timestamps_ms.append(message.timestamp()[1])
+        headers = message.headers()
+        if headers:
+            if current.headers is None:
+                current.headers = list[Headers](((),) * (len(current.offsets) - 1))
+            current.headers.append(headers_of(message))
+        elif current.headers is not None:
+            current.headers.append(())
+
+
+def _membership(opaque: bytes) -> tuple[int, str]:
+    """(generation, member id) out of librdkafka's serialised form: magic, int32 generation, texts ended by NUL.
+
+    Not an API: an unknown magic gives (0, "?"), which passes, since refusing to work would be worse than the check that
+    is lost.
+    """
+    magic = b"CGMDv2:"
+    if not opaque.startswith(magic):
+        return 0, "?"
+    generation = int.from_bytes(opaque[7:11], "little", signed=True)
+    texts = opaque[11:].split(b"\0")
+    return generation, texts[1].decode(errors="replace") if len(texts) > 1 else ""

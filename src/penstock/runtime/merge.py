@@ -1,0 +1,98 @@
+"""The order of a task's inputs: by Kafka timestamp, waiting only while the broker says more is coming.
+
+Without this the result of a join would depend on which partition happened to be fetched first (KIP-695). "Nothing more
+is coming" means that the partition's end was reached at the current position: the client knows no lag, and its cached
+watermark ignores open transactions.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Sequence
+
+from penstock.batch import SourceBatch
+
+Partition = tuple[str, int]
+
+
+class MergeBuffer:
+    """What a task has been given and not yet processed.
+
+    Args:
+        sources: its partitions; where timestamps are equal, earlier ones in this order go first.
+    """
+
+    def __init__(self, sources: Sequence[Partition]) -> None:
+        self._order = {partition: place for place, partition in enumerate(sources)}
+        self._queues: dict[Partition, deque[SourceBatch]] = {partition: deque() for partition in sources}
+        self._counts: dict[Partition, int] = dict.fromkeys(sources, 0)
+        self._ended: set[Partition] = set()
+
+    def __len__(self) -> int:
+        """Records buffered."""
+        return sum(self._counts.values())
+
+    def buffered(self, partition: Partition) -> int:
+        """Records buffered of one partition."""
+        return self._counts[partition]
+
+    def add(self, batch: SourceBatch) -> None:
+        """Take records that were read."""
+        partition = (batch.topic, batch.partition)
+        self._queues[partition].append(batch)
+        self._counts[partition] += len(batch)
+        self._ended.discard(partition)
+
+    def mark_end(self, partition: Partition) -> None:
+        """The broker has no more of this partition now."""
+        self._ended.add(partition)
+
+    def clear(self) -> None:
+        """Forget everything: positions are about to be sought."""
+        for queue in self._queues.values():
+            queue.clear()
+        self._counts = dict.fromkeys(self._counts, 0)
+        self._ended.clear()
+
+    def next(self, max_records: int) -> SourceBatch | None:
+        """The longest run from one partition that comes before everything else; None while one must be waited for."""
+        heads: list[tuple[int, int, Partition]] = []
+        for partition, queue in self._queues.items():
+            if queue:
+                heads.append((queue[0].timestamps_ms[0], self._order[partition], partition))
+            elif partition not in self._ended:
+                return None
+        if not heads:
+            return None
+        heads.sort()
+        chosen = heads[0][2]
+        return self._take(chosen, max_records, heads[1][:2] if len(heads) > 1 else None)
+
+    def _take(self, partition: Partition, max_records: int, rival: tuple[int, int] | None) -> SourceBatch:
+        """At most `max_records` from the front, up to where the rival's head would come first."""
+        queue = self._queues[partition]
+        first = queue.popleft()
+        stop = min(len(first), max_records)
+        if rival is not None:
+            stop = min(stop, self._run_length(first.timestamps_ms, partition, rival))
+        if stop < len(first):
+            queue.appendleft(first.slice(stop, len(first)))
+            first = first.slice(0, stop)
+        self._counts[partition] -= len(first)
+        return first
+
+    def _run_length(self, timestamps_ms: list[int], partition: Partition, rival: tuple[int, int]) -> int:
+        """How many of these come before the rival's head. At least one: the first was chosen.
+
+        Timestamps within a partition need not ascend; a record is compared by its own, in offset order, so a run ends
+        at the first that the rival precedes.
+        """
+        rival_ms, rival_place = rival
+        wins_ties = self._order[partition] < rival_place
+        if timestamps_ms == sorted(timestamps_ms):
+            return max(1, bisect_right(timestamps_ms, rival_ms if wins_ties else rival_ms - 1))
+        for place, timestamp_ms in enumerate(timestamps_ms):
+            if timestamp_ms > rival_ms or (timestamp_ms == rival_ms and not wins_ties):
+                return max(1, place)
+        return len(timestamps_ms)
