@@ -58,8 +58,10 @@ class Codec(Protocol[T]):
 class Serde(Protocol[T]):
     """How values of one type become bytes; declared on a `Topic`, bound when the topic is opened."""
 
-    def bind(self, topic: str, side: Side, registry: SchemaRegistry | None) -> Codec[T]:
+    def bind(self, topic: str, side: Side, registry: SchemaRegistry | None, *, auto_register: bool = False) -> Codec[T]:
         """The codec for one side of one topic.
+
+        `auto_register` lets it put a schema that is missing into the registry when it first encodes.
 
         Raises:
             ConfigurationError: the serde needs a registry and there is none.

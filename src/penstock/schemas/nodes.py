@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final, Literal, TypeAlias
 
 PrimitiveKind = Literal["null", "boolean", "int", "long", "float", "double", "bytes", "string"]
@@ -147,22 +148,31 @@ def walk(root: Node) -> Iterator[Node]:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How deep values of a schema nest: `depth` in nodes, not counting the way around a cycle."""
+    """How large values of a schema must be.
+
+    Attributes:
+        depth: nodes inside nodes, not counting the way around a cycle.
+        is_recursive: a value can contain another of its own type.
+        least_values: nodes in the smallest value; infinite where a record cannot do without itself.
+    """
 
     depth: int
     is_recursive: bool
+    least_values: float
 
 
 def shape(root: Node) -> Shape:
     """Measure without recursion: a chain of references can be thousands of types long."""
     depths: dict[int, int] = {}
     open_nodes: set[int] = set()
+    in_order: list[Node] = []
     recursive = False
     waiting: list[tuple[Node, bool]] = [(root, False)]
     while waiting:
         node, is_done = waiting.pop()
         if is_done:
             open_nodes.discard(id(node))
+            in_order.append(node)
             depths[id(node)] = 1 + max((depths.get(id(child), 0) for child in children(node)), default=0)
         elif id(node) in open_nodes:
             recursive = True
@@ -170,4 +180,24 @@ def shape(root: Node) -> Shape:
             open_nodes.add(id(node))
             waiting.append((node, True))
             waiting.extend((child, False) for child in children(node))
-    return Shape(depths[id(root)], recursive)
+    return Shape(depths[id(root)], recursive, _least_values(in_order))
+
+
+def _least_values(in_order: list[Node]) -> float:
+    """For the last of `in_order`, which holds inner nodes before outer ones but for cycles: hence the rounds."""
+    least: dict[int, float] = {id(node): inf for node in in_order}
+    settled = False
+    while not settled:
+        settled = True
+        for node in in_order:
+            inner = [least[id(child)] for child in children(node)]
+            match node:
+                case Record():
+                    found = 1 + sum(inner)
+                case Union():
+                    found = 1 + min(inner)
+                case _:
+                    found = 1.0
+            if found < least[id(node)]:
+                least[id(node)], settled = found, False
+    return least[id(in_order[-1])]

@@ -23,12 +23,15 @@ from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 from penstock.errors import ConfigurationError
 from penstock.schemas.building import Builder, Definition, Json, definitions
-from penstock.schemas.defaults import InvalidDefault, physical_default
+from penstock.schemas.defaults import Budget, InvalidDefault, physical_default
 from penstock.schemas.limits import load_json
 from penstock.schemas.nodes import Enum, Fixed, Node, NoDefault, Record, shape, walk
 
 MAX_TYPE_DEPTH: Final = 128
 """Types inside types, counted through references: what parsers, codecs and compatibility checks recurse over."""
+
+MAX_LEAST_VALUES: Final = 100_000
+"""Thirty records, each twice in the next, make a value of a billion parts out of a kilobyte of schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,10 @@ def parse(text: str, references: Iterable[str] = (), *, source: str = "schema") 
     measured = shape(root)
     if measured.depth > MAX_TYPE_DEPTH:
         raise ConfigurationError(f"{source}: types nest {measured.depth} deep; {MAX_TYPE_DEPTH} is the limit")
+    if measured.least_values > MAX_LEAST_VALUES:
+        raise ConfigurationError(
+            f"{source}: a record contains itself with no way out, or one value has over {MAX_LEAST_VALUES:,} parts"
+        )
     _check_defaults(root, source)
     canonical = _ask_both(full, source)
     return AvroSchema(
@@ -107,11 +114,12 @@ def parse(text: str, references: Iterable[str] = (), *, source: str = "schema") 
 
 
 def _check_defaults(root: Node, source: str) -> None:
+    budget = Budget()
     for node in walk(root):
         for each in node.fields if isinstance(node, Record) else ():
             if not isinstance(each.default, NoDefault):
                 try:
-                    physical_default(each)
+                    physical_default(each, budget)
                 except InvalidDefault as err:
                     place = f"{cast('Record', node).name}.{each.name}"
                     raise ConfigurationError(f"{source}: {place}: invalid default: {err}") from err
