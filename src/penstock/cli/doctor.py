@@ -49,10 +49,12 @@ def _findings(config: Config) -> Iterator[Finding]:
     from penstock.cli.checks.cluster import cluster  # noqa: PLC0415 - heavy
     from penstock.cli.checks.machine import machine  # noqa: PLC0415 - heavy
     from penstock.cli.checks.project_topics import project_topics  # noqa: PLC0415 - heavy
+    from penstock.cli.checks.schema_registry import registry  # noqa: PLC0415 - heavy
     from penstock.kafka.admin import Admin  # noqa: PLC0415 - heavy
     from penstock.kafka.client import Connection  # noqa: PLC0415 - heavy
 
     yield from machine(config)
+    yield registry(config)
     try:
         admin = Admin(Connection.of(config.kafka), budget_s=BUDGET_S)
         yield from cluster(config, admin)

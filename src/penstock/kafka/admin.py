@@ -142,6 +142,8 @@ class Admin:
     def topic_config(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
         """{topic: {setting: value}}, defaults included."""
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+        if not resources:
+            return {}
 
         def call(client: AdminClient, timeout_s: float) -> dict[str, dict[str, str]]:
             answers: Any = client.describe_configs(resources, request_timeout=timeout_s)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -28,6 +29,23 @@ _TIMEOUT_S = 10.0
 _RETRIES = 2
 _NOT_THERE = {40401, 40402, 40403}
 _COMES_BACK = {408, 425, 429}
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryDescription:
+    """A registry as it describes itself.
+
+    Attributes:
+        url: where it answers, without credentials.
+        subjects: how many.
+        level: the global compatibility level.
+        mode: `READWRITE`, `READONLY` or `IMPORT`.
+    """
+
+    url: str
+    subjects: int
+    level: str
+    mode: str
 
 
 class RegistryClient:
@@ -122,6 +140,17 @@ class RegistryClient:
         if answer.version is None:  # Karapace and older Confluent registries tell the id alone
             return self.lookup(subject, text, references) or _ours(answer.schema_id, schema, subject)
         return _ours(answer.schema_id, schema, subject, answer.version)
+
+    def about(self) -> RegistryDescription:
+        """What the registry says of itself.
+
+        Raises:
+            ConfigurationError: something else answers at its address, or the credentials are refused.
+        """
+        subjects = self._asked("subjects", self._client.get_subjects)
+        level = self._asked("compatibility level", self._client.get_compatibility)
+        mode = self._asked("mode", self._client.get_global_mode)
+        return RegistryDescription(self._where, len(subjects or []), level or "unknown", mode or "unknown")
 
     def close(self) -> None:
         """Let go of the connections."""

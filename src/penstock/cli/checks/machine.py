@@ -16,7 +16,8 @@ from penstock.kafka.client import librdkafka_version
 
 def machine(config: Config) -> Iterator[Finding]:
     """What needs no server."""
-    yield good("penstock", f"{version('penstock')} on Python {platform.python_version()}, {platform.system()} {platform.machine()}")
+    system = f"{platform.system()} {platform.machine()}"
+    yield good("penstock", f"{version('penstock')} on Python {platform.python_version()}, {system}")
     yield _project(config)
     yield good("librdkafka", f"{librdkafka_version()}, confluent-kafka {version('confluent-kafka')}")
     yield _java(config)

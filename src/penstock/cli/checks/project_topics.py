@@ -61,8 +61,8 @@ def project_topics(config: Config, admin: Admin) -> Iterator[Finding]:
     for topic in wanted:
         if topic.name in there:
             yield _judged(topic, there[topic.name], settings[topic.name], in_production=config.is_production)
-        else:
-            yield warning(f"topic {topic.name}", f"not there yet ({topic.role})", "made when its producer first runs")
+    if missing := [topic.name for topic in wanted if topic.name not in there]:
+        yield warning("topics not there yet", ", ".join(missing), "each is made when its producer first runs")
 
 
 def _judged(topic: Needed, found: TopicDescription, settings: Mapping[str, str], *, in_production: bool) -> Finding:
