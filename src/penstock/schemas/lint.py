@@ -22,8 +22,10 @@ from penstock.schemas.walk import JsonObject, fields, is_array, is_object, split
 
 _INSTANTS: Final = frozenset(("timestamp-millis", "timestamp-micros", "timestamp-nanos"))
 
-# These explain what a parser would say in its own words.
-_EXPLAIN_PARSER: Final = frozenset(("NAME", "DUPLICATE_FIELD", "UNION_BRANCHES", "ENUM_DEFAULT", "DECIMAL", "DEFAULT"))
+_PARSERS_OBJECT: Final = frozenset(
+    ("PARSER", "NAME", "DUPLICATE_FIELD", "UNION_BRANCHES", "ENUM_DEFAULT", "DECIMAL", "DEFAULT")
+)
+"""What a parser would only say again in its own words."""
 
 
 def lint(tree: SchemaTree, manifest: Manifest) -> list[Finding]:
@@ -31,20 +33,23 @@ def lint(tree: SchemaTree, manifest: Manifest) -> list[Finding]:
     found = [*tree.problems, *manifest.missing_files({file.path for file in tree.files})]
     used = {other.path for file in tree.files for other in tree.needs(file)}
     listed = {subject.file for subject in manifest.subjects.values()}
-    broken = {finding.file for finding in tree.problems}
-    for file in tree.files:
+    unfit = {finding.file for finding in tree.problems}
+    for file in tree.files:  # those first that others need, so that a mistake is told once
         has_topic = file.path in listed if manifest.subjects else file.path not in used
-        found += _lint_file(tree, file, has_topic=has_topic, is_broken=file.path in broken)
+        is_whole = unfit.isdisjoint((file.path, *(other.path for other in tree.needs_at_all(file))))
+        told = _lint_file(tree, file, has_topic=has_topic, is_whole=is_whole)
+        unfit |= {each.file for each in told if each.rule in _PARSERS_OBJECT}
+        found += told
     return sorted(replace(each, severity=severity(each.rule)) for each in found)
 
 
-def _lint_file(tree: SchemaTree, file: SchemaFile, *, has_topic: bool, is_broken: bool) -> list[Finding]:
+def _lint_file(tree: SchemaTree, file: SchemaFile, *, has_topic: bool, is_whole: bool) -> list[Finding]:
     problems = [problem for place in file.places for rule in TYPE_RULES for problem in rule(place)]
     problems += [*_names(file), *_key(file, has_topic=has_topic), *_event_time(file, has_topic=has_topic)]
-    if not is_broken:
+    if is_whole:
         problems += _meaning(tree, file)
     problems = [each for each in problems if is_kept(file, each.rule)]
-    if not is_broken and not any(each.rule in _EXPLAIN_PARSER for each in problems):
+    if is_whole and not any(each.rule in _PARSERS_OBJECT for each in problems):
         problems += _parsers(tree, file)
     return [file.finding(each.rule, each.message, each.path) for each in problems] + unknown_rules(file)
 
