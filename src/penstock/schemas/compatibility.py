@@ -143,7 +143,7 @@ class _Pair(ReaderWriterCompatibilityChecker):
         return self.get_compatibility(reader, writer).compatibility is not SchemaCompatibilityType.incompatible
 
     def needs_telling(self, reader: Schema, writer: Schema) -> bool:
-        """Whether this pair does not fit and was not explained yet: recursive types lead back to themselves."""
+        """Whether this pair does not fit and was not explained yet: shared types are met by many ways."""
         pair = (id(reader), id(writer))
         if pair in self._told or self.can_read(reader, writer):
             return False

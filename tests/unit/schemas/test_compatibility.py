@@ -124,13 +124,28 @@ def test_what_a_reference_changes_counts() -> None:
     assert (why.reason, why.location) == ("TYPE_MISMATCH", "/fields/0/type/fields/0/type")
 
 
-def test_a_recursive_schema_is_explained_once() -> None:
+def test_a_recursive_schema_is_explained() -> None:
     def tree(*more: tuple[str, Any]) -> dict[str, Any]:
-        inner = record(("back", "R"), ("all", {"type": "array", "items": "R"}), *more, name="Inner")
+        inner = record(("back", ["null", "R"]), ("all", {"type": "array", "items": "R"}), *more, name="Inner")
         return record(("inner", inner))
 
     (why,) = cannot_read(schema(tree(("y", "int"))), schema(tree()))
     assert (why.reason, why.location) == ("READER_FIELD_MISSING_DEFAULT_VALUE", "/fields/0/type/fields/2")
+
+
+def test_a_type_used_in_many_places_is_explained_once() -> None:
+    """Twelve levels that use the next one twice lead to one wrong field by 4,096 ways."""
+
+    def levels(innermost: str) -> dict[str, Any]:
+        inner: Any = record(("x", innermost), name="T0")
+        for n in range(1, 13):
+            again = {"type": "array", "items": f"T{n - 1}"}
+            inner = record(("a", {"type": "array", "items": inner}), ("b", again), name=f"T{n}")
+        assert isinstance(inner, dict)
+        return inner
+
+    (why,) = cannot_read(schema(levels("int")), schema(levels("string")))
+    assert why.reason == "TYPE_MISMATCH"
 
 
 def test_the_text_says_who_reads_whom_and_what_to_upgrade_first() -> None:
