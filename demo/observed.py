@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import multiprocessing
+import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -16,6 +17,8 @@ from avro.schema import Schema, parse
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 Values = tuple[Any, ...]
+
+_PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ def read(
     """Every record from the beginning to the present end of each partition.
 
     Raises:
-        TimeoutError: nothing arrived for half a minute.
+        TimeoutError: nothing arrived for 30 seconds.
         KafkaException: the topic is not there, or a broker refused.
     """
     consumer = Consumer(
@@ -106,9 +109,13 @@ def read(
         # From the log's beginning, wherever that is: what was cut off there shows as missing.
         consumer.assign([TopicPartition(topic, partition, -2) for partition in partitions])
         unfinished = set(partitions)
+        arrived_at = time.monotonic()
         while unfinished:
-            messages = consumer.consume(10_000, timeout=30)
-            if not messages:
+            # It waits for all of them: a long time-out would be waited out at the end of every topic.
+            messages = consumer.consume(5_000, timeout=0.05)
+            if messages:
+                arrived_at = time.monotonic()
+            elif time.monotonic() - arrived_at > _PATIENCE_S:
                 raise TimeoutError(f"{topic}: partitions {sorted(unfinished)} did not reach their end")
             for message in messages:
                 error = message.error()
