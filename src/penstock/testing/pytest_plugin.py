@@ -65,9 +65,11 @@ def kafka(pytestconfig: pytest.Config) -> Iterator[KafkaUnderTest]:
         yield KafkaUnderTest(str(external), cluster=None)
         return
     # Imported here: pytest loads this plugin also for projects that never ask for a broker.
+    from penstock.config import load  # noqa: PLC0415
     from penstock.embedded import KafkaCluster  # noqa: PLC0415
 
-    with KafkaCluster() as cluster:
+    settings = load(pytestconfig.rootpath).embedded
+    with KafkaCluster(java=settings.java, jars=settings.jars) as cluster:
         yield KafkaUnderTest(cluster.bootstrap_servers, cluster)
 
 
