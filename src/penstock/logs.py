@@ -16,7 +16,7 @@ import msgspec
 COORDINATES = ("pipeline", "worker", "task", "producer", "topic", "partition", "offset", "txn")
 """The fields that a record may carry through `extra`, in the order in which they are shown."""
 
-CHATTY = ("httpx", "httpcore", "urllib3", "asyncio")
+CHATTY = ("httpx", "httpx2", "httpcore", "httpcore2", "asyncio", "uvicorn")
 CLIENT = "penstock.kafka.client"
 """librdkafka's own log: connections that come and go, all of which the client mends by itself."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import sys
 import traceback
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from penstock.cli import config, doctor, kafka, peek, produce, registry, schemas, topics
 from penstock.cli.invocation import Invocation
 from penstock.errors import ExitCode, PenstockError
 
@@ -65,29 +64,14 @@ def options(
     chosen.profile, chosen.project, chosen.debug = profile, project, debug
 
 
-def _mount() -> None:
-    # Until every group's module is there; then plain imports take this function's place.
-    commands = (
-        ("produce", PUBLISH),
-        ("topics", LOOK),
-        ("peek", LOOK),
-        ("doctor", LOOK),
-        ("schemas", PROJECT),
-        ("config", PROJECT),
-        ("kafka", SERVERS),
-        ("registry", SERVERS),
-    )
-    for name, panel in commands:
-        if importlib.util.find_spec(f"penstock.cli.{name}") is None:
-            continue
-        module = importlib.import_module(f"penstock.cli.{name}")
-        if hasattr(module, "app"):
-            app.add_typer(module.app, name=name, rich_help_panel=panel)
-        else:
-            app.command(name, rich_help_panel=panel)(getattr(module, name))
-
-
-_mount()
+app.command("produce", rich_help_panel=PUBLISH)(produce.produce)
+app.command("topics", rich_help_panel=LOOK)(topics.topics)
+app.command("peek", rich_help_panel=LOOK)(peek.peek)
+app.command("doctor", rich_help_panel=LOOK)(doctor.doctor)
+app.add_typer(kafka.app, name="kafka", rich_help_panel=SERVERS)
+app.command("registry", rich_help_panel=SERVERS)(registry.registry)
+app.add_typer(schemas.app, name="schemas", rich_help_panel=PROJECT)
+app.add_typer(config.app, name="config", rich_help_panel=PROJECT)
 
 
 def main() -> None:

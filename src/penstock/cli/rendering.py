@@ -1,7 +1,8 @@
 """Keys and values as a person can read them, whatever wrote them.
 
 Nothing says how a topic's bytes were made, so they are tried in this order: Confluent's frame around Avro, JSON, text,
-and what is none of these is shown in hex. A frame whose content cannot be decoded is shown in hex with the reason.
+a map in MessagePack. What is none of these is shown in hex, and so is a frame whose content cannot be decoded, with the
+reason.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import msgspec
 from penstock.errors import PenstockError
 
 FRAME_BYTES = 5
+MSGPACK_MAPS = frozenset([*range(0x80, 0x90), 0xDE, 0xDF])
+"""First bytes of a MessagePack map."""
 MAX_TEXT = 4_000
 """Characters of one value on a terminal; `--json` shows all of it."""
 
@@ -27,7 +30,7 @@ class Rendered:
     """A key or a value.
 
     Attributes:
-        form: `null`, `avro`, `json`, `text` or `hex`.
+        form: `null`, `avro`, `json`, `text`, `msgpack` or `hex`.
         value: what was decoded; text in hex where nothing explains the bytes.
         problem: why framed bytes could not be decoded; None in the common case.
     """
@@ -62,7 +65,7 @@ def _unframed(data: bytes) -> Rendered:
     try:
         text = data.decode()
     except UnicodeDecodeError:
-        return Rendered("hex", data.hex())
+        return _binary(data)
     if "\0" in text:
         return Rendered("hex", data.hex())
     if text.lstrip()[:1] not in {"{", "["}:
@@ -72,6 +75,16 @@ def _unframed(data: bytes) -> Rendered:
         return Rendered("json", msgspec.json.decode(data))
     except (msgspec.DecodeError, RecursionError):
         return Rendered("text", text)
+
+
+def _binary(data: bytes) -> Rendered:
+    # Cursors and the like; the first byte of a map is never the first of a text.
+    if data[0] in MSGPACK_MAPS:
+        try:
+            return Rendered("msgpack", msgspec.msgpack.decode(data))
+        except (msgspec.DecodeError, RecursionError, TypeError, ValueError):
+            pass  # it only looked like one
+    return Rendered("hex", data.hex())
 
 
 def is_framed(data: bytes) -> bool:

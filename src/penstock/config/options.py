@@ -54,6 +54,11 @@ _TOO_LONG = (
 )
 
 
+def refused_options() -> frozenset[str]:
+    """The options that are refused whatever their value is."""
+    return frozenset(_REFUSED)
+
+
 def is_secret(option: str) -> bool:
     """Whether the option's value must never be shown."""
     return _SECRET.search(option.lower()) is not None

@@ -124,7 +124,7 @@ bootstrap_server = "localhost:9092"
 [publishing]
 commit_interval_ms = 0
 max_transaction_records = true
-[profiles.prod.regisry]
+[profiles.prod.registri]
 url = "http://localhost"
 [profiles.dev]
 commit_interval_ms = 3
@@ -133,7 +133,7 @@ commit_interval_ms = 3
     monkeypatch.setenv("PENSTOCK_KAFKA__BOOTSTRAP_SERVER", "x:1")
     assert problems() == [
         "penstock.toml:5: kafka.bootstrap_server: unknown key; did you mean bootstrap_servers?",
-        "penstock.toml:11: profiles.prod.regisry: unknown key; did you mean registry?",
+        "penstock.toml:11: profiles.prod.registri: unknown key; did you mean registry?",
         "penstock.toml:14: profiles.dev.commit_interval_ms: unknown key; did you mean publishing.commit_interval_ms?",
         (
             "environment PENSTOCK_KAFKA__BOOTSTRAP_SERVER: unknown variable; "

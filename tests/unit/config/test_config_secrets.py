@@ -40,7 +40,7 @@ password = "{SECRET}"
 name = "river"
 [registry]
 url = "http://me:{SECRET}@localhost"
-pasword = "{SECRET}"
+passwrd = "{SECRET}"
 password = ["{SECRET}"]
 username = ["{SECRET}"]
 [kafka]
@@ -89,7 +89,7 @@ def test_no_secret_is_in_an_error_or_its_traceback(write_toml: WriteToml, folder
         "--debug",
         "config",
         "show",
-        PENSTOCK_REGISTRY__PASWORD=SECRET,
+        PENSTOCK_REGISTRY__PASSWRD=SECRET,
         PENSTOCK_KAFKA__CLIENT=f'{{"sasl.password": "{SECRET}',
         PENSTOCK_KAFKA__ADMIN=SECRET,
         PENSTOCK_KAFKA__CONSUMER__GROUP_ID=SECRET,

@@ -60,12 +60,12 @@ def project_topics(config: Config, admin: Admin) -> Iterator[Finding]:
     settings = admin.topic_config([topic.name for topic in wanted if topic.name in there])
     for topic in wanted:
         if topic.name in there:
-            yield _judged(topic, there[topic.name], settings[topic.name], in_production=config.is_production)
+            yield judge(topic, there[topic.name], settings[topic.name], in_production=config.is_production)
     if missing := [topic.name for topic in wanted if topic.name not in there]:
         yield warning("topics not there yet", ", ".join(missing), "each is made when its producer first runs")
 
 
-def _judged(topic: Needed, found: TopicDescription, settings: Mapping[str, str], *, in_production: bool) -> Finding:
+def judge(topic: Needed, found: TopicDescription, settings: Mapping[str, str], *, in_production: bool) -> Finding:
     """The worst that can be said of a topic."""
     subject = f"topic {topic.name}"
     broken = _broken(topic, found, settings)

@@ -1,0 +1,121 @@
+"""Writes the parts of the reference that the code knows best: `python -m docs.generate`.
+
+A test compares what this makes with what is checked in.
+"""
+# ruff: noqa: INP001 - a script beside the pages it writes, not a package
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer.main
+
+from penstock.cli.app import app
+from penstock.config import schema
+from penstock.errors import ExitCode
+
+FOLDER = Path(__file__).parent / "reference"
+NOTE = "<!-- Written by `python -m docs.generate`; change the code, not this page. -->"
+
+BAR = "\\|"
+"""A bar inside a cell of a table."""
+
+CONFIGURATION = f"""{NOTE}
+# Configuration
+
+`penstock.toml` is found from the current folder upwards; its folder is the project's root. Values come from four
+places, the first that has one wins:
+
+1. the environment: `PENSTOCK_<SECTION>__<KEY>`, such as `PENSTOCK_KAFKA__BOOTSTRAP_SERVERS`
+2. the profile: `[profiles.<name>.<section>]`, chosen by `--profile` or `PENSTOCK_PROFILE`, `dev` if neither says so
+3. the file: `[<section>]`
+4. the default
+
+`penstock config show` prints every value in force with the place it came from. Unknown keys and unknown `PENSTOCK_`
+variables are refused, and all problems are reported together. Editors that know JSON schema check and complete the file
+with [`penstock.schema.json`](penstock.schema.json), which `penstock config schema` prints too.
+
+[How to configure a project](../how-to/configure.md) has examples, and says which librdkafka options are refused and
+why.
+
+"""
+
+COMMANDS = f"""{NOTE}
+# Commands
+
+Options of `penstock` itself stand before the command: `penstock --profile prod topics`.
+
+"""
+
+
+def pages() -> dict[str, str]:
+    """{file name in docs/reference: content}."""
+    return {
+        "configuration.md": CONFIGURATION + schema.reference(),
+        "penstock.schema.json": json.dumps(schema.json_schema(), indent=2) + "\n",
+        "commands.md": COMMANDS + "\n".join(_command(typer.main.get_command(app), "penstock")) + _exit_codes(),
+    }
+
+
+def _command(command: Any, path: str) -> Iterator[str]:
+    """A command and those below it."""
+    arguments = [param for param in command.params if param.param_type_name == "argument"]
+    options = [param for param in command.params if param.param_type_name == "option" and not param.hidden]
+    below = getattr(command, "commands", {})
+    usage = [
+        path,
+        *(_argument(param) for param in arguments),
+        "[OPTIONS]" if options else "",
+        "COMMAND" if below else "",
+    ]
+    yield f"## `{path}`\n\n{_help(command)}\n\n```text\n{' '.join(part for part in usage if part)}\n```\n"
+    if arguments or options:
+        yield "| argument or option | meaning |\n|---|---|"
+        yield from (f"| `{_argument(param)}` | {_cell(param)} |" for param in arguments)
+        yield from (f"| `{_option(param)}` | {_cell(param)} |" for param in options)
+        yield ""
+    for name, each in below.items():
+        if not each.hidden:
+            yield from _command(each, f"{path} {name}")
+
+
+def _help(command: Any) -> str:
+    """The help text, its example blocks (after a backspace) as code."""
+    text = inspect.cleandoc(command.help or "").replace("[bold]", "`").replace("[/bold]", "`")
+    parts = [part.strip("\n") for part in text.split("\n\n")]
+    return "\n\n".join(f"```text\n{part[1:].strip()}\n```" if part.startswith("\b") else part for part in parts)
+
+
+def _argument(param: Any) -> str:
+    name = (param.metavar or param.name).upper()
+    return name if param.required else f"[{name}]"
+
+
+def _option(param: Any) -> str:
+    names = ", ".join(sorted(param.opts, key=len))
+    return names if param.is_flag else f"{names} {(param.metavar or 'N').replace('|', BAR)}"
+
+
+def _cell(param: Any) -> str:
+    default = param.default
+    told = isinstance(default, str | int) and not isinstance(default, bool)
+    return (param.help or "").replace("|", BAR) + (f" Default: `{default}`." if told else "")
+
+
+def _exit_codes() -> str:
+    codes = ", ".join(f"{code.value} {code.name.lower().replace('_', ' ')}" for code in ExitCode)
+    return f"\nEvery command ends with one of the [exit codes](exit-codes.md): {codes}.\n"
+
+
+def main() -> None:
+    """Write the pages."""
+    for name, content in pages().items():
+        (FOLDER / name).write_text(content, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from penstock.cli.checks.finding import Mark
+from penstock.cli.checks.machine import machine
+from penstock.cli.checks.project_topics import Needed, judge, needed
+from penstock.cli.topics import duration, is_internal
+from penstock.config import load
+from penstock.kafka.admin import TopicDescription
+
+TOPIC = Needed("flights", "of producer flights", partitions=8)
+FOUND = TopicDescription("flights", partitions=8, replication=3)
+SAFE = {
+    "cleanup.policy": "delete",
+    "retention.ms": "-1",
+    "min.insync.replicas": "2",
+    "unclean.leader.election.enable": "false",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in [name for name in os.environ if name.upper().startswith("PENSTOCK_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "penstock.toml").write_text('[project]\nname = "river"\nprefix = "team"\n')
+    return tmp_path
+
+
+def test_a_safe_topic_is_good_everywhere() -> None:
+    assert judge(TOPIC, FOUND, SAFE, in_production=True).mark is Mark.GOOD
+    assert judge(TOPIC, FOUND, SAFE, in_production=False).mark is Mark.GOOD
+
+
+@pytest.mark.parametrize(
+    ("found", "settings", "in_dev", "in_production"),
+    [
+        (replace(FOUND, replication=1), SAFE, Mark.GOOD, Mark.BAD),
+        (FOUND, {**SAFE, "min.insync.replicas": "1"}, Mark.GOOD, Mark.BAD),
+        (FOUND, {**SAFE, "unclean.leader.election.enable": "true"}, Mark.WARNING, Mark.BAD),
+        (FOUND, {**SAFE, "retention.ms": "3600000"}, Mark.WARNING, Mark.WARNING),
+        (replace(FOUND, partitions=4), SAFE, Mark.BAD, Mark.BAD),
+        (replace(FOUND, leaderless=(3,)), SAFE, Mark.BAD, Mark.BAD),
+    ],
+)
+def test_what_can_lose_data_is_worse_in_production(
+    found: TopicDescription, settings: dict[str, str], in_dev: Mark, in_production: Mark
+) -> None:
+    marks = [judge(TOPIC, found, settings, in_production=production) for production in (False, True)]
+    assert [finding.mark for finding in marks] == [in_dev, in_production]
+    assert all(finding.advice for finding in marks if finding.mark is not Mark.GOOD)
+
+
+def test_a_cursor_topic_must_be_compacted() -> None:
+    cursors = Needed("river.cursors", "cursors", compacted=True)
+    assert judge(cursors, FOUND, SAFE, in_production=False).mark is Mark.BAD
+    assert judge(cursors, FOUND, {**SAFE, "cleanup.policy": "compact"}, in_production=False).mark is Mark.GOOD
+
+
+def test_the_topics_of_a_producer_are_its_own_its_dead_letters_and_the_cursors(folder: Path) -> None:
+    package = f"producers_{folder.name.replace('-', '_')}"
+    (folder / package).mkdir()
+    (folder / package / "levels.py").write_text(
+        "import penstock as ps\n"
+        'LEVELS = ps.Topic("levels", key=str, value=str, partitions=2)\n'
+        '@ps.producer("levels", topic=LEVELS)\n'
+        "def levels(cursor):\n"
+        "    yield from ()\n"
+    )
+    (folder / "penstock.toml").write_text(f'[project]\nname = "river"\nprefix = "team"\nproducers = "{package}"\n')
+    assert {topic.name: topic.partitions for topic in needed(load())} == {
+        "levels": 2,
+        "team.dlq.levels": 1,
+        "team.river.cursors": 8,
+    }
+
+
+def test_a_state_directory_that_others_can_read_is_bad(folder: Path) -> None:
+    directory = load().state.create()
+    assert directory == folder / ".penstock"
+    marks = {finding.subject: finding for finding in machine(load())}
+    assert marks["state directory"].mark is Mark.GOOD
+    directory.chmod(0o750)
+    marks = {finding.subject: finding for finding in machine(load())}
+    assert marks["state directory"].mark is Mark.BAD
+    assert marks["state directory"].advice == f"chmod 700 {directory}"
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [(604_800_000, "7 d"), (5_400_000, "90 min"), (7_200_000, "2 h"), (1_000, "1 s"), (1_500, "1500 ms"), (0, "0 ms")],
+)
+def test_a_duration_is_told_in_the_largest_unit_that_divides_it(milliseconds: int, text: str) -> None:
+    assert duration(milliseconds) == text
+
+
+@pytest.mark.parametrize(
+    "name", ["__consumer_offsets", "_schemas", "river.cursors", "p.g.changelog", "p.n.repartition"]
+)
+def test_bookkeeping_topics_are_internal(name: str) -> None:
+    assert is_internal(name)
+    assert not is_internal("dlq.flights")
