@@ -69,9 +69,9 @@ class PublishingDisplay(TransactionHooks):
         self._update()
 
     def on_abort(self, error: Exception) -> None:
-        """Say why work is done again."""
+        """Count it; the log says why work is done again."""
+        del error
         self.aborted += 1
-        self._console.print(f"{self._title}: {error}; continuing from the committed cursor", soft_wrap=True)
 
     def on_rotation(self, reason: str) -> None:
         """Count it; it costs nothing that a person would wait for."""
