@@ -4,5 +4,5 @@
 the flights producer three times, and compares what the topics hold with what the files say. Read `run` first.
 
 The proof shares no parsing with what it proves: `expected` computes the records from the CSV files in SQL (DuckDB),
-`observed` reads the topics with a bare consumer and Apache's Avro library, `verdict` compares the two row by row.
+`observed` reads the topics with a bare consumer and a decoder of its own, `verdict` compares the two row by row.
 """

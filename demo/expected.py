@@ -7,7 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zipfile import ZipFile
 
 import duckdb
@@ -24,8 +24,7 @@ IDENTITY = {
 Values = tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedRecord:
+class ExpectedRecord(NamedTuple):
     """One record: its key, its values by the schema's fields, and the row's place in the published order."""
 
     key: str
@@ -33,8 +32,7 @@ class ExpectedRecord:
     place: int
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedDeadLetter:
+class ExpectedDeadLetter(NamedTuple):
     """One dead letter: why, and the row's text by column."""
 
     reason: str

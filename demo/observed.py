@@ -1,28 +1,25 @@
-"""What the topics hold, read by a bare consumer and decoded by Apache's Avro library: none of penstock's code."""
+"""What the topics hold, read by a bare consumer and decoded by a decoder of our own: none of penstock's code."""
 
 from __future__ import annotations
 
-import io
 import json
-import multiprocessing
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from avro.io import BinaryDecoder, DatumReader
-from avro.schema import Schema, parse
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from demo.avro_decoder import Decode, decode, decoder_of
 
 Values = tuple[Any, ...]
 
 _PATIENCE_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class ObservedRecord:
+# Named tuples, because there is one for each of a third of a million records.
+class ObservedRecord(NamedTuple):
     """A committed record; `values` follow the fields asked for, and are None where the bytes are no such record."""
 
     partition: int
@@ -31,8 +28,7 @@ class ObservedRecord:
     values: Values | None
 
 
-@dataclass(frozen=True, slots=True)
-class ObservedDeadLetter:
+class ObservedDeadLetter(NamedTuple):
     """A committed dead letter: why, the row's place at its source, and the row."""
 
     partition: int
@@ -61,20 +57,16 @@ class Source:
     fields: tuple[str, ...]
 
 
-def observe(sources: Mapping[str, Source]) -> dict[str, Observed]:
-    """{data set: everything that is committed in its topic and its dead-letter topic}; on two processor cores."""
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as processes:
-        halves = {
-            name: [processes.submit(_records, source, share) for share in _halves(source)]
-            for name, source in sources.items()
-        }
-        return {
-            name: Observed(
-                records=[record for half in halves[name] for record in half.result()],
-                dead_letters=list(_dead_letters(source)),
-            )
-            for name, source in sources.items()
-        }
+def observe(source: Source) -> Observed:
+    """Everything that is committed in the topic and in its dead-letter topic."""
+    decode_frame = _FrameDecoder(source)
+    records = [
+        ObservedRecord(
+            message.partition() or 0, message.offset() or 0, _text(message.key()), decode_frame(message.value())
+        )
+        for message in read(source.bootstrap_servers, source.topic)
+    ]
+    return Observed(records, list(_dead_letters(source)))
 
 
 def count(bootstrap_servers: str, topic: str, *, committed: bool) -> int:
@@ -83,9 +75,7 @@ def count(bootstrap_servers: str, topic: str, *, committed: bool) -> int:
     return sum(1 for _ in read(bootstrap_servers, topic, isolation=isolation))
 
 
-def read(
-    bootstrap_servers: str, topic: str, partitions: Sequence[int] | None = None, isolation: str = "read_committed"
-) -> Iterator[Message]:
+def read(bootstrap_servers: str, topic: str, isolation: str = "read_committed") -> Iterator[Message]:
     """Every record from the beginning to the present end of each partition.
 
     Raises:
@@ -104,8 +94,7 @@ def read(
         }
     )
     try:
-        if partitions is None:
-            partitions = partitions_of(consumer, topic)
+        partitions = _partitions(consumer, topic)
         # From the log's beginning, wherever that is: what was cut off there shows as missing.
         consumer.assign([TopicPartition(topic, partition, -2) for partition in partitions])
         unfinished = set(partitions)
@@ -129,66 +118,36 @@ def read(
         consumer.close()
 
 
-def partitions_of(consumer: Consumer, topic: str) -> list[int]:
-    """The topic's partitions."""
+def _partitions(consumer: Consumer, topic: str) -> list[int]:
     metadata = consumer.list_topics(topic, timeout=30).topics[topic]
     if metadata.error is not None:
         raise KafkaException(metadata.error)
     return sorted(metadata.partitions)
 
 
-def without_logical_types(schema: Any) -> Any:
-    """The schema with plain types only, so that timestamps stay the numbers they were written as."""
-    if isinstance(schema, dict):
-        return {name: without_logical_types(part) for name, part in schema.items() if name != "logicalType"}
-    if isinstance(schema, list):
-        return [without_logical_types(part) for part in schema]
-    return schema
-
-
-class _Decoder:
+class _FrameDecoder:
     """Decodes frames (a zero byte, four bytes of schema id, Avro) by the registry's schemas."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._readers: dict[int, DatumReader] = {}
+        self._decoders: dict[int, Decode] = {}
 
     def __call__(self, data: bytes | None) -> Values | None:
         if data is None or len(data) < 5 or data[0] != 0:
             return None
-        body = io.BytesIO(data)
-        body.seek(5)
+        decoder = self._decoder(int.from_bytes(data[1:5]))
         try:
-            value: Any = self._reader(int.from_bytes(data[1:5])).read(BinaryDecoder(body))
+            value = decode(decoder, data[5:])
             return tuple([value[name] for name in self._source.fields])
-        except Exception:  # noqa: BLE001 - whatever Avro says to broken bytes, the verdict on them is "wrong"
-            return None
+        except (ValueError, KeyError):
+            return None  # the verdict on such bytes is "wrong"
 
-    def _reader(self, schema_id: int) -> DatumReader:
-        if schema_id not in self._readers:
+    def _decoder(self, schema_id: int) -> Decode:
+        if schema_id not in self._decoders:
             url = f"{self._source.registry_url}/schemas/ids/{schema_id}"
             with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - our own registry's address
-                text = json.load(answer)["schema"]
-            schema: Schema = parse(json.dumps(without_logical_types(json.loads(text))))
-            self._readers[schema_id] = DatumReader(schema)
-        return self._readers[schema_id]
-
-
-def _halves(source: Source) -> list[list[int]]:
-    consumer = Consumer({"bootstrap.servers": source.bootstrap_servers, "group.id": "demo-verdict"})
-    try:
-        partitions = partitions_of(consumer, source.topic)
-    finally:
-        consumer.close()
-    return [half for half in (partitions[::2], partitions[1::2]) if half]
-
-
-def _records(source: Source, partitions: list[int]) -> list[ObservedRecord]:
-    decode = _Decoder(source)
-    return [
-        ObservedRecord(message.partition() or 0, message.offset() or 0, _text(message.key()), decode(message.value()))
-        for message in read(source.bootstrap_servers, source.topic, partitions)
-    ]
+                self._decoders[schema_id] = decoder_of(json.loads(json.load(answer)["schema"]))
+        return self._decoders[schema_id]
 
 
 def _dead_letters(source: Source) -> Iterator[ObservedDeadLetter]:
