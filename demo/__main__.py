@@ -9,7 +9,7 @@ from pathlib import Path
 
 from demo.run import run
 from demo.screen import Screen
-from penstock.errors import PenstockError
+from penstock.errors import ExitCode, PenstockError
 
 
 def main() -> int:
@@ -17,12 +17,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="demo", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdict there")
     parser.add_argument("--seed", type=int, help="for the moments of the kills; else drawn, and printed")
+    parser.add_argument(
+        "--rate", type=int, metavar="N", help="flights a second at most, so that there is time to watch"
+    )
     options = parser.parse_args()
     # Not for secrets: any number that makes the next run different will do.
     seed = options.seed if options.seed is not None else random.randrange(1_000_000)  # noqa: S311
     screen = Screen()
     try:
-        report = run(screen, seed=seed)
+        report = run(screen, seed=seed, rate=options.rate)
+    except FileNotFoundError as err:  # no flight data: the message says what to install
+        screen.fail(str(err))
+        return int(ExitCode.CONFIGURATION)
     except PenstockError as err:
         screen.fail(str(err))
         return int(err.exit_code)

@@ -134,7 +134,7 @@ def publish_and_kill(
         name: the producer.
         watch: of its topic.
         moments: of the kills: when the topic holds so many offsets, and then after so many seconds. The process has
-            always written something itself before it dies.
+            always published something itself before it dies.
         reached: told now and then how far it is.
         arguments: further ones for `penstock produce`.
 
@@ -146,8 +146,10 @@ def publish_and_kill(
     for threshold, delay_s in moments:
         process = publishing.start(name, arguments)
         try:
-            at_start = sum(watch.written().values())
-            _wait_until_written(process, watch, max(threshold, at_start + 1), reached)
+            at_start = watch.written()
+            # Its first act is to have its predecessor's transaction aborted: one marker in each partition, no record.
+            own_first_record = sum(at_start.values()) + len(at_start) + 1
+            _wait_until_written(process, watch, max(threshold, own_first_record), reached)
             time.sleep(delay_s)
             if process.poll() is not None:
                 publishing.finish(name, process)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tempfile
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 
 import penstock as ps
-from demo.expected import IDENTITY, Expected, expect
+from demo.expected import IDENTITY, expect
 from demo.observed import Observed, Source, count, observe
 from demo.publish import Kill, Publishing, TopicWatch, environment, publish_and_kill, random_moments
 from demo.screen import Screen
@@ -49,27 +49,34 @@ class Report(msgspec.Struct, kw_only=True):
         return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
 
 
-def run(screen: Screen, *, seed: int) -> Report:
-    """Run the demo and print its verdict."""
+def run(screen: Screen, *, seed: int, rate: int | None = None) -> Report:
+    """Run the demo and print its verdict.
+
+    Args:
+        screen: where it is told.
+        seed: of the moments of the kills.
+        rate: flights a second at most, so that there is time to watch; None = as fast as they go.
+    """
     began = time.monotonic()
     screen.say(f"a year of flights from New York, into Kafka; seed {seed}")
     embedded = ps.load_config(_ROOT).embedded
-    # What must be in the topics is computed while the broker starts: the only time when a core is idle.
-    with ThreadPoolExecutor(1) as background, tempfile.TemporaryDirectory(prefix="penstock-demo-") as scratch:
+    with ThreadPoolExecutor(1) as background:
+        # What must be in the topics is computed while the broker starts, when there is nothing else to do.
         expecting = background.submit(expect, data_directory())
         with (
             KafkaCluster(java=embedded.java, jars=embedded.jars) as cluster,
             RegistryServer(bootstrap_servers=cluster.bootstrap_servers) as registry,
         ):
-            screen.say(f"Kafka is up at {cluster.bootstrap_servers}, the schema registry at {registry.url}")
-            variables = environment(cluster.bootstrap_servers, registry.url, Path(scratch) / "state")
-            publishing = Publishing(_ROOT, variables, Path(scratch))
-            kills = _publish(screen, publishing, cluster.bootstrap_servers, expecting, seed)
-            expected, observed = (
-                expecting.result(),
-                _observe(screen, cluster.bootstrap_servers, registry.url, expecting),
-            )
-            written = count(cluster.bootstrap_servers, _KILLED, committed=False)
+            servers = cluster.bootstrap_servers
+            screen.say(f"Kafka is up at {servers}, the schema registry at {registry.url}")
+            expected = expecting.result()
+            kills = _publish(screen, servers, registry.url, expected[_KILLED].rows, seed, rate)
+            screen.say("all published; reading the topics back with a bare consumer")
+            observed = {
+                name: observe(Source(servers, registry.url, name, f"dlq.{name}", due.fields))
+                for name, due in expected.items()
+            }
+            written = count(servers, _KILLED, committed=False)
     screen.say("comparing them with the files, row by row")
     _count_committed(kills, observed[_KILLED])
     data_sets = {name: compare(name, expected[name], observed[name]) for name in IDENTITY}
@@ -85,16 +92,20 @@ def run(screen: Screen, *, seed: int) -> Report:
     return report
 
 
-def _publish(
-    screen: Screen, publishing: Publishing, servers: str, expecting: Future[dict[str, Expected]], seed: int
-) -> list[Kill]:
-    total = expecting.result()[_KILLED].rows
-    screen.say(f"publishing five data sets; the producer of {total:,} flights will be killed {KILLS} times")
-    with ThreadPoolExecutor(1) as background, screen.progress("flights committed", total) as reached:
+def _publish(screen: Screen, servers: str, registry_url: str, total: int, seed: int, rate: int | None) -> list[Kill]:
+    screen.say(f"publishing five data sets; the producer of {total:,} flights is killed {KILLS} times on the way")
+    arguments = () if rate is None else ("--rate", str(rate))
+    with (
+        tempfile.TemporaryDirectory(prefix="penstock-demo-") as scratch,
+        ThreadPoolExecutor(1) as background,
+        screen.progress("flights committed", total) as reached,
+    ):
+        state, logs = Path(scratch, "state"), Path(scratch, "logs")
+        logs.mkdir()
+        publishing = Publishing(_ROOT, environment(servers, registry_url, state), logs)
         others = background.submit(_publish_others, publishing)
-        kills = publish_and_kill(
-            publishing, _KILLED, TopicWatch(servers, _KILLED), random_moments(seed, total, KILLS), reached
-        )
+        moments = random_moments(seed, total, KILLS)
+        kills = publish_and_kill(publishing, _KILLED, TopicWatch(servers, _KILLED), moments, reached, arguments)
         others.result()
     return kills
 
@@ -102,16 +113,6 @@ def _publish(
 def _publish_others(publishing: Publishing) -> None:
     for name in _OTHERS:
         publishing.finish(name, publishing.start(name))
-
-
-def _observe(
-    screen: Screen, servers: str, registry_url: str, expecting: Future[dict[str, Expected]]
-) -> dict[str, Observed]:
-    screen.say("all published; reading the topics back with a bare consumer")
-    return {
-        name: observe(Source(servers, registry_url, name, f"dlq.{name}", expected.fields))
-        for name, expected in expecting.result().items()
-    }
 
 
 def _count_committed(kills: list[Kill], observed: Observed) -> None:

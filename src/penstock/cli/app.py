@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from penstock.cli import config, doctor, kafka, peek, produce, registry, schemas, topics
+from penstock.cli import config, demo, doctor, kafka, peek, produce, registry, schemas, topics
 from penstock.cli.invocation import Invocation
 from penstock.errors import ExitCode, PenstockError
 
@@ -64,6 +64,7 @@ def options(
     chosen.profile, chosen.project, chosen.debug = profile, project, debug
 
 
+app.command("demo", rich_help_panel=PUBLISH)(demo.demo)
 app.command("produce", rich_help_panel=PUBLISH)(produce.produce)
 app.command("topics", rich_help_panel=LOOK)(topics.topics)
 app.command("peek", rich_help_panel=LOOK)(peek.peek)
