@@ -161,7 +161,7 @@ class _Module:
         source = self._defaults.of(field)
         first = field.type.branches[0] if isinstance(field.type, Union) else field.type
         if source in {"[]", "{}"}:
-            return {"default_factory": self._annotation(first)}
+            return {"default_factory": "list" if source == "[]" else "dict"}
         # A call that linters do not know to be pure must not stand in a dataclass's body either.
         is_call = isinstance(first, Primitive) and first.logical is not None and first.logical.name.startswith("local-")
         is_lazy = is_call or isinstance(first, Array | Map | Record)

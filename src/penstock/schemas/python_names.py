@@ -23,7 +23,7 @@ IMPORTS: Final = {
 """{word: the line that brings it}; a field or class of that name would hide it from the annotations below."""
 
 _USED: Final = frozenset((*IMPORTS, *BUILTINS))
-_STR_MEMBERS: Final = frozenset((*dir(str), "name", "value"))
+_STR_MEMBERS: Final = frozenset((*dir(str), "mro", "name", "value"))
 
 
 def identifier(name: str, reserved: Collection[str] = ()) -> str:
