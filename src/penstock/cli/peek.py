@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from penstock.kafka.reader import Isolation, RawRecord
 
 DEFAULT_LIMIT = 10
+BUDGET_S = 8.0
 
 
 def peek(
@@ -54,9 +57,10 @@ def peek(
     """  # noqa: D301 - \b keeps the lines of the example apart in the help
     config = project_config(context)
     most = limit if limit is not None or follow else DEFAULT_LIMIT
-    decode_avro = _avro_decoder(config)
-    for record in _tail(config, topic, start, partition, follow=follow, uncommitted=uncommitted).records(most):
-        _show(record, decode_avro, as_json=as_json)
+    tail = _tail(config, topic, start, partition, follow=follow, uncommitted=uncommitted)
+    with _avro_decoder(config) as decode_avro:
+        for record in tail.records(most):
+            _show(record, decode_avro, as_json=as_json)
 
 
 def _tail(config: Config, topic: str, start: str, partition: int | None, *, follow: bool, uncommitted: bool) -> Tail:
@@ -66,7 +70,7 @@ def _tail(config: Config, topic: str, start: str, partition: int | None, *, foll
 
     begin = start_of(start)
     connection = Connection.of(config.kafka)
-    there = Admin(connection, budget_s=15.0).topics()
+    there = Admin(connection, budget_s=BUDGET_S).topics()
     if topic not in there:
         close = difflib.get_close_matches(topic, there, n=1)
         hint = f"; did you mean '{close[0]}'?" if close else "; `penstock topics` lists those there are"
@@ -117,13 +121,15 @@ def _time(record: RawRecord) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _avro_decoder(config: Config) -> DecodeAvro:
+@contextmanager
+def _avro_decoder(config: Config) -> Generator[DecodeAvro]:
     """A decoder that asks a registry which does not answer once, not for each record."""
     from penstock.errors import PenstockError, UndecodableRecord  # noqa: PLC0415 - as above
     from penstock.kafka.registry import RegistryClient  # noqa: PLC0415 - heavy
     from penstock.schemas.inspection import FrameInspector  # noqa: PLC0415 - heavy
 
-    inspector = FrameInspector(RegistryClient.of(config.registry))
+    registry = RegistryClient.of(config.registry)
+    inspector = FrameInspector(registry)
     given_up: list[PenstockError] = []
 
     def decode(data: bytes) -> object:
@@ -137,4 +143,7 @@ def _avro_decoder(config: Config) -> DecodeAvro:
             given_up.append(err)
             raise
 
-    return decode
+    try:
+        yield decode
+    finally:
+        registry.close()
