@@ -6,10 +6,13 @@ A source puts what it has into a folder and says in words why it did not have th
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -107,20 +110,13 @@ class Jgo:
             arrived(jar)
 
         try:
-            with ThreadPoolExecutor(DOWNLOAD_THREADS) as pool:
-                tasks = [pool.submit(fetch, jar) for jar in wanted]
-                try:
-                    for task in tasks:
-                        task.result()
-                except BaseException:
-                    # Without a network every one of them would wait for its own time-out.
-                    pool.shutdown(cancel_futures=True)
-                    raise
+            with _sockets_left_open():
+                _in_threads(fetch, wanted)
         except OSError as err:  # requests' errors are OSErrors too; only those of the disk carry a number here
             if err.errno is not None:
                 raise
             return f"failed: {_first_line(err)}"
-        except Exception as err:  # noqa: BLE001 - jgo raises RuntimeError and more; whatever it is, the next source may do
+        except Exception as err:  # noqa: BLE001 - jgo raises RuntimeError and more; whatever it is, it is told
             return f"failed: {_first_line(err)}"
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -150,6 +146,27 @@ def _copy_all(wanted: Sequence[LockedJar], place: Callable[[LockedJar], Path], f
         else:
             arrived(jar)
     return f"{missing} of {len(wanted)} not there" if missing else ""
+
+
+def _in_threads(fetch: Callable[[LockedJar], None], wanted: Sequence[LockedJar]) -> None:
+    """Fetch several at a time; the first failure ends it, or without a network each would wait for its time-out."""
+    with ThreadPoolExecutor(DOWNLOAD_THREADS) as pool:
+        tasks = [pool.submit(fetch, jar) for jar in wanted]
+        try:
+            for task in tasks:
+                task.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+@contextmanager
+def _sockets_left_open() -> Generator[None, None, None]:
+    """Jgo leaves its connections to the garbage collector; a test run with warnings as errors must not pay for that."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
+        gc.collect()
 
 
 def _first_line(err: Exception) -> str:

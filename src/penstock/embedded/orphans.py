@@ -42,16 +42,26 @@ def kill_orphans() -> list[int]:
             note = msgspec.json.decode(path.read_bytes(), type=_Note)
         except (FileNotFoundError, msgspec.DecodeError):
             continue  # another process is clearing or writing it
+        if _is_alive(note.launcher):
+            continue
         broker = int(path.name)
         # Ids are given out again: only a process that still names our folder is the broker of this note.
         if note.directory in _command_line(broker):
-            if _command_line(note.launcher):
-                continue
             with contextlib.suppress(ProcessLookupError):
                 os.kill(broker, signal.SIGKILL)
                 killed.append(broker)
         path.unlink(missing_ok=True)
     return killed
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _command_line(pid: int) -> str:
