@@ -135,12 +135,16 @@ class SchemaRegistry(Protocol):
 
 
 class RefusedRecord(NamedTuple):
-    """A record that the broker refuses for its own sake (size, timestamp, no key): sending it again cannot help."""
+    """A record that is refused for its own sake (size, no key): sending it again cannot help.
+
+    `is_certain` is False where the broker refused the whole batch it was in, so that a neighbour may be the one.
+    """
 
     topic: str
     key: bytes | None
     value: bytes | None
     reason: str
+    is_certain: bool = True
 
 
 class TransactionalProducer(Protocol):

@@ -80,13 +80,14 @@ class SchemaIds:
     def id_for(self, subject: str, schema: AvroSchema, *, auto_register: bool) -> int:
         """The id under which the subject holds this very schema.
 
-        A schema that was registered with references, or spelled otherwise, is found by its content.
+        Asked for word for word first, as `penstock schemas register` writes it. A schema that was registered with
+        references, or spelled otherwise, is found by its content.
 
         Raises:
             ConfigurationError: it is not there and may not be put there, or it was refused as incompatible.
             RegistryUnavailable: ask again.
         """
-        if found := self._registry.lookup(subject, schema.self_contained):
+        if found := self._registry.lookup(subject, schema.text):
             return found.id
         for version in reversed(self._registry.versions(subject)):
             other = self._registry.version(subject, version)
@@ -97,7 +98,7 @@ class SchemaIds:
                 f"the subject '{subject}' has no version with the schema {schema.name or schema.canonical[:100]}: "
                 "register it with `penstock schemas register`, or set auto_register in the profile"
             )
-        return self._registry.register(subject, schema.self_contained).id
+        return self._registry.register(subject, schema.text).id
 
     def _is_same(self, other: RegisteredSchema, schema: AvroSchema) -> bool:
         try:

@@ -10,7 +10,9 @@ rule; `checked_batch.py` does the same for plain fields in C.
 from __future__ import annotations
 
 import enum
+import struct
 from collections.abc import Callable, Mapping
+from math import isnan
 from typing import Any, Final, cast
 
 from penstock.schemas.building import type_word
@@ -305,12 +307,22 @@ _PRIMITIVES: Final[dict[str, Conversion]] = {
     "string": _string,
 }
 
+
+def _is_float32(value: float) -> bool:
+    """Whether 32 bits hold it: elsewhere a union's double is the better branch."""
+    try:
+        (back,) = struct.unpack("<f", struct.pack("<f", value))
+    except OverflowError:
+        return False
+    return back == value or isnan(value)
+
+
 _EXACTLY: Final[dict[str, Callable[[Any], bool]]] = {
     "null": lambda value: value is None,
     "boolean": lambda value: isinstance(value, bool),
     "int": lambda value: isinstance(value, int) and not isinstance(value, bool) and value in INT_RANGE,
     "long": lambda value: isinstance(value, int) and not isinstance(value, bool) and value in LONG_RANGE,
-    "float": lambda value: isinstance(value, float),
+    "float": lambda value: isinstance(value, float) and _is_float32(value),
     "double": lambda value: isinstance(value, float),
     "bytes": lambda value: isinstance(value, bytes),
     "string": lambda value: isinstance(value, str) and not isinstance(value, enum.Enum),

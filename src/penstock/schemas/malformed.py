@@ -26,6 +26,7 @@ REASONS: Final = (
     "size",
     "json",
     "type",
+    "tombstone",
 )
 """The closed set of words that `UndecodableRecord.reason` takes."""
 

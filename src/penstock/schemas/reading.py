@@ -17,6 +17,7 @@ and the hostile record.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from io import BytesIO
 from typing import Any, Final
@@ -35,7 +36,8 @@ FRAME_BYTES: Final = 5
 """Confluent's framing: 0x00 and the schema id, four bytes, big-endian."""
 
 _HIGH = bytes(0x80 if byte >= 0x80 else 0 for byte in range(256))
-_NINE_HIGH = b"\x80" * 9
+# As a literal, a pattern is found in half the time that `in` takes for one byte repeated.
+_NINE_HIGH = re.compile(b"\x80" * 9)
 _NO_NAMES: Final[dict[str, dict[str, object]]] = {"writer": {}, "reader": {}}
 _NO_OPTIONS: Final[dict[str, object]] = {}
 
@@ -87,10 +89,10 @@ class BatchReader:
         return values if self._lift is None else [self._lift(value) for value in values]
 
     def _walk_what_needs_it(self, data: Sequence[bytes]) -> None:
-        if not self._always_walks and _NINE_HIGH not in b"".join(data).translate(_HIGH):
+        if not self._always_walks and not _NINE_HIGH.search(b"".join(data).translate(_HIGH)):
             return
         for record in data:
-            if self._always_walks or _NINE_HIGH in record.translate(_HIGH):
+            if self._always_walks or _NINE_HIGH.search(record.translate(_HIGH)):
                 self._walk(record, FRAME_BYTES)
 
 

@@ -67,6 +67,8 @@ class ValueCodec(Generic[T]):
 def _reason(err: Exception) -> str:
     if isinstance(err, UnicodeDecodeError):
         return "utf8"
+    if isinstance(err, RecursionError):
+        return "too_deep"
     return "json" if isinstance(err, msgspec.MsgspecError) else "size"
 
 
