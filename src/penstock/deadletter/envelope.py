@@ -11,14 +11,20 @@ import traceback
 from dataclasses import dataclass
 from typing import Literal
 
-from penstock.errors import PenstockError
+from penstock.errors import BadRecord, PenstockError
 from penstock.record import Headers
 
 Stage = Literal["convert", "encode", "sink", "decode", "validate", "process", "state"]
 
-MAX_STACK_BYTES = 4_096
-HEADER_ROOM_BYTES = 8_192
-"""What the headers of one dead letter may take at most, stack included."""
+MAX_HEADER_BYTES = {
+    "penstock.dlq.stack": 4_096,
+    "__dlq.errors.message": 1_024,
+    "__dlq.errors.offset": 1_024,
+    "penstock.dlq.position": 1_024,
+}
+MAX_OTHER_HEADER_BYTES = 256
+HEADER_ROOM_BYTES = 12_288
+"""What our headers of one dead letter take at most, names included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +70,7 @@ def place_of(error: BaseException) -> str:
 
 def fingerprint_of(stage: Stage, error: BaseException) -> str:
     """Equal for failures with the same stage, class and place: what a person groups by. 16 hexadecimal digits."""
-    reason = getattr(error, "reason", "")
-    text = f"{stage}\0{type(error).__qualname__}\0{reason}\0{place_of(error)}"
+    text = f"{stage}\0{type(error).__qualname__}\0{_reason(error)}\0{place_of(error)}"
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
@@ -79,7 +84,7 @@ def headers_of(failure: Failure, original: Headers = ()) -> Headers:
         "__dlq.errors.offset": failure.position,
         "__dlq.errors.message": message_of(error),
         "penstock.dlq.exception": f"{type(error).__module__}.{type(error).__qualname__}",
-        "penstock.dlq.reason": str(getattr(error, "reason", "error")),
+        "penstock.dlq.reason": _reason(error),
         "penstock.dlq.stage": failure.stage,
         "penstock.dlq.pipeline": failure.pipeline,
         "penstock.dlq.position": failure.position,
@@ -88,12 +93,18 @@ def headers_of(failure: Failure, original: Headers = ()) -> Headers:
         "penstock.dlq.failed.ms": str(failure.failed_ms),
         "penstock.dlq.stack": _stack(error),
     }
-    return kept + tuple((name, _cut(text)) for name, text in told.items() if text)
+    return kept + tuple((name, _cut(name, text)) for name, text in told.items() if text)
 
 
-def _cut(text: str) -> bytes:
-    """At most `MAX_STACK_BYTES` of it, never half a character."""
-    return text.encode()[:MAX_STACK_BYTES].decode(errors="ignore").encode()
+def _reason(error: BaseException) -> str:
+    """The word that our own errors carry; a foreign exception's attribute of that name may quote the payload."""
+    return error.reason if isinstance(error, BadRecord) else "error"
+
+
+def _cut(name: str, text: str) -> bytes:
+    """At most so many bytes, never half a character."""
+    most = MAX_HEADER_BYTES.get(name, MAX_OTHER_HEADER_BYTES)
+    return text.encode(errors="backslashreplace")[:most].decode(errors="ignore").encode()
 
 
 def _stack(error: BaseException) -> str:

@@ -33,7 +33,6 @@ _FAMILIES: dict[int, tuple[type[PenstockError], str]] = {
     KafkaError._MSG_TIMED_OUT: (TransactionAborted, "records were not acknowledged in time"),
     KafkaError.MSG_SIZE_TOO_LARGE: (TransactionAborted, "a record is larger than the topic's max.message.bytes"),
     KafkaError.INVALID_RECORD: (TransactionAborted, "the broker refused a record (compacted topic and no key?)"),
-    KafkaError.INVALID_TIMESTAMP: (TransactionAborted, "a timestamp is outside the topic's allowed range"),
     KafkaError.OFFSET_METADATA_TOO_LARGE: (TransactionAborted, "offset metadata exceeds the broker's limit"),
     # configuration: trying again cannot help
     KafkaError._AUTHENTICATION: (ConfigurationError, "authentication failed; check the sasl.* and ssl.* options"),
@@ -56,6 +55,10 @@ _FAMILIES: dict[int, tuple[type[PenstockError], str]] = {
     KafkaError._UNKNOWN_PARTITION: (ConfigurationError, "there is no such partition"),
     KafkaError.TOPIC_EXCEPTION: (ConfigurationError, "the topic's name or state does not allow this"),
     KafkaError.POLICY_VIOLATION: (ConfigurationError, "the cluster's policy forbids this"),
+    KafkaError.INVALID_TIMESTAMP: (
+        ConfigurationError,
+        "the topic refuses the time of now; compare this machine's clock with the broker's, and message.timestamp.*",
+    ),
     KafkaError.INVALID_CONFIG: (ConfigurationError, "a topic setting is not valid"),
     KafkaError.INVALID_PARTITIONS: (ConfigurationError, "the number of partitions is not valid"),
     KafkaError.INVALID_REPLICATION_FACTOR: (ConfigurationError, "there are fewer brokers than replicas asked for"),

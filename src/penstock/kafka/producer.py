@@ -7,21 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from penstock.errors import PenstockError, TransactionAborted
+from penstock.errors import ConfigurationError, Fenced, PenstockError, TransactionAborted
 from penstock.kafka.client import LOGGER, Connection, Option, log_error
-from penstock.kafka.error_map import describe, from_call
+from penstock.kafka.error_map import describe, from_call, kafka_error
 from penstock.protocols import RefusedRecord
 from penstock.record import Headers
 
 RETRY_BACKOFF_MS = 250
 _MAX_FAILURES_KEPT = 100
 
-_OWN_FAULT = {
-    KafkaError.MSG_SIZE_TOO_LARGE,
-    KafkaError.INVALID_RECORD,
-    KafkaError.INVALID_TIMESTAMP,
-    KafkaError.INVALID_MSG,
-}
+# INVALID_TIMESTAMP is none of these: records are stamped with the time of now, so all of them would be refused.
+_OWN_FAULT = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError.INVALID_MSG}
 
 DEFAULTS: dict[str, Option] = {
     "acks": "all",
@@ -49,17 +45,23 @@ class IdempotentProducer:
     def __init__(self, connection: Connection, name: str, options: Mapping[str, Option] | None = None) -> None:
         self.name = name
         self._failed = 0
-        self._first_failure = ""
+        self._first_failure: tuple[str, KafkaError] | None = None
         self._refused: list[RefusedRecord] = []
         own = {**DEFAULTS, **(options or {})}
-        self._producer = Producer(
-            {
-                **connection.options(own, connection.producer, client_id=name),
-                "error_cb": self._on_error,
-                "on_delivery": self._on_delivery_failed,
-                "logger": LOGGER,
-            }
-        )
+        wanted = {
+            **connection.options(own, connection.producer, client_id=name),
+            "error_cb": self._on_error,
+            "on_delivery": self._on_delivery_failed,
+            "logger": LOGGER,
+        }
+        try:
+            self._producer = Producer(wanted)
+        except KafkaException as exc:
+            error = kafka_error(exc)
+            raise ConfigurationError(
+                f"the Kafka client refuses the options of producer '{name}': {error.str() if error else exc}; "
+                "mend kafka.client or kafka.producer"
+            ) from exc
 
     def produce(
         self,
@@ -103,6 +105,9 @@ class IdempotentProducer:
             except BufferError:
                 self._serve(0.005)  # the queue is full: let the background threads send
             except KafkaException as exc:
+                error = kafka_error(exc)
+                if error is not None and error.code() in _OWN_FAULT:
+                    self._refuse(RefusedRecord(topic, key, value, describe(error)))
                 raise from_call(exc, f"produce to {topic} in '{self.name}'") from exc
             else:
                 return
@@ -113,6 +118,7 @@ class IdempotentProducer:
         Raises:
             TransactionAborted: a record was refused or not acknowledged in time; `refused` says which.
             Fenced: a newer producer holds the id.
+            ConfigurationError: no such topic, no right to it, or a clock that the topic does not accept.
         """
         deadline = time.monotonic() + timeout_s
         while True:
@@ -120,10 +126,8 @@ class IdempotentProducer:
                 left = self._producer.flush(0.1)  # in slices, so that signals are served
             except Exception as exc:  # the binding raises SystemError for a fatal error
                 raise self._fatal(exc, "flush") from exc
-            if self._failed:
-                raise TransactionAborted(
-                    f"flush of '{self.name}': {self._failed} record(s) not accepted, the first: {self._first_failure}"
-                )
+            if self._first_failure is not None:
+                raise self._not_accepted(*self._first_failure)
             if left == 0:
                 return
             if time.monotonic() > deadline:
@@ -134,6 +138,7 @@ class IdempotentProducer:
     def forget_failures(self) -> None:
         """Begin to count anew."""
         self._failed = 0
+        self._first_failure = None
         self._refused.clear()
 
     def refused(self) -> list[RefusedRecord]:
@@ -176,8 +181,22 @@ class IdempotentProducer:
     def _on_delivery_failed(self, error: KafkaError | None, message: Message) -> None:
         if error is None:
             return
-        if not self._failed:
-            self._first_failure = f"{message.topic()}: {describe(error)}"
+        if self._first_failure is None:
+            self._first_failure = message.topic() or "", error
         self._failed += 1
-        if error.code() in _OWN_FAULT and len(self._refused) < _MAX_FAILURES_KEPT:
-            self._refused.append(RefusedRecord(message.topic() or "", message.key(), message.value(), describe(error)))
+        if error.code() in _OWN_FAULT:
+            # The broker answers a batch that is too large with one code for all of its records.
+            is_certain = error.code() != KafkaError.MSG_SIZE_TOO_LARGE
+            self._refuse(
+                RefusedRecord(message.topic() or "", message.key(), message.value(), describe(error), is_certain)
+            )
+
+    def _refuse(self, record: RefusedRecord) -> None:
+        if len(self._refused) < _MAX_FAILURES_KEPT:
+            self._refused.append(record)
+
+    def _not_accepted(self, topic: str, error: KafkaError) -> PenstockError:
+        """What a failed delivery means: where trying again cannot help it is said at once."""
+        told = f"flush of '{self.name}': {self._failed} record(s) not accepted, the first: {topic}: {describe(error)}"
+        family = type(from_call(KafkaException(error), ""))
+        return family(told) if issubclass(family, ConfigurationError | Fenced) else TransactionAborted(told)

@@ -115,6 +115,7 @@ class KafkaTransactionalProducer(IdempotentProducer):
         try:
             self._producer.commit_transaction(timeout_s)
         except Exception as exc:
+            self._doubt = "commit was not answered at once, so its request is sent again"
             raise from_commit(exc, self.name) from exc
         finally:
             took_s = time.monotonic() - started

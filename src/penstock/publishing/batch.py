@@ -6,8 +6,7 @@ found and its neighbours are not. User code may therefore run twice for a row; i
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -23,8 +22,12 @@ V = TypeVar("V")
 Row = tuple[Any, Any]
 """(cursor, what the source gave)."""
 
+KeyAndValue = tuple[bytes | None, bytes | None]
+
 RECORD_OVERHEAD_BYTES = 512
 """Room for what Kafka adds to a record and its batch."""
+
+_HEADER_OVERHEAD_BYTES = 10  # two lengths, each a varint of at most five bytes
 
 ROW_AT_FAULT = (BadRecord, ValueError, ArithmeticError)
 
@@ -68,36 +71,31 @@ class Stager(Generic[K, V]):
         self._partitions = partitions
         self._max_bytes = max_record_bytes - RECORD_OVERHEAD_BYTES
 
-    def stage(self, rows: Sequence[Row], refused: Mapping[bytes, str]) -> StagedBatch:
+    def stage(self, rows: Sequence[Row], refused: Mapping[KeyAndValue, str]) -> StagedBatch:
         """Convert and encode rows.
 
         Args:
             rows: in source order.
-            refused: {value bytes: reason} of records that the broker has refused before; they become dead letters.
+            refused: {key and value bytes: reason} of records that the broker has refused before; they become dead
+                letters.
 
         Raises:
             RegistryUnavailable: a schema could not be looked up; call again.
-            OperatorMustDecide: `convert` failed in a way that is no row's fault.
+            OperatorMustDecide: user code failed in a way that is no row's fault.
         """
         try:
-            batch = self._whole(rows)
-        except ROW_AT_FAULT:
-            batch = self._one_by_one(rows)
-        if refused or _largest(batch.keys) + _largest(batch.values) > self._max_bytes:
-            batch = self._one_by_one(rows, refused)
-        return batch
-
-    def _whole(self, rows: Sequence[Row]) -> StagedBatch:
-        convert = self._spec.convert
-        try:
-            records: list[Record[K, V]] = (
-                [row for _, row in rows] if convert is None else [convert(row) for _, row in rows]
-            )
-        except (PenstockError, *ROW_AT_FAULT):
-            raise
+            batch = self._encoded([self._converted(raw) for _, raw in rows])
         except Exception as exc:
-            raise self._mistake(exc, rows) from exc
-        return self._encoded(records)
+            if isinstance(exc, PenstockError) and not isinstance(exc, BadRecord):
+                raise
+            return self._one_by_one(rows, refused)  # which tells the row at fault, or the mistake and its place
+        if self._is_small(batch) and not (refused and any(map(refused.__contains__, _pairs(batch)))):
+            return batch
+        return self._one_by_one(rows, refused)
+
+    def _converted(self, raw: Any) -> Record[K, V]:
+        record: Record[K, V] = raw if self._spec.convert is None else self._spec.convert(raw)
+        return record
 
     def _encoded(self, records: list[Record[K, V]]) -> StagedBatch:
         if any(r.timestamp_ms is not None for r in records):
@@ -124,52 +122,70 @@ class Stager(Generic[K, V]):
             )
         return partition
 
-    def _one_by_one(self, rows: Sequence[Row], refused: Mapping[bytes, str] | None = None) -> StagedBatch:
+    def _one_by_one(self, rows: Sequence[Row], refused: Mapping[KeyAndValue, str]) -> StagedBatch:
         out = StagedBatch()
         for cursor, raw in rows:
             stage: Stage = "convert"
             try:
-                record: Record[K, V] = raw if self._spec.convert is None else self._spec.convert(raw)
+                record = self._converted(raw)
+                self._check_type(record, cursor)
                 stage = "encode"
                 one = self._encoded([record])
-                self._check_size(one.keys[0], one.values[0])
+                self._check_size(one)
                 stage = "sink"
-                _check_not_refused(one.values[0], refused)
+                _check_not_refused(one, refused)
             except ROW_AT_FAULT as exc:
                 out.dead.append(DeadRow(cursor, raw, stage, exc))
             except PenstockError:
                 raise
             except Exception as exc:
-                raise self._mistake(exc, [(cursor, raw)]) from exc
+                raise self._mistake(exc, cursor) from exc
             else:
                 _append(out, one)
         return out
 
-    def _check_size(self, key: bytes | None, value: bytes | None) -> None:
-        if len(key or b"") + len(value or b"") > self._max_bytes:
+    def _check_type(self, record: object, cursor: Any) -> None:
+        if not isinstance(record, Record):
+            raise OperatorMustDecide(
+                f"producer '{self._spec.name}': a {type(record).__name__} instead of a penstock.Record for cursor "
+                f"{cursor!r}. Nothing is lost: mend the code, or raise penstock.BadRow to set a row aside"
+            )
+
+    def _is_small(self, batch: StagedBatch) -> bool:
+        """Whether even the largest of each column would make a record that fits."""
+        headers = max(map(_size_of, batch.headers), default=0) if batch.headers is not None else 0
+        return _largest(batch.keys) + _largest(batch.values) + headers <= self._max_bytes
+
+    def _check_size(self, one: StagedBatch) -> None:
+        if not self._is_small(one):
             raise UnencodableValue(
                 f"the record is larger than the {self._max_bytes} bytes that '{self._spec.topic.name}' takes",
                 reason="oversize",
             )
 
-    def _mistake(self, exc: Exception, rows: Sequence[Row]) -> OperatorMustDecide:
-        first, last = rows[0][0], rows[-1][0]
-        where = f"cursor {first!r}" if first == last else f"a row between cursors {first!r} and {last!r}"
-        frames = traceback.extract_tb(exc.__traceback__)
-        place = place_of(exc) if frames else "an unknown place"
+    def _mistake(self, exc: Exception, cursor: Any) -> OperatorMustDecide:
         return OperatorMustDecide(
-            f"producer '{self._spec.name}': {type(exc).__name__} at {place} for {where}. Nothing is lost: mend the "
-            "code, or raise penstock.BadRow there if it is the row's fault, and start again"
+            f"producer '{self._spec.name}': {type(exc).__name__} at {place_of(exc)} for cursor {cursor!r}. Nothing is "
+            "lost: mend the code, or raise penstock.BadRow there if it is the row's fault, and start again"
         )
 
 
-def _check_not_refused(value: bytes | None, refused: Mapping[bytes, str] | None) -> None:
-    if refused and value is not None and value in refused:
-        raise UnencodableValue(f"refused by the broker: {refused[value]}", reason="refused")
+def _check_not_refused(one: StagedBatch, refused: Mapping[KeyAndValue, str]) -> None:
+    for pair in _pairs(one):
+        if pair in refused:
+            raise UnencodableValue(f"refused by the broker: {refused[pair]}", reason="refused")
+
+
+def _pairs(batch: StagedBatch) -> Iterator[KeyAndValue]:
+    return zip(batch.keys, batch.values, strict=True)
 
 
 def _largest(column: list[bytes | None]) -> int:
     return max(map(len, filter(None, column)), default=0)
+
+
+def _size_of(headers: Headers) -> int:
+    return sum(len(name.encode()) + len(value or b"") + _HEADER_OVERHEAD_BYTES for name, value in headers)
 
 
 def _append(out: StagedBatch, one: StagedBatch) -> None:

@@ -67,15 +67,24 @@ def encode(record: CursorRecord) -> bytes:
     """The record's bytes.
 
     Raises:
-        ConfigurationError: the cursor is nothing that MessagePack can write.
+        ConfigurationError: MessagePack cannot write the cursor, or would give back something else: a tuple comes back
+            as a list, and a source that compares the two would find no row behind its cursor, or every one.
     """
     try:
-        return msgspec.msgpack.encode(record)
-    except (TypeError, NotImplementedError, OverflowError) as exc:
-        raise ConfigurationError(
-            f"a cursor of type {type(record.cursor).__name__} cannot be kept; use an integer, a text, bytes, "
-            "or lists and maps of these"
-        ) from exc
+        data = msgspec.msgpack.encode(record)
+        is_kept = msgspec.msgpack.decode(data, type=CursorRecord).cursor == record.cursor
+    except (TypeError, ValueError, NotImplementedError, OverflowError, RecursionError) as exc:
+        raise _unkeepable(record.cursor) from exc
+    if not is_kept:
+        raise _unkeepable(record.cursor)
+    return data
+
+
+def _unkeepable(cursor: Any) -> ConfigurationError:
+    return ConfigurationError(
+        f"a cursor of type {type(cursor).__name__} cannot be kept as it is; use an integer, a text, bytes, "
+        "an aware datetime, or lists and maps of these (no tuples)"
+    )
 
 
 def decode(data: bytes, where: str) -> CursorRecord:
@@ -91,7 +100,7 @@ def decode(data: bytes, where: str) -> CursorRecord:
                 f"{where}: cursor format {version} is newer than this release reads ({FORMAT}); run the newer release"
             )
         return msgspec.msgpack.decode(data, type=CursorRecord)
-    except msgspec.DecodeError as exc:
+    except (msgspec.DecodeError, RecursionError) as exc:
         raise OperatorMustDecide(
             f"{where}: no cursor record; something else writes to this topic. Nothing was published"
         ) from exc

@@ -46,15 +46,20 @@ def producer_named(name: str, root: Path, package: str = "producers") -> AnyProd
     """
     there = producers(root, package)
     if name not in there:
-        known = ", ".join(there) or f"none: put a module with @penstock.producer into {root / package}"
-        raise UsageError(f"there is no producer '{name}' in {root / package}; known: {known}")
+        folder = _folder(root, package)
+        known = ", ".join(there) or f"none: put a module with @penstock.producer into {folder}"
+        raise UsageError(f"there is no producer '{name}' in {folder}; known: {known}")
     return there[name]
+
+
+def _folder(root: Path, package: str) -> Path:
+    return root.joinpath(*package.split("."))
 
 
 def _modules(root: Path, package: str) -> Iterator[tuple[str, object]]:
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
-    for file in sorted((root / package).glob("*.py")):
+    for file in sorted(_folder(root, package).glob("*.py")):
         name = package if file.stem == "__init__" else f"{package}.{file.stem}"
         try:
             yield name, importlib.import_module(name)

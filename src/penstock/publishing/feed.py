@@ -18,7 +18,7 @@ class PublishingLimits:
         commit_interval_s: a transaction is committed when its first row is this old.
         max_transaction_records: a safety bound, not a rhythm.
         max_batch_records: rows converted and encoded together.
-        patience_s: how long to go on without a single commit before giving up.
+        patience_s: how long trouble may last without a row committed in between before the run gives up.
     """
 
     commit_interval_s: float = 0.25

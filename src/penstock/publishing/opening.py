@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -58,7 +58,7 @@ class Surroundings:
 
 
 @contextmanager
-def opened(spec: ProducerSpec[K, V], around: Surroundings, hooks: TransactionHooks) -> Iterator[ProducerRun[K, V]]:
+def opened(spec: ProducerSpec[K, V], around: Surroundings, hooks: TransactionHooks) -> Generator[ProducerRun[K, V]]:
     """A producer ready to `run`, its name locked on this machine and its topics there.
 
     Raises:

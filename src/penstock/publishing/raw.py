@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -15,11 +17,21 @@ def raw_bytes(row: Any) -> bytes:
     if isinstance(row, bytes):
         return row
     if isinstance(row, str):
-        return row.encode("utf-8", "surrogateescape")
-    try:
+        return _text(row)
+    # Rows are foreign objects, and reading their attributes runs their code: anything may be raised.
+    with suppress(Exception):
         return msgspec.json.encode(row, enc_hook=_named)
-    except (TypeError, ValueError, RecursionError, OverflowError):
-        return msgspec.json.encode({"unshowable": type(row).__qualname__})
+    with suppress(Exception):
+        # Slower, but writes what msgspec refuses: half surrogates of undecodable input, integers beyond 64 bits.
+        return json.dumps(row, default=_named).encode()
+    return msgspec.json.encode({"unshowable": type(row).__qualname__})
+
+
+def _text(row: str) -> bytes:
+    try:
+        return row.encode("utf-8", "surrogateescape")  # gives back the bytes of input that was read so
+    except UnicodeEncodeError:
+        return row.encode("utf-8", "surrogatepass")
 
 
 def _named(value: Any) -> str:

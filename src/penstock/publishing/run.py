@@ -35,7 +35,7 @@ from penstock.errors import (
 )
 from penstock.protocols import TransactionHooks
 from penstock.publishing import cursor as cursors
-from penstock.publishing.batch import DeadRow, Row, StagedBatch, Stager
+from penstock.publishing.batch import DeadRow, KeyAndValue, Row, StagedBatch, Stager
 from penstock.publishing.cursor import CursorRecord
 from penstock.publishing.feed import Feed, PublishingLimits
 from penstock.publishing.raw import raw_bytes
@@ -51,6 +51,7 @@ MAX_FENCES = 3
 FENCE_WINDOW_S = 300.0
 _IDLE_PAUSE_S = 0.01
 _CLAIM_TIME_S = 2.0
+_PACE_SLICE_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +105,15 @@ class ProducerRun(Generic[K, V]):
         self._writer = uuid.uuid4().hex
         self._stopping = False
         self._last = CursorRecord()
-        self._claimed = False
+        self._has_adopted = False
         self._start_over: tuple[Any] | None = None
         self._end_rows: int | None = None
-        self._refused: dict[bytes, str] = {}
+        self._refused: dict[KeyAndValue, str] = {}
         self._fences: list[float] = []
+        self._is_fenced = False
+        self._trouble_since_s: float | None = None
         self._rate: float | None = None
+        self._max_rows = limits.max_transaction_records
 
     def stop(self) -> None:
         """Commit what is staged, then return from `run`. May be called from a signal handler."""
@@ -132,21 +136,20 @@ class ProducerRun(Generic[K, V]):
         Raises:
             DuplicateIdentity: another live process runs this producer.
             OperatorMustDecide: the source changed, or code failed for a row.
-            ServerUnreachable: no commit for `patience_s`.
+            ServerUnreachable: nothing but trouble for `patience_s`.
         """
-        self._rate, self._start_over = rate, from_cursor
-        progress_at = self._clock.monotonic_s()
+        self._rate, self._start_over, self._end_rows = rate, from_cursor, None
+        self._max_rows = self._limits.max_transaction_records
+        if rate is not None:
+            # Else a fast source would fill a whole transaction and then be held for as long as that many rows take.
+            self._max_rows = max(1, min(self._max_rows, int(rate * self._limits.commit_interval_s)))
         while True:
-            before = self._last.sequence
             try:
                 self._tenure(limit)
+            except DuplicateIdentity:
+                raise
             except (TransactionAborted, OutcomeUnknown, Retriable, Fenced) as exc:
-                if isinstance(exc, DuplicateIdentity):
-                    raise
-                now = self._clock.monotonic_s()
-                if self._last.sequence > before:
-                    progress_at = now
-                self._note_trouble(exc, now - progress_at)
+                self._note_trouble(exc)
             else:
                 self._session.close()
                 return self._last
@@ -154,6 +157,7 @@ class ProducerRun(Generic[K, V]):
     # ------------------------------------------------------------ a tenure
 
     def _tenure(self, limit: int | None) -> None:
+        self._give_way()
         self._session.open()
         self._hooks.on_step("read cursor")
         self._adopt(self._read_cursor())
@@ -179,11 +183,8 @@ class ProducerRun(Generic[K, V]):
     def _adopt(self, found: CursorRecord | None) -> None:
         """Make what the log says our own, or refuse it."""
         found = found or CursorRecord()
-        if self._claimed and found.writer != self._writer:
-            raise DuplicateIdentity(
-                f"producer '{self._spec.name}' was taken over by another live process (owner epoch "
-                f"{found.owner_epoch}); this one stops. Run one instance only, or give one another name"
-            )
+        if self._has_adopted:
+            self._check_succession(found)
         told = self._spec.fingerprint() if self._spec.fingerprint is not None else ""
         if found.sequence and found.fingerprint != told and self._start_over is None:
             raise OperatorMustDecide(
@@ -191,15 +192,33 @@ class ProducerRun(Generic[K, V]):
                 f"(fingerprint {found.fingerprint or 'none'}, now {told or 'none'}), so the cursor may point at "
                 f"another row. Restore the source, or accept with: penstock produce {self._spec.name} --from CURSOR"
             )
+        if self._has_adopted and found.rows > self._last.rows:  # a commit of ours with an unknown outcome did happen
+            self._hooks.on_commit(found.records - self._last.records, found.dead_letters - self._last.dead_letters)
         cursor = found.cursor if self._start_over is None else self._start_over[0]
         self._last = msgspec.structs.replace(found, cursor=cursor, fingerprint=told)
+        self._has_adopted = True
+
+    def _check_succession(self, found: CursorRecord) -> None:
+        """Between two looks at the log only our own transactions may have come; until our claim, none at all."""
+        if found.sequence < self._last.sequence:
+            raise OperatorMustDecide(
+                f"producer '{self._spec.name}': transaction {self._last.sequence} was committed, but "
+                f"{self._to.cursor_topic}[{self._to.cursor_partition}] ends with transaction {found.sequence}: "
+                "the cluster has lost acknowledged records, or the topic was made anew. Compare "
+                f"'{self._to.topic}' with the source, then continue with: penstock produce {self._spec.name} "
+                "--from CURSOR"
+            )
+        if found.writer not in (self._writer, self._last.writer):
+            raise DuplicateIdentity(
+                f"producer '{self._spec.name}' was taken over by another live process (owner epoch "
+                f"{found.owner_epoch}); this one stops. Run one instance only, or give one another name"
+            )
 
     def _claim(self) -> None:
         """Commit the cursor as it is under our name: whoever is fenced later can see by whom."""
         self._hooks.on_step("claim")
         self._session.begin()
         self._commit(msgspec.structs.replace(self._last, owner_epoch=self._last.owner_epoch + 1))
-        self._claimed = True
         self._start_over = None
 
     def _rotate_if_in_doubt(self) -> None:
@@ -228,6 +247,7 @@ class ProducerRun(Generic[K, V]):
         """
         batch = feed.batch()
         if not batch:
+            self._trouble_since_s = None
             if not feed.ended:
                 self._clock.sleep(_IDLE_PAUSE_S)
             return
@@ -238,7 +258,7 @@ class ProducerRun(Generic[K, V]):
         while feed.is_fast(batch) and not self._stopping:
             if self._clock.monotonic_s() - began_s >= self._limits.commit_interval_s:
                 break
-            if record.rows - self._last.rows >= self._limits.max_transaction_records:
+            if record.rows - self._last.rows >= self._max_rows:
                 break
             self._session.check_budget()
             batch = feed.batch()
@@ -246,11 +266,8 @@ class ProducerRun(Generic[K, V]):
                 record = self._extended(record, batch)
         published = record.records - self._last.records
         dead = record.dead_letters - self._last.dead_letters
-        try:
-            self._commit(record)
-        except TransactionAborted as exc:
-            self._remember_refused(exc)
-            raise
+        self._commit(record)
+        self._trouble_since_s = None
         self._hooks.on_commit(published, dead)
         self._pace(published + dead, began_s)
 
@@ -307,11 +324,34 @@ class ProducerRun(Generic[K, V]):
         self._session.commit()
         self._last = record
 
-    def _pace(self, count: int, started: float) -> None:
-        if self._rate is not None and not self._stopping:
-            self._clock.sleep(max(0.0, count / self._rate - (self._clock.monotonic_s() - started)))
+    def _pace(self, count: int, began_s: float) -> None:
+        """Hold the rate; in slices, so that `stop` is heard."""
+        if self._rate is None:
+            return
+        due_s = began_s + count / self._rate
+        while not self._stopping and (left_s := due_s - self._clock.monotonic_s()) > 0:
+            self._clock.sleep(min(left_s, _PACE_SLICE_S))
 
     # ------------------------------------------------------------ trouble
+
+    def _note_trouble(self, exc: Exception) -> None:
+        """Say it, learn from it, and give up when patience ends."""
+        self._hooks.on_abort(exc)
+        LOGGER.warning("producer '%s': %s; continuing from the committed cursor", self._spec.name, exc)
+        if isinstance(exc, TransactionAborted):
+            self._remember_refused(exc)
+        if isinstance(exc, Fenced):
+            self._count_fence(exc)
+        now_s = self._clock.monotonic_s()
+        # A claim is no way out: where every transaction of rows fails, claims succeed all the same.
+        if self._trouble_since_s is None:
+            self._trouble_since_s = now_s
+        lasted_s = now_s - self._trouble_since_s
+        if lasted_s > self._limits.patience_s:
+            raise ServerUnreachable(
+                f"producer '{self._spec.name}': no row committed for {lasted_s:.0f} s; the last error: {exc}"
+            ) from exc
+        self._clock.sleep(min(5.0, 0.1 + lasted_s / 10))
 
     def _remember_refused(self, exc: TransactionAborted) -> None:
         """Records that the broker refuses for their own sake become dead letters when their rows come round again."""
@@ -321,35 +361,31 @@ class ProducerRun(Generic[K, V]):
                     f"producer '{self._spec.name}': {failed.topic} refuses a record ({failed.reason}); "
                     "mend that topic's settings, nothing is lost"
                 ) from exc
-            if failed.value is not None:
-                self._refused[failed.value] = failed.reason
+            if not failed.is_certain:
+                raise OperatorMustDecide(
+                    f"producer '{self._spec.name}': {failed.topic} refuses a batch ({failed.reason}), though each "
+                    "record was small enough when this run began. Nothing is lost: start again, and what is too large "
+                    "for the topic's settings of now becomes a dead letter"
+                ) from exc
+            self._refused[failed.key, failed.value] = failed.reason
 
-    def _note_trouble(self, exc: Exception, without_commit_s: float) -> None:
-        """Say it, count fences, and give up when patience ends."""
-        self._hooks.on_abort(exc)
-        LOGGER.warning("producer '%s': %s; continuing from the committed cursor", self._spec.name, exc)
-        if isinstance(exc, Fenced):
-            self._after_fence(exc)
-        if without_commit_s > self._limits.patience_s:
-            raise ServerUnreachable(
-                f"producer '{self._spec.name}': no transaction committed for {without_commit_s:.0f} s; the last error: "
-                f"{exc}"
-            ) from exc
-        self._clock.sleep(min(5.0, 0.1 + without_commit_s / 10))
-
-    def _after_fence(self, exc: Fenced) -> None:
-        """Fenced by a newer instance: stop. By the coordinator, for our own lateness: go on.
-
-        Both look the same on the wire. A newer instance shows in the cursor topic as soon as it has claimed; it is
-        given the time to, and the cursor is read without initialising, which would fence it in turn.
-        """
-        now = self._clock.monotonic_s()
-        self._fences = [t for t in self._fences if now - t < FENCE_WINDOW_S] + [now]
+    def _count_fence(self, exc: Fenced) -> None:
+        now_s = self._clock.monotonic_s()
+        self._fences = [at_s for at_s in self._fences if now_s - at_s < FENCE_WINDOW_S] + [now_s]
         if len(self._fences) >= MAX_FENCES:
             raise DuplicateIdentity(
                 f"producer '{self._spec.name}' was fenced {MAX_FENCES} times in {FENCE_WINDOW_S:.0f} s: another live "
                 "process has its name; stop one of them"
             ) from exc
-        if self._claimed:
+        self._is_fenced = True
+
+    def _give_way(self) -> None:
+        """Fenced by a newer instance: stop. By the coordinator, for our own lateness: go on.
+
+        Both look the same on the wire. A newer instance shows in the cursor topic as soon as it has claimed; it is
+        given the time to, and the cursor is read without initialising, which would fence it in turn.
+        """
+        if self._is_fenced and self._has_adopted:
             self._clock.sleep(_CLAIM_TIME_S)
             self._adopt(self._read_cursor())
+        self._is_fenced = False
