@@ -1,0 +1,137 @@
+"""One store of one task, typed: what a processor gets from its context."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Generic, TypeVar, overload
+
+from penstock.errors import ConfigurationError, OperatorMustDecide, UnencodableValue
+from penstock.state.changelog import end_of_prefix, store_prefix
+from penstock.state.key_codec import BytesKey, TextKey, TupleKey
+from penstock.state.spec import StoreSpec
+from penstock.state.task_state import TaskState
+
+K = TypeVar("K")
+V = TypeVar("V")
+D = TypeVar("D")
+
+_NO_KEY = (AttributeError, TypeError, ValueError, OverflowError)
+
+
+class Store(Generic[K, V]):
+    """A keyed store as the record in hand sees it: its batch over its transaction over what is committed.
+
+    What is returned is the caller's own, and what was put is stored as it was at that moment: changing either changes
+    nothing until the next `put`.
+    """
+
+    def __init__(self, spec: StoreSpec[K, V], state: TaskState) -> None:
+        self.spec = spec
+        self._state = state
+        self._prefix = store_prefix(spec.name)
+        self._keys = spec.key_codec()
+        self._values = spec.value_codec()
+
+    @overload
+    def get(self, key: K) -> V | None: ...
+    @overload
+    def get(self, key: K, default: D) -> V | D: ...
+    def get(self, key: K, default: D | None = None) -> V | D | None:
+        """The key's value, or the default.
+
+        Raises:
+            UnencodableValue: the key is not of the store's key type.
+            OperatorMustDecide: the stored value does not fit the store's type.
+        """
+        data = self._state.read(self._full_key(key))
+        return default if data is None else self._values.decode(data)
+
+    def put(self, key: K, value: V) -> None:
+        """Store a value under the key, in place of the one before.
+
+        Raises:
+            UnencodableValue: key or value does not fit its type, or both are too long together; `field` says where.
+        """
+        full_key = self._full_key(key)
+        data = self._values.encode(value)
+        if len(full_key) + len(data) > self._state.max_entry_bytes:
+            raise UnencodableValue(
+                f"store '{self.spec.name}': key and value have {len(full_key) + len(data):,} bytes, "
+                f"{self._state.max_entry_bytes:,} are allowed; store less under one key",
+                reason="too_large",
+            )
+        self._state.write(full_key, data)
+
+    def delete(self, key: K) -> None:
+        """Remove the key; nothing happens if it is not there.
+
+        Raises:
+            UnencodableValue: the key is not of the store's key type.
+        """
+        full_key = self._full_key(key)
+        if self._state.read(full_key) is not None:
+            self._state.write(full_key, None)
+
+    def scan(self, start: K | None = None, stop: K | None = None) -> Iterator[tuple[K, V]]:
+        """Keys and values in the order of the keys, from `start` up to `stop`, the latter excluded; None = no bound.
+
+        The store may be changed on the way, deleting what was just returned for instance: what lies ahead is seen as it
+        is when the scan gets there.
+        """
+        first = self._prefix if start is None else self._full_key(start)
+        return self._between(first, end_of_prefix(self._prefix) if stop is None else self._full_key(stop))
+
+    def prefix(self, prefix: K | tuple[Any, ...]) -> Iterator[tuple[K, V]]:
+        """All whose key begins with `prefix`: text or bytes, or the first components of a tuple. Otherwise as `scan`.
+
+        Raises:
+            ConfigurationError: the store's keys are numbers, or have a codec of their own.
+        """
+        first = self._prefix + self._key_prefix(prefix)
+        return self._between(first, end_of_prefix(first))
+
+    def count(self) -> int:
+        """Number of keys. The first call sorts the store's keys, later ones cost nothing."""
+        return len(self._state.order(self._prefix))
+
+    def _between(self, start: bytes, stop: bytes | None) -> Iterator[tuple[K, V]]:
+        for key in self._state.order(self._prefix).between(start, stop):
+            data = self._state.read(key)
+            if data is not None:
+                yield self._decoded_key(key[len(self._prefix) :]), self._values.decode(data)
+
+    def _full_key(self, key: K) -> bytes:
+        try:
+            return self._prefix + self._keys.encode(key)
+        except _NO_KEY:
+            # Without the cause: the Unicode codec quotes the key in its message.
+            raise self._no_key(key) from None
+
+    def _key_prefix(self, prefix: Any) -> bytes:
+        codec: Any = self._keys
+        try:
+            if isinstance(codec, TupleKey):
+                return codec.encode_first(prefix)
+            if isinstance(codec, TextKey | BytesKey):
+                return bytes(codec.encode(prefix))
+        except _NO_KEY:
+            raise self._no_key(prefix) from None  # as above
+        raise ConfigurationError(
+            f"store '{self.spec.name}': only keys of text, bytes and tuples have prefixes; use scan(start, stop)"
+        )
+
+    def _no_key(self, key: object) -> UnencodableValue:
+        return UnencodableValue(
+            f"store '{self.spec.name}': a key that does not fit its key type (got {type(key).__name__})",
+            field="key",
+            reason="misfit",
+        )
+
+    def _decoded_key(self, data: bytes) -> K:
+        try:
+            return self._keys.decode(data)
+        except (ValueError, TypeError):
+            raise OperatorMustDecide(
+                f"store '{self.spec.name}': a stored key does not fit its key type; run the code that wrote it, "
+                "or give the store of the new type another name"
+            ) from None  # as above

@@ -1,0 +1,174 @@
+"""Stored values: one byte with the version of the store's value type, then MessagePack with maps by field name.
+
+A value is read back when it is put: what the store takes, it can return. So a value of the wrong type is found while
+its record is at hand, and `get` gives the same before and after a restart (a list put into a tuple's place is a tuple
+at once, not only when the task was restored). Sets are written in order, since a process' own order of them is random.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final, Generic, Literal, TypeVar, cast
+
+import msgspec
+
+from penstock.errors import ConfigurationError, OperatorMustDecide, UnencodableValue
+from penstock.state.value_types import holds_sets, is_immutable
+
+V = TypeVar("V")
+
+HIGHEST_VERSION: Final = 239
+"""Bytes from 240 on are kept for other forms than this one."""
+
+_MEMO_ENTRIES: Final = 16_384
+_MEMO_BYTES: Final = 1_024
+"""Longer values are decoded anew each time: the memo of one store stays within tens of megabytes."""
+
+_REFUSED: Final = (TypeError, ValueError, OverflowError, RecursionError, NotImplementedError, msgspec.MsgspecError)
+_PLACE: Final = re.compile(r" - at `\$(.*)`$")
+_WHY: Final[dict[type[Exception], str]] = {
+    OverflowError: "a whole number beyond -2^63 to 2^64 - 1",
+    RecursionError: "nested too deeply, or in itself",
+    UnicodeEncodeError: "text that is not Unicode (a lone surrogate)",
+}
+_NO_PAYLOAD: Final = re.compile(r"Expected `[^`]*`(, got `[^`]*`)?|Object missing required field `[^`]*`")
+"""msgspec's messages that hold no payload; others may quote the value."""
+
+
+class ValueCodec(Generic[V]):
+    """Encodes and decodes the values of one store.
+
+    Args:
+        store: its name, for messages.
+        declared: the type of its values.
+        version: of that type, 1 to 239.
+        upgrade: makes a value out of (older version, the older value in plain maps, lists and scalars).
+
+    Raises:
+        ConfigurationError: MessagePack cannot carry the type.
+    """
+
+    def __init__(
+        self, store: str, declared: type[V], version: int, upgrade: Callable[[int, Any], V] | None = None
+    ) -> None:
+        self._store = store
+        self._version = version
+        self._mark = bytes([version])
+        self._upgrade = upgrade
+        try:
+            order: Literal["deterministic"] | None = "deterministic" if holds_sets(declared) else None
+            self._write: Callable[[Any], bytes] = msgspec.msgpack.Encoder(order=order).encode
+            self._read: Callable[[bytes], V] = msgspec.msgpack.Decoder(declared).decode
+            self._shared = is_immutable(declared)
+        except TypeError as err:
+            raise ConfigurationError(f"store '{store}': its value type cannot be stored: {err}") from err
+        # A pure function's memo: bytes never change their meaning, so no overlay, commit or abort can make it stale.
+        self._memo: dict[bytes, V] = {}
+
+    def encode(self, value: V) -> bytes:
+        """The value's bytes.
+
+        Raises:
+            UnencodableValue: it does not fit its type, or MessagePack; `field` says where.
+        """
+        try:
+            body = self._write(value)
+            read_back = self._read(body)
+        except _REFUSED as err:
+            # Without the cause: msgspec and the Unicode codec quote the value in their messages.
+            raise self._unencodable(value, err) from None
+        data = self._mark + body
+        self._remember(data, read_back)
+        return data
+
+    def decode(self, data: bytes) -> V:
+        """The value in these bytes; the caller's own where it could be changed.
+
+        Raises:
+            OperatorMustDecide: the store's type does not fit what was stored; the message says what to declare.
+        """
+        known = self._memo.get(data)
+        if known is not None:
+            return known
+        try:
+            value = self._read(data[1:]) if data[0] == self._version else self._upgraded(data)
+        except msgspec.MsgspecError as err:
+            place, what = _place_and_kind(err)
+            raise OperatorMustDecide(
+                f"store '{self._store}': a stored value of version {data[0]} does not fit its type{place}{what}; "
+                "if the type was changed, declare the store with the next version= and an upgrade=, else run the code "
+                "that wrote it"
+            ) from None  # as above
+        self._remember(data, value)
+        return value
+
+    def _remember(self, data: bytes, value: V) -> None:
+        if self._shared and len(data) <= _MEMO_BYTES:
+            if len(self._memo) >= _MEMO_ENTRIES:
+                self._memo.clear()
+            self._memo[data] = value
+
+    def _upgraded(self, data: bytes) -> V:
+        older = data[0]
+        if older > self._version or self._upgrade is None:
+            raise OperatorMustDecide(
+                f"store '{self._store}': a value of version {older}, this code reads up to {self._version}; "
+                "run the code that wrote it, or a later one"
+            )
+        raw = msgspec.msgpack.decode(data[1:])
+        try:
+            upgraded = self._upgrade(older, raw)
+        except Exception as err:
+            # User code; whatever it raises, the state cannot be read with it.
+            raise OperatorMustDecide(
+                f"store '{self._store}': upgrade= failed for a value of version {older}; mend it, or run the older code"
+            ) from err
+        return self._read(self._write(upgraded))
+
+    def _unencodable(self, value: V, err: Exception) -> UnencodableValue:
+        if isinstance(err, msgspec.MsgspecError):
+            place, what = _place_and_kind(err)
+            field = place.removeprefix(" at ").strip("'")
+            return UnencodableValue(
+                f"store '{self._store}': the value does not fit its type{place}{what}", field=field, reason="misfit"
+            )
+        field = _offending_field(self._write, value)
+        at = f" at '{field}'" if field else ""
+        what = _WHY.get(type(err), "a value of a type that MessagePack cannot carry")
+        return UnencodableValue(f"store '{self._store}': {what}{at}", field=field, reason="misfit")
+
+
+def _place_and_kind(err: Exception) -> tuple[str, str]:
+    """Where a value does not fit, and how if msgspec's words hold no payload."""
+    text = str(err)
+    place = _PLACE.search(text)
+    kind = _NO_PAYLOAD.match(text)
+    path = place[1].lstrip(".") if place else ""
+    return f" at '{path}'" if path else "", f" ({kind[0]})" if kind else ""
+
+
+def _offending_field(write: Callable[[Any], bytes], value: object) -> str:
+    """Dotted path to the innermost part that cannot be written; keys of maps are payload and stay out of it."""
+    for name, part in _parts(value):
+        try:
+            write(part)
+        except RecursionError:
+            return name.lstrip(".")
+        except _REFUSED:
+            return (name + _joined(_offending_field(write, part))).lstrip(".")
+    return ""
+
+
+def _joined(rest: str) -> str:
+    return rest if not rest or rest.startswith("[") else f".{rest}"
+
+
+def _parts(value: object) -> list[tuple[str, object]]:
+    if isinstance(value, msgspec.Struct):
+        return [(f".{name}", getattr(value, name)) for name in value.__struct_fields__]
+    if isinstance(value, dict):
+        return [("[...]", part) for part in cast("dict[object, object]", value).values()]
+    if isinstance(value, list | tuple):
+        return [(f"[{i}]", part) for i, part in enumerate(cast("list[object]", value))]
+    return []
