@@ -18,7 +18,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # re-exported 
 )
 
 from penstock.errors import KafkaUnavailable, ServerUnreachable
-from penstock.kafka.client import Connection
+from penstock.kafka.client import Connection, connected
 from penstock.kafka.error_map import from_call, kafka_error
 from penstock.kafka.reader import Isolation
 
@@ -87,7 +87,7 @@ class Admin:
 
     def _connect(self) -> AdminClient:
         options = self._connection.options({}, self._connection.admin, "penstock-admin")
-        return AdminClient(options)
+        return connected(AdminClient, options, "penstock-admin")
 
     def cluster(self) -> ClusterDescription:
         """The brokers that are up, and which one is the active controller."""

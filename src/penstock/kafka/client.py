@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from confluent_kafka import KafkaError, libversion
+from confluent_kafka import KafkaError, KafkaException, libversion
+
+from penstock.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from penstock.config import KafkaSettings
+
+C = TypeVar("C")
 
 Option = str | int | float | bool
 
@@ -68,6 +72,20 @@ class Connection:
 def log_error(error: KafkaError) -> None:
     """Connections come and go, the client reconnects by itself: worth a debug line, nothing more."""
     LOGGER.debug("%s: %s", error.name(), error.str())
+
+
+def connected(client: Callable[[dict[str, Any]], C], options: dict[str, Any], name: str) -> C:
+    """A client of this class, made with these options.
+
+    Raises:
+        ConfigurationError: librdkafka does not know an option, or refuses its value; it names both.
+    """
+    try:
+        return client(options)
+    except KafkaException as exc:
+        raise ConfigurationError(
+            f"the Kafka client refuses the options of '{name}': {exc.args[0].str()}; mend the tables of [kafka]"
+        ) from exc
 
 
 def librdkafka_version() -> str:

@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from penstock.batch import SourceBatch
 from penstock.errors import KafkaUnavailable
-from penstock.kafka.client import Connection, Option
+from penstock.kafka.client import Connection, Option, connected
 from penstock.kafka.error_map import from_call
 from penstock.kafka.reader import headers_of
 from penstock.record import Headers
@@ -109,7 +109,7 @@ class GroupConsumer:
         self._group = group
         self._listener = listener
         self._is_eager = own["partition.assignment.strategy"] == "range"
-        self._consumer = Consumer(connection.options(own, connection.consumer, client_id))
+        self._consumer = connected(Consumer, connection.options(own, connection.consumer, client_id), client_id)
         self._trouble: BaseException | None = None
 
     def subscribe(self, topics: Iterable[str]) -> None:

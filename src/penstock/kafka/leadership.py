@@ -18,7 +18,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from penstock.errors import DuplicateIdentity, ServerUnreachable
-from penstock.kafka.client import LOGGER, Connection
+from penstock.kafka.client import LOGGER, Connection, connected
 
 _POLL_S = 0.2
 _MARGIN_S = 3.0  # joining, and the coordinator's own timers
@@ -48,7 +48,8 @@ class Leadership:
         self._session_timeout_s, self._on_lost = session_timeout_s, on_lost
         self.client_id = f"{group}@{socket.gethostname()}:{os.getpid()}"
         self._held, self._closing = threading.Event(), threading.Event()
-        self._consumer = Consumer(connection.options(self._options(), connection.consumer, self.client_id))
+        options = connection.options(self._options(), connection.consumer, self.client_id)
+        self._consumer = connected(Consumer, options, self.client_id)
         self._thread = threading.Thread(target=self._run, name="leadership", daemon=True)
 
     def _options(self) -> dict[str, Any]:

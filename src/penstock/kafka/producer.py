@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from penstock.errors import ConfigurationError, Fenced, PenstockError, TransactionAborted
-from penstock.kafka.client import LOGGER, Connection, Option, log_error
+from penstock.kafka.client import LOGGER, Connection, Option, log_error, connected
 from penstock.kafka.error_map import describe, from_call, kafka_error
 from penstock.protocols import RefusedRecord
 from penstock.record import Headers
@@ -54,14 +54,7 @@ class IdempotentProducer:
             "on_delivery": self._on_delivery_failed,
             "logger": LOGGER,
         }
-        try:
-            self._producer = Producer(wanted)
-        except KafkaException as exc:
-            error = kafka_error(exc)
-            raise ConfigurationError(
-                f"the Kafka client refuses the options of producer '{name}': {error.str() if error else exc}; "
-                "mend kafka.client or kafka.producer"
-            ) from exc
+        self._producer = connected(Producer, wanted, name)
 
     def produce(
         self,

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, Self, cast
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from penstock.errors import KafkaUnavailable, PenstockError, ServerUnreachable
-from penstock.kafka.client import Connection, Option
+from penstock.kafka.client import Connection, Option, connected
 from penstock.kafka.error_map import from_call
 from penstock.record import Headers, Record
 
@@ -63,7 +63,7 @@ class Reader:
             "fetch.wait.max.ms": 50,
             **(options or {}),
         }
-        self._consumer = Consumer(connection.options(own, connection.consumer, client_id))
+        self._consumer = connected(Consumer, connection.options(own, connection.consumer, client_id), client_id)
         self.at_end: set[tuple[str, int]] = set()
 
     def __enter__(self) -> Self:
