@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from penstock.errors import ConfigurationError, Fenced, PenstockError, TransactionAborted
-from penstock.kafka.client import LOGGER, Connection, Option, log_error, connected
+from penstock.kafka.client import LOGGER, Connection, Option, connected, log_error
 from penstock.kafka.error_map import describe, from_call, kafka_error
 from penstock.protocols import RefusedRecord
 from penstock.record import Headers
