@@ -41,7 +41,7 @@ class Kill(msgspec.Struct, kw_only=True):
 class Reached(Protocol):
     """Told how far a producer is."""
 
-    def __call__(self, offsets: int) -> None:
+    def __call__(self, offsets: int, /) -> None:
         """So many offsets of its topic are committed."""
 
 

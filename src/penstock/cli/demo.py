@@ -22,7 +22,7 @@ def demo(
 ) -> None:
     """Publish real data while its producer is killed, and prove that nothing was lost or doubled.
 
-    Starts a broker and a registry of its own; needs what `pip install penstock[embedded,demo]` brings. Ends with 1 if
+    Starts a broker and a registry of its own; needs penstock's extras `embedded` and `demo`. Ends with exit code 1 if
     anything is missing, doubled or wrong.
     """
     root = project_config(context).root

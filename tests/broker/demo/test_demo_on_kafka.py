@@ -1,0 +1,238 @@
+"""The demo on a cut of the files, and its verdict on topics that somebody tampered with."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass, replace
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+from confluent_kafka import Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined] # re-exported without __all__
+
+import penstock as ps
+from demo.expected import Expected, expect
+from demo.observed import Source, observe, read
+from demo.publish import Publishing, TopicWatch, environment, publish_and_kill
+from demo.run import run
+from demo.screen import Screen
+from demo.verdict import DataSet, compare
+from penstock.embedded.registry import RegistryServer
+from penstock.errors import StartFailed
+from penstock.kafka.client import Connection
+from penstock.kafka.registry import RegistryClient
+from penstock.protocols import TransactionHooks
+from penstock.publishing.opening import Surroundings, opened
+from penstock.testing.pytest_plugin import KafkaUnderTest
+from producers import flights
+from producers.table import data_directory
+from schemas.flights import Flight
+
+pytestmark = pytest.mark.broker
+
+
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with every 150th flight, the impossible ones, and the like of the other files."""
+    whole, folder = data_directory(), tmp_path_factory.mktemp("cut")
+    with ZipFile(whole / "flights.csv.zip") as archive:
+        flights_lines = archive.read("flights.csv").decode().splitlines()
+    for name in ("airlines", "airports", "planes"):
+        (folder / f"{name}.csv").write_bytes((whole / f"{name}.csv").read_bytes())
+    _cut(folder / "weather.csv", (whole / "weather.csv").read_text().splitlines(), 50, ("1048.36058",))
+    impossible = ("B6,35,N658JB,JFK,PBI,141", "DL,1499,N666DN,LGA,ATL,65")
+    _cut(folder / "flights.csv", flights_lines, 150, impossible)
+    return folder
+
+
+def _cut(file: Path, lines: list[str], nth: int, always: tuple[str, ...]) -> None:
+    header, *rows = lines
+    kept = [row for number, row in enumerate(rows) if number % nth == 0 or any(text in row for text in always)]
+    # In another order than the published one, so that sorting has something to do.
+    random.Random(1).shuffle(kept)
+    file.write_text("\n".join([header, *kept]) + "\n")
+
+
+@pytest.mark.timeout(120)
+def test_the_demo_kills_its_producer_three_times_and_finds_every_row_once(
+    cut: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The whole of it, on a broker of its own, slow enough for the kills to find the producer at work."""
+    monkeypatch.setenv("NYCFLIGHTS_DIR", str(cut))
+    report = run(Screen(), seed=3, rate=800)
+
+    assert report.ok, report
+    assert len(report.kills) == 3
+    before = 0
+    for kill in report.kills:
+        assert kill.committed - before + kill.uncommitted > 0, "it was not publishing"
+        before = kill.committed
+    assert before < report.data_sets["flights"].records
+    assert report.aborted == sum(kill.uncommitted for kill in report.kills)
+    assert {name: found.dead_letters for name, found in report.data_sets.items()} == {
+        "airlines": 0,
+        "airports": 3,
+        "planes": 0,
+        "weather": 1,
+        "flights": 2,
+    }
+    assert report.data_sets["flights"].rows > 2_000
+    assert json.loads(report.to_json())["data_sets"]["weather"]["missing"] == 0
+    assert "PASS" in capsys.readouterr().out
+
+
+# ---------------------------------------------------------------- what the verdict says to tampered topics
+
+
+@dataclass(frozen=True)
+class Published:
+    """The cut's flights on the session's broker, published once."""
+
+    servers: str
+    source: Source
+    expected: Expected
+    messages: list[Message]
+
+    def verdict(self, topic: str | None = None) -> DataSet:
+        """The demo's verdict on the topic, or on a tampered copy of it."""
+        source = self.source if topic is None else replace(self.source, topic=topic)
+        return compare("flights", self.expected, observe(source))
+
+    def copy(self, topic: str, messages: list[tuple[int, bytes | None, bytes | None]]) -> None:
+        """Write (partition, key, value) to a new topic, byte for byte."""
+        admin = AdminClient({"bootstrap.servers": self.servers})
+        admin.create_topics([NewTopic(topic, 8, 1)])[topic].result(30)
+        producer = Producer({"bootstrap.servers": self.servers})
+        for partition, key, value in messages:
+            producer.produce(topic, partition=partition, key=key, value=value)
+        assert producer.flush(30) == 0
+
+    def raw(self) -> list[tuple[int, bytes | None, bytes | None]]:
+        """(partition, key, value) of every record."""
+        return [(m.partition() or 0, _bytes(m.key()), _bytes(m.value())) for m in self.messages]
+
+
+def _bytes(data: str | bytes | None) -> bytes | None:
+    return data.encode() if isinstance(data, str) else data
+
+
+@pytest.fixture(scope="module")
+def published(
+    kafka: KafkaUnderTest, registry: RegistryServer, cut: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Published:
+    """Published by the engine, under names of this module's own."""
+    name = f"demo-verdict-{tmp_path_factory.getbasetemp().name[-8:]}-{random.randrange(10**6)}"
+    topic = ps.Topic(f"{name}.flights", key=str, value=Flight, partitions=8)
+    schemas = RegistryClient(registry.url)
+    around = Surroundings(
+        connection=Connection(kafka.bootstrap_servers),
+        registry=schemas,
+        project=name,
+        state_directory=tmp_path_factory.mktemp("state"),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NYCFLIGHTS_DIR", str(cut))
+        with opened(replace(flights.flights, name=name, topic=topic), around, TransactionHooks()) as producer:
+            producer.run()
+    schemas.close()
+    expected = expect(cut)["flights"]
+    source = Source(kafka.bootstrap_servers, registry.url, topic.name, f"dlq.{name}", expected.fields)
+    return Published(kafka.bootstrap_servers, source, expected, list(read(kafka.bootstrap_servers, topic.name)))
+
+
+def test_untouched_topics_pass(published: Published) -> None:
+    found = published.verdict()
+    assert found.ok, found
+    assert found.dead_letters == 2
+
+
+def test_an_untouched_copy_passes(published: Published, topic_prefix: str) -> None:
+    """What fails below fails for the tampering and not for the copying."""
+    published.copy(topic_prefix, published.raw())
+    assert published.verdict(topic_prefix).ok
+
+
+def test_a_planted_duplicate_is_named(published: Published, topic_prefix: str) -> None:
+    records = published.raw()
+    published.copy(topic_prefix, [*records, records[17]])
+    found = published.verdict(topic_prefix)
+    assert (found.duplicates, found.missing, found.wrong, found.ok) == (1, 0, 0, False)
+    assert "a duplicate" in found.problems[0]
+
+
+def test_a_lost_record_is_named(published: Published, topic_prefix: str) -> None:
+    records = published.raw()
+    del records[17]
+    published.copy(topic_prefix, records)
+    found = published.verdict(topic_prefix)
+    assert (found.duplicates, found.missing, found.wrong, found.ok) == (0, 1, 0, False)
+    assert "not in the topic" in found.problems[0]
+
+
+def test_a_wrong_record_is_named(published: Published, topic_prefix: str) -> None:
+    """One letter of a tail number changed inside the Avro bytes; the key is as it was."""
+    records = published.raw()
+    place, (partition, key, value) = next((i, r) for i, r in enumerate(records) if r[1] and r[1].startswith(b"N"))
+    assert key is not None
+    assert value is not None
+    records[place] = (partition, key, value.replace(key, b"X" + key[1:]))
+    published.copy(topic_prefix, records)
+    found = published.verdict(topic_prefix)
+    assert (found.duplicates, found.missing, found.wrong, found.ok) == (0, 0, 1, False)
+    assert "tail_number is 'X" in found.problems[0]
+
+
+def test_a_truncated_record_is_named(published: Published, topic_prefix: str) -> None:
+    records = published.raw()
+    partition, key, value = records[3]
+    records[3] = (partition, key, (value or b"")[:-1])
+    published.copy(topic_prefix, records)
+    found = published.verdict(topic_prefix)
+    assert (found.missing, found.wrong, found.ok) == (1, 1, False)
+    assert any("cannot be decoded" in problem for problem in found.problems)
+
+
+def test_two_records_of_a_key_in_each_others_place_are_named(published: Published, topic_prefix: str) -> None:
+    records = published.raw()
+    places: dict[bytes | None, int] = {}
+    for place, (_, key, _) in enumerate(records):
+        if key in places:
+            records[places[key]], records[place] = records[place], records[places[key]]
+            break
+        places[key] = place
+    published.copy(topic_prefix, records)
+    found = published.verdict(topic_prefix)
+    assert (found.duplicates, found.missing, found.ok) == (0, 0, False)
+    assert any("behind a later row of its key" in problem for problem in found.problems)
+
+
+def test_records_cut_off_at_the_beginning_are_missing(published: Published, topic_prefix: str) -> None:
+    """As retention would: the reader starts where the log starts, and the verdict counts."""
+    published.copy(topic_prefix, published.raw())
+    admin = AdminClient({"bootstrap.servers": published.servers})
+    for answer in admin.delete_records([TopicPartition(topic_prefix, 0, 4)]).values():
+        answer.result(30)
+    assert published.verdict(topic_prefix).missing == 4
+
+
+def test_a_producer_that_is_done_before_its_kill_is_told(
+    kafka: KafkaUnderTest, registry: RegistryServer, tmp_path: Path
+) -> None:
+    """A demo that did not kill must not say that it did."""
+    project = tmp_path / "project"
+    (project / "producers").mkdir(parents=True)
+    (project / "penstock.toml").write_text(f'[project]\nname = "{tmp_path.name[:20].replace("_", "-")}"\n')
+    (project / "producers" / "few.py").write_text(
+        "import penstock as ps\n"
+        f"TOPIC = ps.Topic('few-{tmp_path.name}', key=str, value=str, partitions=1)\n"
+        "@ps.producer('few', topic=TOPIC)\n"
+        "def few(cursor):\n"
+        "    yield from ((n, ps.Record(key='k', value=str(n))) for n in range(cursor or 0, 3))\n"
+    )
+    variables = environment(kafka.bootstrap_servers, registry.url, tmp_path / "state")
+    publishing = Publishing(project, variables, tmp_path)
+    watch = TopicWatch(kafka.bootstrap_servers, f"few-{tmp_path.name}")
+    with pytest.raises(StartFailed, match="done before it could be killed"):
+        publish_and_kill(publishing, "few", watch, [(1_000, 0.0)], lambda _: None)
