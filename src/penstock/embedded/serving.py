@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 START_TIMEOUT_S = 60.0
 _PROBE_S = 1.0
+_LEAST_DISK = 1_000_000  # where not even the log could be written
 _TRANSACTIONS_S = 5.0
 
 
@@ -65,6 +67,8 @@ def _require_alive(broker: Broker, deadline: float) -> None:
         log = broker.last_log_lines()
         if "BindException" in log or "Address already in use" in log:
             raise PortClash
+        if "No space left on device" in log or shutil.disk_usage(broker.directory).free < _LEAST_DISK:
+            raise StartFailed(f"disk full: broker {broker.node_id} ended, no room in {broker.directory}:\n{log}")
         raise StartFailed(f"broker {broker.node_id} ended while it started; its last log lines:\n{log}")
     if time.monotonic() > deadline:
         raise StartFailed(

@@ -54,14 +54,15 @@ class ReadinessProbe:
             KafkaUnavailable: the coordinator did not answer in time; the message has its last words.
         """
         deadline = time.monotonic() + timeout_s
-        with Producer({**self._options, "transactional.id": _THROW_AWAY_ID}) as producer:
-            while True:
-                try:
-                    producer.init_transactions(max(0.1, deadline - time.monotonic()))
-                except KafkaException as err:
-                    # "Coordinator load in progress" is the usual answer of the first second.
-                    if time.monotonic() > deadline or not err.args[0].retriable():
-                        raise KafkaUnavailable(f"init_transactions: {describe(err.args[0])}") from err
-                    time.sleep(_PAUSE_S)
-                else:
-                    return
+        # Dropped, not closed: closing aborts, and warns when it cannot because init is still in progress.
+        producer = Producer({**self._options, "transactional.id": _THROW_AWAY_ID})
+        while True:
+            try:
+                producer.init_transactions(max(0.1, deadline - time.monotonic()))
+            except KafkaException as err:
+                # "Coordinator load in progress" is the usual answer of the first second.
+                if time.monotonic() > deadline or not err.args[0].retriable():
+                    raise KafkaUnavailable(f"init_transactions: {describe(err.args[0])}") from err
+                time.sleep(_PAUSE_S)
+            else:
+                return
