@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -134,6 +135,31 @@ class SchemaRegistry(Protocol):
 # ---------------------------------------------------------------- Kafka
 
 
+@dataclass(frozen=True, slots=True)
+class GroupMetadata:
+    """Proof of membership for `send_offsets_to_transaction` (KIP-447).
+
+    `generation` and `member_id` are read out of the client's opaque object, because the coordinator accepts generation
+    -1 and an empty member without any check: refusing them is ours.
+    """
+
+    opaque: object
+    generation: int
+    member_id: str
+
+    @property
+    def is_live(self) -> bool:
+        """Whether this names a member of a generation at all."""
+        return self.generation >= 0 and bool(self.member_id)
+
+
+class InputOffsets(NamedTuple):
+    """Input positions for a transaction: {partition: (next offset, metadata)}, never empty; and our membership."""
+
+    positions: Mapping[tuple[str, int], tuple[int, str]]
+    group: GroupMetadata
+
+
 class RefusedRecord(NamedTuple):
     """A record that is refused for its own sake (size, no key): sending it again cannot help.
 
@@ -178,6 +204,12 @@ class TransactionalProducer(Protocol):
 
     def flush(self, timeout_s: float) -> None:
         """Return once every record handed over is acknowledged; raises if any was not."""
+        ...
+
+    def send_offsets(
+        self, offsets: Mapping[tuple[str, int], tuple[int, str]], group: GroupMetadata, timeout_s: float
+    ) -> None:
+        """Make input positions part of the transaction; never empty. `Retriable` = the same call again."""
         ...
 
     def commit_transaction(self, timeout_s: float) -> None:

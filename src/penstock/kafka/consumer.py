@@ -18,6 +18,7 @@ from penstock.errors import KafkaUnavailable
 from penstock.kafka.client import Connection, Option, connected
 from penstock.kafka.error_map import from_call
 from penstock.kafka.reader import headers_of
+from penstock.protocols import GroupMetadata
 from penstock.record import Headers
 
 Partition = tuple[str, int]
@@ -45,24 +46,6 @@ class Committed:
 
     next_offset: int
     metadata: str
-
-
-@dataclass(frozen=True, slots=True)
-class GroupMetadata:
-    """Proof of membership for `send_offsets_to_transaction` (KIP-447).
-
-    `generation` and `member_id` are read out of the client's opaque object, because the coordinator accepts generation
-    -1 and an empty member without any check: refusing them is ours.
-    """
-
-    opaque: Any
-    generation: int
-    member_id: str
-
-    @property
-    def is_live(self) -> bool:
-        """Whether this names a member of a generation at all."""
-        return self.generation >= 0 and bool(self.member_id)
 
 
 @dataclass(slots=True)

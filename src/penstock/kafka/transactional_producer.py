@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from confluent_kafka import KafkaError, TopicPartition
 
 from penstock.kafka.client import LOGGER, Connection
-from penstock.kafka.consumer import GroupMetadata
 from penstock.kafka.error_map import from_commit
 from penstock.kafka.producer import DEFAULTS, RETRY_BACKOFF_MS, IdempotentProducer
+from penstock.protocols import GroupMetadata
 
 _DOUBTFUL_COMMIT_S = 0.8 * RETRY_BACKOFF_MS / 1000
 _DOUBTFUL_OFFSETS_S = 0.4  # its resend waits 500 ms

@@ -23,7 +23,7 @@ from collections.abc import Callable
 
 from penstock.clock import Clock
 from penstock.errors import OutcomeUnknown, Retriable, ServerUnreachable, TransactionAborted
-from penstock.protocols import TransactionalProducer, TransactionHooks
+from penstock.protocols import InputOffsets, TransactionalProducer, TransactionHooks
 
 _INIT_SLICE_S = 5.0
 _COMMIT_SLICE_S = 5.0
@@ -95,6 +95,11 @@ class TransactionSession:
             else:
                 return
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a transaction is open, as far as this process knows."""
+        return self._began_at is not None
+
     def begin(self) -> None:
         """Open a transaction.
 
@@ -105,8 +110,12 @@ class TransactionSession:
         self.producer.begin_transaction()
         self._began_at = self._clock.monotonic_s()
 
-    def commit(self) -> None:
+    def commit(self, offsets: Callable[[], InputOffsets] | None = None) -> None:
         """Make everything staged since `begin` visible, whole.
+
+        Args:
+            offsets: the input positions that belong to the transaction; called after the flush, so that the membership
+                it reads is that of now. None where there is no input group.
 
         Raises:
             TransactionAborted: nothing became visible; `open` and do the work again.
@@ -117,6 +126,8 @@ class TransactionSession:
         self._hooks.on_step("flush")
         # Explicitly, so that the time commit takes tells about its own request (the doubt rule depends on that).
         producer.flush(self._left_s())
+        if offsets is not None:
+            self._send_offsets(offsets())
         self._hooks.on_step("commit")
         while True:
             try:
@@ -130,6 +141,18 @@ class TransactionSession:
                 break
         self._began_at = None
         self._hooks.on_step("committed")
+
+    def _send_offsets(self, offsets: InputOffsets) -> None:
+        self._hooks.on_step("send offsets")
+        while True:
+            try:
+                self.producer.send_offsets(offsets.positions, offsets.group, self._left_s())
+            except Retriable as exc:
+                if self.age_s > self._budget_s:
+                    raise TransactionAborted(f"{exc}; not answered within {self._budget_s:.0f} s") from exc
+                self._clock.sleep(_RETRY_PAUSE_S)
+            else:
+                return
 
     def close(self) -> None:
         """Drop the handle; an open transaction stays open until its successor initialises or it times out."""

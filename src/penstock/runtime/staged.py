@@ -1,0 +1,65 @@
+"""What a batch came to, before anything of it is handed to the client."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from penstock.deadletter.envelope import Stage
+from penstock.record import Headers
+
+
+@dataclass(slots=True)
+class OutputBatch:
+    """Records for one topic, as parallel lists.
+
+    Attributes:
+        topic: where they go.
+        keys: as bytes; None = no key.
+        values: as bytes; None = tombstone.
+        timestamps_ms: Kafka's timestamps to write.
+        partitions: explicit ones; None for the list, or -1 in it = by key, as Java does.
+        headers: per record; None where no record has any.
+    """
+
+    topic: str
+    keys: list[bytes | None]
+    values: list[bytes | None]
+    timestamps_ms: list[int]
+    partitions: list[int] | None = None
+    headers: list[Headers] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadRecord:
+    """An input record that went no further.
+
+    Attributes:
+        place: its place in the source batch.
+        stage: where on its way.
+        operator: the operator's name; empty before the first.
+        error: what was raised.
+    """
+
+    place: int
+    stage: Stage
+    operator: str
+    error: BaseException
+
+
+@dataclass(slots=True)
+class Staged:
+    """Everything that one source batch came to; its state changes stand in the transaction overlay.
+
+    Attributes:
+        outputs: in the order in which they are to be produced.
+        dead: in input order.
+        records: input records dealt with, dead ones included.
+        filtered: of these, those that left nothing behind on purpose.
+        event_time_ms: of the last record; None where there was none.
+    """
+
+    outputs: list[OutputBatch] = field(default_factory=list[OutputBatch])
+    dead: list[DeadRecord] = field(default_factory=list[DeadRecord])
+    records: int = 0
+    filtered: int = 0
+    event_time_ms: int | None = None

@@ -1,0 +1,234 @@
+"""A task: one partition of one task group, its inputs, its state and its place in the log.
+
+```
+            restored()                 stop()
+RESTORING ───────────────► RUNNING ───────────────► STOPPED   (its partitions stay assigned and paused)
+    ▲                        │  ▲
+    │                        │  └── committed(), discarded(): still RUNNING, from the last commit
+    └────── wiped ───────────┘
+```
+
+A task knows nothing of Kafka clients: it is given batches and says what is to be committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from penstock.batch import SourceBatch
+from penstock.runtime.merge import MergeBuffer, Partition
+from penstock.runtime.staged import Staged
+from penstock.state import commit_record
+from penstock.state import digest as digests
+from penstock.state.changelog import COMMIT_RECORD_KEY
+from penstock.state.commit_record import CommitRecord
+from penstock.state.offset_metadata import OffsetMetadata
+from penstock.state.task_state import TaskState
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TaskId:
+    """Names a task; `str` gives `group[partition]`."""
+
+    group: str
+    partition: int
+
+    def __str__(self) -> str:
+        """As in logs and messages."""
+        return f"{self.group}[{self.partition}]"
+
+
+class TaskStatus(Enum):
+    """Where a task is in its life; see the drawing above."""
+
+    RESTORING = "restoring"
+    RUNNING = "running"
+    STOPPED = "stopped"
+
+
+class Logic(Protocol):
+    """What a task does with a batch: the topology's part of it, made ready."""
+
+    stream_time_ms: int | None
+
+    def run_batch(self, source: SourceBatch) -> Staged:
+        """Run a batch on the task's state and accept it.
+
+        Raises:
+            RecordFailed: a record failed and its policy is to stop. The records before it are accepted; `staged` in the
+                exception holds what they came to.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the processors."""
+        ...
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a task is: in memory, or as committed.
+
+    Attributes:
+        next_offsets: {partition: next offset}, for every source partition.
+        sequence: transactions of this task so far.
+        owner_epoch: claims of this task so far.
+        stream_time_ms: None before the first record.
+    """
+
+    next_offsets: dict[Partition, int]
+    sequence: int = 0
+    owner_epoch: int = 0
+    stream_time_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedTask:
+    """A task's part of a transaction: changelog entries, the commit record last; and its offsets."""
+
+    keys: list[bytes | None]
+    values: list[bytes | None]
+    offsets: dict[Partition, tuple[int, str]]
+    progress: Progress
+
+
+class Task:
+    """A task that is restored.
+
+    Args:
+        task_id: its name.
+        sources: its partitions, in the order that decides ties.
+        logic: what it does.
+        state: its state; None where it has no stores, and so no changelog.
+        progress: as committed.
+        writer: our `transactional.id`.
+        topology: fingerprint.
+    """
+
+    def __init__(
+        self,
+        task_id: TaskId,
+        sources: Sequence[Partition],
+        logic: Logic,
+        state: TaskState | None,
+        progress: Progress,
+        *,
+        writer: str,
+        topology: str,
+    ) -> None:
+        self.id = task_id
+        self.sources = tuple(sources)
+        self.status = TaskStatus.RUNNING
+        self.buffer = MergeBuffer(sources)
+        self.state = state
+        self.is_touched = False
+        self._logic = logic
+        self._committed = progress
+        self._next_offsets = dict(progress.next_offsets)
+        self._append_time_ms: int | None = None
+        self._event_time_ms: int | None = None
+        self._prepared: PreparedTask | None = None
+        self._writer = writer
+        self._topology = topology
+        logic.stream_time_ms = progress.stream_time_ms
+
+    @property
+    def committed(self) -> Progress:
+        """How far the log is."""
+        return self._committed
+
+    def run(self, max_records: int) -> tuple[SourceBatch, Staged] | None:
+        """Process the next batch in merge order; None while an input must be waited for, or there is nothing.
+
+        Raises:
+            RecordFailed: see `Logic.run_batch`; what was accepted before it counts as processed.
+        """
+        batch = self.buffer.next(max_records)
+        if batch is None:
+            return None
+        staged = self._logic.run_batch(batch)
+        self.processed(batch, len(batch), staged)
+        return batch, staged
+
+    def processed(self, batch: SourceBatch, count: int, staged: Staged) -> None:
+        """Note that the first `count` records of a batch are dealt with."""
+        if count:
+            self._next_offsets[batch.topic, batch.partition] = batch.offsets[count - 1] + 1
+            self._append_time_ms = batch.timestamps_ms[count - 1]
+            self._event_time_ms = staged.event_time_ms
+            self.is_touched = True
+
+    def prepare(self, positions: Mapping[Partition, int], *, claim: bool = False) -> PreparedTask:
+        """This task's part of the transaction.
+
+        Args:
+            positions: the consumer's, for partitions with nothing buffered: they step over control records.
+            claim: take ownership: the owner epoch goes up.
+        """
+        next_offsets = {
+            partition: max(offset, positions.get(partition, offset)) if not self.buffer.buffered(partition) else offset
+            for partition, offset in self._next_offsets.items()
+        }
+        progress = Progress(
+            next_offsets,
+            sequence=self._committed.sequence + 1,
+            owner_epoch=self._committed.owner_epoch + (1 if claim else 0),
+            stream_time_ms=self._logic.stream_time_ms,
+        )
+        metadata = str(
+            OffsetMetadata(
+                sequence=progress.sequence,
+                writer=self._writer,
+                owner_epoch=progress.owner_epoch,
+                append_time_ms=self._append_time_ms,
+                event_time_ms=self._event_time_ms,
+            )
+        )
+        keys: list[bytes | None] = []
+        values: list[bytes | None] = []
+        if self.state is not None:
+            changes = self.state.prepare()
+            keys = [*changes.keys, COMMIT_RECORD_KEY]
+            values = [*changes.values, commit_record.encode(self._record(progress, changes.digest))]
+        offsets = {partition: (offset, metadata) for partition, offset in next_offsets.items()}
+        self._prepared = PreparedTask(keys, values, offsets, progress)
+        return self._prepared
+
+    def _record(self, progress: Progress, digest: int) -> CommitRecord:
+        return CommitRecord(
+            next_offsets={topic: offset for (topic, _), offset in progress.next_offsets.items()},
+            sequence=progress.sequence,
+            writer=self._writer,
+            owner_epoch=progress.owner_epoch,
+            stream_time_ms=progress.stream_time_ms,
+            digest=digests.to_bytes(digest),
+            topology=self._topology,
+        )
+
+    def apply(self) -> int:
+        """What was prepared is committed: make it the committed state. Returns the state entries changed."""
+        prepared, self._prepared = self._prepared, None
+        if prepared is None:
+            raise RuntimeError(f"task {self.id}: applied without being prepared; please report this")
+        self._committed = prepared.progress
+        self._next_offsets = dict(prepared.progress.next_offsets)
+        self.is_touched = False
+        return self.state.apply() if self.state is not None else 0
+
+    def discard(self) -> dict[Partition, int]:
+        """Back to the last commit; the positions from which to read again."""
+        self._prepared = None
+        self.buffer.clear()
+        self._next_offsets = dict(self._committed.next_offsets)
+        self._logic.stream_time_ms = self._committed.stream_time_ms
+        self.is_touched = False
+        if self.state is not None:
+            self.state.discard()
+        return dict(self._next_offsets)
+
+    def close(self) -> None:
+        """Close the processors."""
+        self._logic.close()
