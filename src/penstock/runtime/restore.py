@@ -1,0 +1,245 @@
+"""Bringing a task back: offsets, then changelog, then the comparison of both. In slices, between polls.
+
+1. the group's committed offsets, stable ones: a pending transaction is waited out
+2. *then* the changelog's high watermark as a read_uncommitted client sees it, and everything up to it as a
+   read_committed one: to the last stable offset would be too little while a dead writer's transaction is open
+3. the last commit record's offsets must be the group's, and the digest that of what was restored
+
+A local checkpoint shortens step 2; it is used only if everything in it fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from penstock.clock import Clock
+from penstock.errors import KafkaUnavailable, OperatorMustDecide, ServerUnreachable
+from penstock.kafka.consumer import Committed
+from penstock.kafka.reader import RawRecord, Watermarks
+from penstock.runtime.merge import Partition
+from penstock.runtime.task import Progress, TaskId
+from penstock.state.checkpoint_file import Checkpoint
+from penstock.state.offset_metadata import parse
+from penstock.state.replay import Replay
+from penstock.state.task_state import TaskState
+
+STALL_S = 90.0
+
+
+class ChangelogReader(Protocol):
+    """Reads one changelog partition."""
+
+    def watermarks(self) -> Watermarks:
+        """First offset and high watermark, the latter as a read_uncommitted client sees it."""
+        ...
+
+    def start(self, offset: int) -> None:
+        """Read from here on, read_committed."""
+        ...
+
+    def poll(self) -> list[RawRecord]:
+        """The next records; empty when none came within a slice."""
+        ...
+
+    def position(self) -> int | None:
+        """The next offset, control records stepped over; None before the first fetch."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A task's state and place, in agreement with each other.
+
+    Attributes:
+        state: None for a task without stores.
+        progress: as committed; offset None where the group has none yet.
+        records: changelog records read.
+        changelog_bytes: of these.
+        checkpoint_bytes: keys and values that came from the checkpoint.
+    """
+
+    state: TaskState | None
+    progress: Progress
+    records: int
+    changelog_bytes: int
+    checkpoint_bytes: int
+
+
+class Restore:
+    """One task's restore. `step` until it returns something.
+
+    Args:
+        task_id: for messages.
+        sources: its partitions.
+        committed: asks for the group's positions.
+        first_offset: where a source begins for a group that never read it.
+        changelog: reads the task's changelog; None for a task without stores.
+        checkpoint: what the disk has, checked already; None = nothing.
+        clock: for the stall time-out.
+    """
+
+    def __init__(
+        self,
+        task_id: TaskId,
+        sources: tuple[Partition, ...],
+        *,
+        committed: Callable[[tuple[Partition, ...]], Mapping[Partition, Committed]],
+        first_offset: Callable[[Partition], int],
+        changelog: ChangelogReader | None,
+        checkpoint: Checkpoint | None,
+        clock: Clock,
+    ) -> None:
+        self.task_id = task_id
+        self._sources = sources
+        self._ask_committed = committed
+        self._first_offset = first_offset
+        self._changelog = changelog
+        self._checkpoint = checkpoint
+        self._clock = clock
+        self._committed: Mapping[Partition, Committed] | None = None
+        self._replay: Replay | None = None
+        self._end: int | None = None
+        self._position = 0
+        self._moved_at_s = clock.monotonic_s()
+
+    @property
+    def remaining(self) -> int | None:
+        """Offsets of the changelog still to be read; None before the end is known."""
+        return None if self._end is None else max(0, self._end - self._position)
+
+    def step(self) -> Restored | None:
+        """Do a little; None while there is more to do.
+
+        Raises:
+            OperatorMustDecide: offsets and changelog do not agree; both are named, and what accepts them.
+            ServerUnreachable: nothing moved for `STALL_S`.
+        """
+        try:
+            if self._committed is None:
+                self._committed = self._ask_committed(self._sources)
+            if self._changelog is None:
+                return Restored(None, self._progress_from_offsets(), 0, 0, 0)
+            if self._end is None:
+                self._begin(self._changelog)
+        except KafkaUnavailable as exc:
+            self._check_stall(exc)
+            return None
+        if not self._read(self._changelog):
+            return None
+        return self._finish()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._changelog is not None:
+            self._changelog.close()
+
+    # ------------------------------------------------------------ steps
+
+    def _begin(self, changelog: ChangelogReader) -> None:
+        marks = changelog.watermarks()
+        group, partition = self.task_id.group, self.task_id.partition
+        self._replay = Replay(f"the changelog of {group}", partition, checkpoint=self._checkpoint)
+        self._position = max(marks.begin, self._replay.next_offset)
+        self._end = marks.end
+        if self._position < self._end:
+            changelog.start(self._position)
+        self._moved_at_s = self._clock.monotonic_s()
+
+    def _read(self, changelog: ChangelogReader) -> bool:
+        """Read a slice; whether the end is reached."""
+        end, replay = self._end, self._replay
+        assert end is not None  # noqa: S101 - set by _begin
+        assert replay is not None  # noqa: S101 - likewise
+        if self._position >= end:
+            return True
+        records = [r for r in changelog.poll() if r.offset is not None and r.offset < end]
+        replay.feed([r.key for r in records], [r.value for r in records], [r.offset or 0 for r in records])
+        now = changelog.position()
+        if now is not None and now > self._position:
+            self._position = now
+            self._moved_at_s = self._clock.monotonic_s()
+        else:
+            self._check_stall(None)
+        return self._position >= end
+
+    def _finish(self) -> Restored:
+        replay = self._replay
+        assert replay is not None  # noqa: S101 - set by _begin
+        if not replay.digest_fits():
+            raise DigestDiffers(self.task_id, from_checkpoint=self._checkpoint is not None)
+        record = replay.last_commit
+        offsets = self._progress_from_offsets()
+        if record is None:
+            if self._committed:
+                raise OperatorMustDecide(
+                    f"task {self.task_id}: the group has committed {_told(offsets.next_offsets)}, but its changelog is "
+                    "empty: it was deleted, or belongs to another pipeline. Bring it back, or start the pipeline anew "
+                    "under another name"
+                )
+            return self._restored(offsets, replay)
+        recorded = {(topic, self.task_id.partition): offset for topic, offset in record.next_offsets.items()}
+        if not self._committed:
+            raise OperatorMustDecide(
+                f"task {self.task_id}: the group's offsets are gone (expired, or deleted), its changelog says "
+                f"{_told(recorded)}. Set the group's offsets to these, then start again"
+            )
+        if recorded != offsets.next_offsets:
+            raise OperatorMustDecide(
+                f"task {self.task_id}: the group is at {_told(offsets.next_offsets)}, its changelog at "
+                f"{_told(recorded)}. Behind: an operator has rewound it, or a transaction was torn; ahead: the "
+                "changelog was lost. Set the group's offsets to the changelog's, or start the pipeline anew under another name"
+            )
+        progress = Progress(recorded, record.sequence, record.owner_epoch, record.stream_time_ms)
+        return self._restored(progress, replay)
+
+    def _restored(self, progress: Progress, replay: Replay) -> Restored:
+        size = 0
+        if self._checkpoint is not None:
+            size = sum(len(key) + len(value) for key, value in self._checkpoint.entries.items())
+        return Restored(replay.state(), progress, replay.records, replay.bytes_fed, size)
+
+    def _progress_from_offsets(self) -> Progress:
+        """Where the group is; a source that it never committed begins where its declaration says."""
+        found = self._committed or {}
+        next_offsets = {
+            partition: found[partition].next_offset if partition in found else self._first_offset(partition)
+            for partition in self._sources
+        }
+        told = [parse(committed.metadata) for committed in found.values()]
+        ours = [metadata for metadata in told if metadata is not None]
+        return Progress(
+            next_offsets,
+            sequence=max((metadata.sequence for metadata in ours), default=0),
+            owner_epoch=max((metadata.owner_epoch for metadata in ours), default=0),
+        )
+
+    def _check_stall(self, exc: KafkaUnavailable | None) -> None:
+        still_s = self._clock.monotonic_s() - self._moved_at_s
+        if still_s > STALL_S:
+            why = f"{exc}" if exc is not None else "a transaction is open in its changelog, or it has no leader"
+            raise ServerUnreachable(
+                f"task {self.task_id}: its restore stands still for {still_s:.0f} s: {why}"
+            ) from exc
+
+
+class DigestDiffers(OperatorMustDecide):
+    """What was restored is not what was committed: wipe the checkpoint and restore from the changelog alone, once."""
+
+    def __init__(self, task: TaskId, *, from_checkpoint: bool) -> None:
+        self.from_checkpoint = from_checkpoint
+        source = "its checkpoint and changelog" if from_checkpoint else "its changelog"
+        super().__init__(
+            f"task {task}: the state restored from {source} does not have the digest of its last commit: records are "
+            "missing, or were changed. Restore the changelog topic from a copy, or start the pipeline anew under "
+            "another name"
+        )
+
+
+def _told(offsets: Mapping[Partition, int]) -> str:
+    return ", ".join(f"{topic}[{partition}]={offset}" for (topic, partition), offset in sorted(offsets.items()))
