@@ -89,8 +89,9 @@ class CheckedBatch:
     def _twin_of(self, root: Record, classes: Classes, lowering: Lowering) -> Any:
         attributes = classes.attributes(root)
         types: list[tuple[str, Any]] = []
+        twins = _Twins(classes)
         for field in root.fields:
-            plain = twin(field.type, classes)
+            plain = twins.of(field.type)
             types.append((field.name, Any if plain is _NOT_PLAIN else plain))
             if plain is _NOT_PLAIN:
                 attribute = attributes[field.name]
@@ -102,37 +103,51 @@ class CheckedBatch:
 _NOT_PLAIN: Final = object()
 
 
-def twin(node: Node, classes: Classes) -> Any:  # noqa: PLR0911 - one return per kind of node
-    """The type that msgspec checks a field's plain value against; `_NOT_PLAIN` where Python must look."""
-    match node:
-        case Primitive(kind=kind, logical=None) if kind != "float":
-            return _PLAIN[kind]
-        case Fixed(size=size, logical=None):
-            return Annotated[bytes, msgspec.Meta(min_length=size, max_length=size)]
-        case Enum(symbols=symbols) if symbols:
-            return Literal[symbols]
-        case Union(branches=branches):
-            return _nullable(branches, classes)
-        case Array(items=items):
-            inner = twin(items, classes)
-            return inner if inner is _NOT_PLAIN else _LIST[inner]
-        case Map(values=values):
-            inner = twin(values, classes)
-            return inner if inner is _NOT_PLAIN else _DICT[str, inner]
-        case Record() if node.fields and is_msgspecs(classes.of(node)) and not shape(node).is_recursive:
-            types = [(field.name, twin(field.type, classes)) for field in node.fields]
-            return _NOT_PLAIN if any(each is _NOT_PLAIN for _, each in types) else _struct(node.name, types)
-        case _:
+class _Twins:
+    """Makes the types that msgspec checks plain values against; `_NOT_PLAIN` where Python must look."""
+
+    def __init__(self, classes: Classes) -> None:
+        self._classes = classes
+        self._records: dict[int, Any] = {}
+
+    def of(self, node: Node) -> Any:
+        match node:
+            case Primitive(kind=kind, logical=None) if kind != "float":
+                found: Any = _PLAIN[kind]
+            case Fixed(size=size, logical=None):
+                found = Annotated[bytes, msgspec.Meta(min_length=size, max_length=size)]
+            case Enum(symbols=symbols) if symbols:
+                found = Literal[symbols]
+            case Union(branches=branches):
+                found = self._nullable(branches)
+            case Array(items=items):
+                inner = self.of(items)
+                found = inner if inner is _NOT_PLAIN else _LIST[inner]
+            case Map(values=values):
+                inner = self.of(values)
+                found = inner if inner is _NOT_PLAIN else _DICT[str, inner]
+            case Record():
+                found = self._record(node)
+            case _:
+                found = _NOT_PLAIN
+        return found
+
+    def _record(self, node: Record) -> Any:
+        if id(node) not in self._records:
+            self._records[id(node)] = _NOT_PLAIN  # a record that contains itself is not plain
+            if node.fields and is_msgspecs(self._classes.of(node)) and not shape(node).is_recursive:
+                types = [(field.name, self.of(field.type)) for field in node.fields]
+                if not any(each is _NOT_PLAIN for _, each in types):
+                    self._records[id(node)] = _struct(node.name, types)
+        return self._records[id(node)]
+
+    def _nullable(self, branches: tuple[Node, ...]) -> Any:
+        """Null or one scalar: the one kind of union in which fastavro cannot choose wrongly."""
+        others = [each for each in branches if not (isinstance(each, Primitive) and each.kind == "null")]
+        if len(branches) != 2 or len(others) != 1 or not isinstance(others[0], Primitive | Fixed | Enum):
             return _NOT_PLAIN
-
-
-def _nullable(branches: tuple[Node, ...], classes: Classes) -> Any:
-    """Null or one scalar: the one kind of union in which fastavro cannot choose wrongly."""
-    others = [each for each in branches if not (isinstance(each, Primitive) and each.kind == "null")]
-    if len(branches) != 2 or len(others) != 1 or not isinstance(others[0], Primitive | Fixed | Enum):
-        return _NOT_PLAIN
-    inner = twin(others[0], classes)
-    return _NOT_PLAIN if inner is _NOT_PLAIN else inner | None
+        inner = self.of(others[0])
+        return _NOT_PLAIN if inner is _NOT_PLAIN else inner | None
 
 
 def _struct(name: str, types: list[tuple[str, Any]]) -> Any:

@@ -8,6 +8,7 @@ and subject, so a codec is bound to one topic and shares nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any, Final, Generic, TypeVar
 
 from penstock.clock import Clock, SystemClock
@@ -93,15 +94,15 @@ class AvroCodec(Generic[T]):
         if len(self._types) == 1:
             return self._encode_as(self._types[0].cls, values)
         encoded: list[bytes] = []
-        for index, value in enumerate(values):
-            if type(value) not in self._writers:
+        for cls, run in groupby(values, type):
+            if cls not in self._writers:
                 names = ", ".join(each.schema.name or "?" for each in self._types)
-                message = f"the {self._side} of topic '{self._topic}' takes {names}, not {type(value).__name__}"
-                raise UnencodableValue(message, index=index, reason="misfit")
+                message = f"the {self._side} of topic '{self._topic}' takes {names}, not {cls.__name__}"
+                raise UnencodableValue(message, index=len(encoded), reason="misfit")
             try:
-                encoded += self._encode_as(type(value), [value])
+                encoded += self._encode_as(cls, list(run))
             except UnencodableValue as err:
-                err.index = index
+                err.index += len(encoded)
                 raise
         return encoded
 

@@ -29,7 +29,7 @@ from fastavro._read import (  # type: ignore[attr-defined]  # the module's stub 
 from penstock.schemas.classes import Classes
 from penstock.schemas.malformed import Malformed
 from penstock.schemas.nodes import Array, Node, Primitive, shape, walk
-from penstock.schemas.resolution import RecordLift, Resolver
+from penstock.schemas.resolution import Resolver
 from penstock.schemas.walker import is_zero_width, walker
 
 FRAME_BYTES: Final = 5
@@ -77,16 +77,16 @@ class BatchReader:
             return raw if self._lift is None else [self._lift(value) for value in raw]
         self._walk_what_needs_it(data)
         values: list[Any] = []
-        plan, names, options = self._plan, _NO_NAMES, _NO_OPTIONS
+        plan, lift, names, options = self._plan, self._lift, _NO_NAMES, _NO_OPTIONS
         for record in data:
             stream = BytesIO(record)
             stream.seek(FRAME_BYTES)
-            values.append(_read_data(stream, plan, names, None, options))
+            value = _read_data(stream, plan, names, None, options)
+            # Lifted at once, so that fastavro's dict is freed while it is still in the processor's cache.
+            values.append(value if lift is None else lift(value))
             if stream.read(1):
                 raise Malformed("trailing_bytes", f"{len(record) - stream.tell() + 1} bytes too many")
-        if isinstance(self._lift, RecordLift):
-            return self._lift.batch(values)
-        return values if self._lift is None else [self._lift(value) for value in values]
+        return values
 
     def _walk_what_needs_it(self, data: Sequence[bytes]) -> None:
         if not self._always_walks and not _NINE_HIGH.search(b"".join(data).translate(_HIGH)):

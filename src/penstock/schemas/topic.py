@@ -18,9 +18,11 @@ T = TypeVar("T")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(frozen=True, slots=True, init=False, eq=False)
 class Topic(Generic[K, V]):
     """A topic and the types of its records. Declaring one does nothing but check; `bind` opens its serdes.
+
+    Two topics are equal when they are the same object.
 
     Args:
         name: as Kafka has it.

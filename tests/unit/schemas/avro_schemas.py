@@ -88,6 +88,8 @@ def _record(draw: st.DrawFn, depth: int, name: Callable[[], str]) -> Case:
 @st.composite
 def _union(draw: st.DrawFn, depth: int, name: Callable[[], str]) -> Case:
     kinds = draw(st.lists(st.sampled_from(_APART), min_size=1, max_size=4, unique=True))
+    if {"long", "double"} <= {*kinds}:
+        kinds.remove("double")  # fastavro writes an integer into whichever comes first
     branches = [Case(kind, _PRIMITIVES[kind]) for kind in kinds]
     if draw(st.booleans()):
         branches.append(draw(_array(depth, name)))
