@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from zipfile import ZipFile
@@ -81,6 +83,18 @@ def test_the_demo_kills_its_producer_three_times_and_finds_every_row_once(
     assert report.data_sets["flights"].rows > 2_000
     assert json.loads(report.to_json())["data_sets"]["weather"]["missing"] == 0
     assert "PASS" in capsys.readouterr().out
+
+
+@pytest.mark.full
+@pytest.mark.timeout(600)
+def test_the_whole_demo_passes(tmp_path: Path) -> None:
+    """All five files, as `make demo` runs it."""
+    verdict = tmp_path / "verdict.json"
+    result = subprocess.run([sys.executable, "-m", "demo", "--json", str(verdict)], check=False)
+    assert result.returncode == 0
+    told = json.loads(verdict.read_text())
+    assert (told["ok"], len(told["kills"])) == (True, 3)
+    assert sum(found["rows"] for found in told["data_sets"].values()) == 367_687
 
 
 # ---------------------------------------------------------------- what the verdict says to tampered topics

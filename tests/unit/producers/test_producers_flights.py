@@ -187,6 +187,7 @@ def test_without_a_tail_number_the_key_names_the_flight() -> None:
         ({"carrier": "NA"}, "malformed"),
         ({"flight": "15x"}, "malformed"),
         ({"flight": "1_545"}, "malformed"),
+        ({"flight": "10000000000"}, "malformed"),
         ({"flight": "NA"}, "malformed"),
         ({"distance": "0"}, "malformed"),
         ({"distance": "-1400"}, "malformed"),
