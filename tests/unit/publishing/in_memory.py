@@ -6,7 +6,8 @@ It is as strict as librdkafka and stricter: after any error but `Retriable` a ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
@@ -50,11 +51,13 @@ class Log:
 
     Attributes:
         transactions: what became visible, one list per transaction.
-        faults: {how manyeth call: what happens}.
+        faults: {how manyeth call: what happens}, from 0.
+        planted: {(name of the call, how manyeth of these): what happens}, from 1.
         refuses: why the broker refuses a record; None = it does not.
     """
 
     faults: dict[int, Fault] = field(default_factory=dict[int, Fault])
+    planted: dict[tuple[str, int], Fault] = field(default_factory=dict[tuple[str, int], Fault])
     refuses: Callable[[Written], str | None] = lambda _: None
     transactions: list[list[Written]] = field(default_factory=list[list[Written]])
     staged: list[Written] = field(default_factory=list[Written])
@@ -62,6 +65,7 @@ class Log:
     epoch: int = 0
     stale_commit_of: int | None = None
     calls: int = 0
+    calls_of: Counter[str] = field(default_factory=Counter[str])
 
     def committed(self, topic: str) -> list[Written]:
         return [written for transaction in self.transactions for written in transaction if written.topic == topic]
@@ -97,6 +101,8 @@ class Log:
         """What befalls this call; dies or fails here where no more is to be done."""
         fault = self.faults.get(self.calls)
         self.calls += 1
+        self.calls_of[call] += 1
+        fault = self.planted.get((call, self.calls_of[call]), fault)
         match fault, call:
             case Fault.CRASH, _:
                 raise Crash
@@ -148,7 +154,7 @@ class InMemoryProducer:
         partitions: Sequence[int] | None = None,
         headers: Sequence[Headers] | None = None,
     ) -> None:
-        with _Call(self, "stage") as fault:
+        with _Call(self, "produce") as fault:
             for i, (key, value) in enumerate(zip(keys, values, strict=True)):
                 partition = -1 if partitions is None else partitions[i]
                 self._queue.append(Written(topic, partition, key, value, () if headers is None else headers[i]))
@@ -156,9 +162,12 @@ class InMemoryProducer:
 
     def flush(self, timeout_s: float) -> None:
         del timeout_s
-        with _Call(self, "stage") as fault:
+        with _Call(self, "flush") as fault:
             self._send()
             _after(fault)
+
+    def send_offsets(self, offsets: Mapping[tuple[str, int], tuple[int, str]], group: object, timeout_s: float) -> None:
+        raise AssertionError(f"a producer reads no topics: {offsets}, {group}, {timeout_s}")
 
     def commit_transaction(self, timeout_s: float) -> None:
         del timeout_s
@@ -191,7 +200,7 @@ class InMemoryProducer:
         return self._doubt
 
     def enter(self, call: str) -> Fault | None:
-        allowed = {"stage": ("stage", "commit")}.get(self._may, (self._may,))
+        allowed = {"stage": ("produce", "flush", "commit")}.get(self._may, (self._may,))
         assert call in allowed, f"{call} on a handle that may {self._may}"
         fault = self._log.fault(call)
         if fault is Fault.TIMED_OUT and call != "init":
