@@ -83,8 +83,6 @@ class ClientOptions(dict[str, OptionValue]):
         """The redacted options."""
         return repr({name: redact(name, value) for name, value in self.items()})
 
-    __str__ = __repr__
-
 
 def refusals(options: Mapping[str, OptionValue], transaction_timeout_ms: int | None) -> Iterator[tuple[str, str]]:
     """Those of the options that are refused, each with the reason.

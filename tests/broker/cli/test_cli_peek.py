@@ -154,6 +154,18 @@ def test_reading_begins_where_it_is_told(penstock: Penstock, mixed: Mixed, start
     assert [each["offset"] for each in records] == offsets
 
 
+def test_a_topic_larger_than_one_poll_is_read_to_its_end(
+    penstock: Penstock, kafka: KafkaUnderTest, topic_prefix: str
+) -> None:
+    Admin(Connection(kafka.bootstrap_servers)).create([TopicSettings(topic_prefix, partitions=1)])
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers})
+    for number in range(2_500):
+        producer.produce(topic_prefix, str(number), partition=0)
+    producer.flush(20)
+    records = lines(penstock("peek", topic_prefix, "--json", "--limit", "100000"))
+    assert [each["value"] for each in records] == [str(number) for number in range(2_500)]
+
+
 def test_without_a_registry_the_bytes_are_shown_with_the_reason(penstock: Penstock, mixed: Mixed) -> None:
     done = penstock("peek", mixed.name, "--json", "--limit", "4", PENSTOCK_REGISTRY__URL="http://127.0.0.1:1")
     problems = [problem for each in lines(done) for problem in each["problems"]]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.config import load
+from penstock.config import Config, load
 from penstock.config.show import settings
 
 WriteToml = Callable[[str], Path]
@@ -98,6 +98,13 @@ def test_no_secret_is_in_an_error_or_its_traceback(write_toml: WriteToml, folder
     assert "Traceback" in output
     assert "11 problems" in output
     assert SECRET not in output
+
+
+def test_no_secret_is_in_the_error_of_a_config_made_by_hand() -> None:
+    values = {"project": {"name": "river"}, "registry": {"password": [SECRET]}, "kafka": SECRET}
+    with pytest.raises(ValueError, match="2 validation errors") as caught:
+        Config.model_validate(values)
+    assert SECRET not in str(caught.value)
 
 
 def test_no_secret_is_in_the_error_of_a_broken_file(write_toml: WriteToml, folder: Path) -> None:
