@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from penstock.kafka.reader import Isolation, RawRecord
 
 DEFAULT_LIMIT = 10
-BUDGET_S = 8.0
+BUDGET_S = 5.0
 
 
 def peek(

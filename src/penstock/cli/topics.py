@@ -13,7 +13,7 @@ from penstock.cli.output import print_json, print_table
 if TYPE_CHECKING:
     from penstock.kafka.admin import Admin, TopicDescription
 
-BUDGET_S = 8.0
+BUDGET_S = 5.0
 INTERNAL_ENDINGS = (".cursors", ".changelog", ".repartition")
 FOREVER = "forever"
 
