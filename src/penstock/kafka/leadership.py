@@ -21,7 +21,7 @@ from penstock.errors import DuplicateIdentity, ServerUnreachable
 from penstock.kafka.client import LOGGER, Connection, connected
 
 _POLL_S = 0.2
-_MARGIN_S = 3.0  # joining, and the coordinator's own timers
+_MARGIN_S = 2.0  # joining, and the coordinator's own timers
 
 
 class Leadership:

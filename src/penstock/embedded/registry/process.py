@@ -65,7 +65,7 @@ def serve(
     end = _End()
     with ExitStack() as stack:
         listener = stack.enter_context(_bound(port))
-        _require_topic(Admin(connection), topic)
+        require_topic(Admin(connection), topic)
         leadership = Leadership(
             connection,
             group=f"penstock-registry.{topic}",
@@ -140,8 +140,12 @@ def _bound(port: int) -> socket.socket:
     return listener
 
 
-def _require_topic(admin: Admin, topic: str) -> None:
-    """Make the topic, or refuse one in which schemas would be lost."""
+def require_topic(admin: Admin, topic: str) -> None:
+    """Make the topic, or refuse one in which schemas would be lost.
+
+    Raises:
+        ConfigurationError: it has several partitions, or is not compacted.
+    """
     replication = min(3, len(admin.cluster().brokers))
     config = {"cleanup.policy": "compact", "max.message.bytes": str(MAX_RECORD_BYTES)}
     admin.create([TopicSettings(topic, partitions=1, replication=replication, config=config)])
