@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -73,8 +74,8 @@ def check(
     if against == "registry":
         from penstock.kafka.registry import RegistryClient  # noqa: PLC0415 - heavy
 
-        registry = RegistryClient.of(project_config(context).registry)
-        found = check_registry(tree, registry, manifest, level=asked)
+        with closing(RegistryClient.of(project_config(context).registry)) as registry:
+            found = check_registry(tree, registry, manifest, level=asked)
     elif kind in {"git", "dir"} and where:
         old = load_tree(read_git(folder, where) if kind == "git" else read_folder(Path(where)))
         found = check_trees(tree, old, manifest, level=asked, label=against)
@@ -126,7 +127,8 @@ def register(
     from penstock.schemas.register import register as put  # noqa: PLC0415 - heavy
 
     tree, manifest = _read(_folder(context, schemas))
-    done = put(tree, manifest, RegistryClient.of(project_config(context).registry), dry_run=dry_run)
+    with closing(RegistryClient.of(project_config(context).registry)) as registry:
+        done = put(tree, manifest, registry, dry_run=dry_run)
     if as_json:
         print_json(done)
         return

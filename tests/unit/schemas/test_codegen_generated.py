@@ -12,7 +12,7 @@ from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -20,12 +20,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from penstock.protocols import RegisteredSchema, SchemaReference
 from penstock.schemas.codegen import generate
 from penstock.schemas.module_source import Style
 from penstock.schemas.parse import parse
 from penstock.schemas.serdes import avro
 from penstock.schemas.tree import load_tree
+from penstock.testing.memory_registry import MemoryRegistry
 
 FIELD_NAMES = [
     *("a", "b", "id", "date", "type", "name", "match", "camelCase", "_private", "__mangled", "__init__", "self"),
@@ -261,32 +261,6 @@ def imported(source: str) -> Generator[ModuleType]:
             del sys.modules[name]
 
 
-class Ids:
-    """A registry that knows nothing but the ids it gave."""
-
-    def __init__(self) -> None:
-        self.given: list[RegisteredSchema] = []
-
-    def by_id(self, schema_id: int) -> RegisteredSchema | None:
-        return self.given[schema_id]
-
-    def version(self, subject: str, version: int | Literal["latest"]) -> RegisteredSchema | None:
-        raise AssertionError(f"nobody asks for {subject} {version}")
-
-    def versions(self, subject: str) -> list[int]:
-        assert subject == "t-value"
-        return []
-
-    def lookup(self, subject: str, text: str, references: Sequence[SchemaReference] = ()) -> RegisteredSchema | None:
-        wanted = (subject, text, tuple(references))
-        return next((each for each in self.given if (each.subject, each.text, each.references) == wanted), None)
-
-    def register(self, subject: str, text: str, references: Sequence[SchemaReference] = ()) -> RegisteredSchema:
-        new = RegisteredSchema(id=len(self.given), text=text, subject=subject, references=tuple(references))
-        self.given.append(new)
-        return new
-
-
 @pytest.mark.parametrize("style", Style)
 @settings(
     max_examples=60,
@@ -312,7 +286,7 @@ def test_a_generated_class_means_what_its_schema_says(
         assert parse(cls.__avro_schema__).identity == parse(text).identity
         assert (cls.__doc__ or "").strip()
 
-        registry = Ids()
+        registry = MemoryRegistry()
         codec = avro(cls).bind("t", "value", registry, auto_register=True)
         value = made.value(schema, module)
         assert codec.decode(codec.encode([value])) == ([value], {})

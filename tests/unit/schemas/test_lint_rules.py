@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from penstock.schemas.lint import lint
 from penstock.schemas.manifest import Manifest, Subject
 from penstock.schemas.report import Finding, Severity
-from penstock.schemas.rules import LINT_RULES, NEVER_IGNORED
+from penstock.schemas.rules import CHECK_RULES, LINT_RULES, NEVER_IGNORED
 from penstock.schemas.tree import load_tree
 
 TIMESTAMP = {"type": "long", "logicalType": "timestamp-millis"}
@@ -211,6 +212,13 @@ def test_every_rule_has_a_bad_example() -> None:
     elsewhere = {"FILE_NAME", "JSON", "DUPLICATE_TYPE", "FILE_CYCLE", "SUBJECT_FILE"}
 
     assert {rule for rule, _, _ in BAD} | elsewhere == LINT_RULES.keys()
+
+
+def test_every_rule_is_in_the_reference() -> None:
+    reference = (Path(__file__).parents[3] / "docs" / "reference" / "schemas.md").read_text()
+
+    for rule, what in (LINT_RULES | CHECK_RULES).items():
+        assert f"| `{rule}` | {what} |" in reference
 
 
 def test_every_other_rule_can_be_ignored_by_a_schema() -> None:

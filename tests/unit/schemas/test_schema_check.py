@@ -3,12 +3,12 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
 from penstock.errors import ConfigurationError, UsageError
-from penstock.protocols import RegisteredSchema, SchemaReference
+from penstock.protocols import SchemaReference
 from penstock.schemas.baseline import read_git
 from penstock.schemas.check import check_registry, check_trees
 from penstock.schemas.compatibility import Level
@@ -16,6 +16,7 @@ from penstock.schemas.manifest import Manifest, Subject
 from penstock.schemas.register import Action, register
 from penstock.schemas.report import Finding
 from penstock.schemas.tree import SchemaTree, load_tree
+from penstock.testing.memory_registry import MemoryRegistry
 
 MILLIS = {"type": "long", "logicalType": "timestamp-millis"}
 MICROS = {"type": "long", "logicalType": "timestamp-micros"}
@@ -260,43 +261,11 @@ def test_a_folder_outside_git_is_a_usage_error_in_gits_words(tmp_path: Path) -> 
 # ---------------------------------------------------------------- registry
 
 
-class RegistryInMemory:
-    """`protocols.SchemaRegistry` without compatibility rules; the real one is behind tests/broker."""
-
-    def __init__(self) -> None:
-        self.subjects: dict[str, list[RegisteredSchema]] = {}
-        self.calls: list[str] = []
-
-    def by_id(self, schema_id: int) -> RegisteredSchema | None:
-        return next((each for all_ in self.subjects.values() for each in all_ if each.id == schema_id), None)
-
-    def version(self, subject: str, version: int | Literal["latest"]) -> RegisteredSchema | None:
-        there = self.subjects.get(subject, [])
-        return next((each for each in there if each.version == version), None)
-
-    def versions(self, subject: str) -> list[int]:
-        return [each.version or 0 for each in self.subjects.get(subject, [])]
-
-    def lookup(self, subject: str, text: str, references: Sequence[SchemaReference] = ()) -> RegisteredSchema | None:
-        wanted = (text, tuple(references))
-        return next((each for each in self.subjects.get(subject, []) if (each.text, each.references) == wanted), None)
-
-    def register(self, subject: str, text: str, references: Sequence[SchemaReference] = ()) -> RegisteredSchema:
-        self.calls.append(subject)
-        there = self.subjects.setdefault(subject, [])
-        there.append(
-            RegisteredSchema(
-                id=len(self.calls), text=text, references=tuple(references), subject=subject, version=len(there) + 1
-            )
-        )
-        return there[-1]
-
-
 EVENTS = Manifest(subjects={"events-value": Subject("shop/Event.avsc")})
 
 
 def test_the_registry_is_compared_at_the_subjects_level_with_the_versions_that_count() -> None:
-    registry = RegistryInMemory()
+    registry = MemoryRegistry()
     for version in (record(field("int")), record(field(MILLIS)), record(field("string"))):
         registry.register("events-value", json.dumps(version))
     new = tree(record(field("string")))
@@ -311,8 +280,21 @@ def test_the_registry_is_compared_at_the_subjects_level_with_the_versions_that_c
     assert "events-value version 3" not in told
 
 
+def test_silent_changes_are_looked_for_in_every_version_that_counts() -> None:
+    """Back and forth: the last version has microseconds too, the first had milliseconds, and its records are there."""
+    registry = MemoryRegistry()
+    for of_type in (MILLIS, MICROS):
+        registry.register("events-value", json.dumps(record(field(of_type))))
+    new = tree(record(field(MICROS)))
+
+    assert check_registry(new, registry, EVENTS, level=Level.BACKWARD) == []
+    [told] = check_registry(new, registry, EVENTS, level=Level.BACKWARD_TRANSITIVE)
+    assert told.rule == "LOGICAL_TYPE_SAME"
+    assert "events-value version 1" in told.message
+
+
 def test_a_registered_schema_is_read_with_its_references() -> None:
-    registry = RegistryInMemory()
+    registry = MemoryRegistry()
     registry.register("shop.Inner", json.dumps(record(field(MILLIS), name="Inner")))
     registry.register("shop.Middle", json.dumps(record(field("Inner"), name="Middle")), [reference("shop.Inner")])
     registry.register("events-value", json.dumps(record(field("Middle"))), [reference("shop.Middle")])
@@ -328,17 +310,17 @@ def reference(name: str) -> SchemaReference:
 
 
 def test_a_subject_without_versions_is_free() -> None:
-    assert check_registry(tree(record(field("int"))), RegistryInMemory(), EVENTS, level=None) == []
+    assert check_registry(tree(record(field("int"))), MemoryRegistry(), EVENTS, level=None) == []
 
 
 def test_register_puts_the_text_that_the_generated_class_carries_and_nothing_twice() -> None:
     """The codec looks this very text up; other white space or references would be another schema."""
-    registry, schemas = RegistryInMemory(), tree(record(field("Inner")), record(field("int"), name="Inner"))
+    registry, schemas = MemoryRegistry(), tree(record(field("Inner")), record(field("int"), name="Inner"))
     subjects = {"events-value": Subject("shop/Event.avsc"), "inner-value": Subject("shop/Inner.avsc")}
     manifest = Manifest(subjects=subjects)
 
     planned = register(schemas, manifest, registry, dry_run=True)
-    assert registry.subjects == {}
+    assert registry.versions("events-value") == []
     first = register(schemas, manifest, registry, dry_run=False)
     second = register(schemas, manifest, registry, dry_run=False)
 
@@ -351,8 +333,10 @@ def test_register_puts_the_text_that_the_generated_class_carries_and_nothing_twi
         ("events-value", Action.NEW, 1, 2),
     ]
     assert {each.action for each in second} == {Action.UNCHANGED}
-    assert registry.calls == ["inner-value", "events-value"]
-    assert registry.subjects["events-value"][0].text == schemas.schema_text("shop.Event")
+    registered = registry.version("events-value", 1)
+    assert registered is not None
+    assert registered.text == schemas.schema_text("shop.Event")
+    assert registered.references == ()
 
     changed = tree(record(field("Inner")), record(field("int"), field("int", "b", default=0), name="Inner"))
     third = register(changed, manifest, registry, dry_run=False)
@@ -361,6 +345,6 @@ def test_register_puts_the_text_that_the_generated_class_carries_and_nothing_twi
 
 def test_without_subjects_or_their_files_there_is_nothing_to_register() -> None:
     with pytest.raises(ConfigurationError, match=r"no subjects: name them in registry\.toml"):
-        register(tree(), Manifest(), RegistryInMemory(), dry_run=False)
+        register(tree(), Manifest(), MemoryRegistry(), dry_run=False)
     with pytest.raises(ConfigurationError, match=r"shop/Event\.avsc: no such file"):
-        register(tree(), EVENTS, RegistryInMemory(), dry_run=False)
+        register(tree(), EVENTS, MemoryRegistry(), dry_run=False)
