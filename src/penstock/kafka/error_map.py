@@ -77,6 +77,7 @@ _FAMILIES: dict[int, tuple[type[PenstockError], str]] = {
     KafkaError.NOT_COORDINATOR: (KafkaUnavailable, "the coordinator has moved"),
     KafkaError.CONCURRENT_TRANSACTIONS: (KafkaUnavailable, "the previous transaction is still being ended"),
     KafkaError.FENCED_LEADER_EPOCH: (KafkaUnavailable, "leadership has moved; metadata is stale"),
+    KafkaError._NOENT: (KafkaUnavailable, "no leader is known for a partition yet"),
     KafkaError.LEADER_NOT_AVAILABLE: (KafkaUnavailable, "a leader is being elected"),
     KafkaError.NOT_LEADER_FOR_PARTITION: (KafkaUnavailable, "the partition's leader has moved"),
     KafkaError.UNSTABLE_OFFSET_COMMIT: (KafkaUnavailable, "a transaction with these offsets is still open"),
