@@ -193,7 +193,8 @@ class Restore:
             raise OperatorMustDecide(
                 f"task {self.task_id}: the group is at {_told(offsets.next_offsets)}, its changelog at "
                 f"{_told(recorded)}. Behind: an operator has rewound it, or a transaction was torn; ahead: the "
-                "changelog was lost. Set the group's offsets to the changelog's, or start the pipeline anew under another name"
+                "changelog was lost. Set the group's offsets to the changelog's, or start the pipeline anew under "
+                "another name"
             )
         progress = Progress(recorded, record.sequence, record.owner_epoch, record.stream_time_ms)
         return self._restored(progress, replay)
