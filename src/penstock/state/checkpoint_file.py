@@ -1,13 +1,12 @@
-r"""A task's committed state in one file that is only ever appended to, or replaced as a whole.
+"""A task's committed state in one file that is only ever appended to, or replaced as a whole.
 
-    file   = "PENSTOCK CHECKPOINT 1\n" block*
-    block  = kind (one byte) | length of the body (u32, little-endian) | seal (16 bytes) | body
-    E      = entries: a MessagePack array key, value, key, value ...; nil = deleted since the checkpoint before
-    C      = a checkpoint is complete: its header, a MessagePack map (`CheckpointHeader`)
+Sealed blocks (`sealed_blocks.py`) behind the line "PENSTOCK CHECKPOINT 1", of two kinds:
 
-A seal is blake2b with 16 bytes of output over the seal before, the kind, the length and the body: nothing can be lost,
-moved or changed without the seals showing it. The file's content is what stands before the last C whose seals hold.
-What follows it is the trace of a process that died while it wrote, or damage; either way the checkpoint before counts.
+    E   entries: a MessagePack array key, value, key, value ...; nil = deleted since the checkpoint before
+    C   a checkpoint is complete: its header, a MessagePack map (`CheckpointHeader`)
+
+The file's content is what stands before the last C whose seals hold. What follows it is the trace of a process that
+died while it wrote, or damage; either way the checkpoint before counts.
 
 Each checkpoint appends what changed since the one before. Once the file has doubled it is written anew, without what
 was overwritten, under another name that then takes the place of the old one. Why this and not a database: ADR 0007.
@@ -16,16 +15,23 @@ was overwritten, under another name that then takes the place of the old one. Wh
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from penstock.state.commit_record import CommitRecord
+from penstock.state.sealed_blocks import (
+    Block,
+    BlockWriter,
+    open_for_reading,
+    open_for_writing,
+    read_blocks,
+    sync_directory,
+)
 
 FORMAT: Final = 1
 MAGIC: Final = b"PENSTOCK CHECKPOINT 1\n"
@@ -34,8 +40,6 @@ SLACK_BYTES: Final = 1 << 20
 
 _ENTRIES: Final = b"E"
 _COMPLETE: Final = b"C"
-_SEAL_BYTES: Final = 16
-_FRAME_BYTES: Final = 1 + 4 + _SEAL_BYTES
 _ENTRIES_PER_BLOCK: Final = 256
 
 
@@ -71,13 +75,6 @@ class CheckpointLost(OSError):
 
 class CheckpointCancelled(OSError):
     """The task is closing; what was there before still counts."""
-
-
-class _Block(msgspec.Struct):
-    kind: bytes
-    body: bytes
-    end: int
-    seal: bytes
 
 
 _Pairs = Iterable[tuple[bytes, bytes | None]]
@@ -121,8 +118,8 @@ class CheckpointFile:
         entries: dict[bytes, bytes] = {}
         header: CheckpointHeader | None = None
         staged: list[_Pairs] = []
-        with _open_for_reading(self.path) as file:
-            for block in _blocks(file):
+        with open_for_reading(self.path) as file:
+            for block in read_blocks(file, MAGIC):
                 if block.kind == _ENTRIES:
                     staged.append(_pairs(block.body))
                     continue
@@ -141,19 +138,19 @@ class CheckpointFile:
             CheckpointLost: the file was removed or cut by someone else.
             OSError: the disk is full or failing; what was there before still counts.
         """
-        with _open_for_writing(self.path) as file:
+        with open_for_writing(self.path) as file:
             if os.fstat(file.fileno()).st_size < self._end:
                 raise CheckpointLost(f"{self.path} is shorter than what was written to it")
             try:
                 file.truncate(self._end)
                 file.seek(self._end)
-                writer = _Writer(file, self._end, self._seal, self._stop_if_cancelled)
-                writer.write(header, changes.items())
+                writer = BlockWriter(file, MAGIC, self._end, self._seal)
+                self._write(writer, header, changes.items())
             except OSError:
                 file.truncate(self._end)
                 raise
         if not self._end:
-            _sync_directory(self.path.parent)
+            sync_directory(self.path.parent)
             self._compact_end = writer.end
         self._end, self._seal = writer.end, writer.seal
 
@@ -168,15 +165,15 @@ class CheckpointFile:
         new = self.path.with_name(f"{self.path.name}.new")
         try:
             new.unlink(missing_ok=True)
-            with _open_for_writing(new) as file:
-                writer = _Writer(file, 0, b"", self._stop_if_cancelled)
+            with open_for_writing(new) as file:
+                writer = BlockWriter(file, MAGIC)
                 present = (pair for pair in changes.items() if pair[1] is not None)
-                writer.write(header, chain(self._unchanged(changes), present))
+                self._write(writer, header, chain(self._unchanged(changes), present))
             new.replace(self.path)
         except OSError:
             new.unlink(missing_ok=True)
             raise
-        _sync_directory(self.path.parent)
+        sync_directory(self.path.parent)
         self._end = self._compact_end = writer.end
         self._seal = writer.seal
 
@@ -189,6 +186,19 @@ class CheckpointFile:
         self._forget()
         self.path.unlink(missing_ok=True)
         self.path.with_name(f"{self.path.name}.new").unlink(missing_ok=True)
+
+    def _write(self, writer: BlockWriter, header: CheckpointHeader, pairs: _Pairs) -> None:
+        """Write entries, then the header, and wait for the disk.
+
+        One block at a time: each write lets other threads run, so that the pipeline's loop waits for one block at most.
+        """
+        flat = chain.from_iterable(pairs)
+        while block := list(islice(flat, 2 * _ENTRIES_PER_BLOCK)):
+            self._stop_if_cancelled()
+            writer.write(_ENTRIES, msgspec.msgpack.encode(block))
+        self._stop_if_cancelled()
+        writer.write(_COMPLETE, msgspec.msgpack.encode(header))
+        writer.sync()
 
     def _stop_if_cancelled(self) -> None:
         if self._is_cancelled:
@@ -217,76 +227,16 @@ class CheckpointFile:
                 return
             yield from (pair for pair in _pairs(block.body) if pair[0] not in changes)
 
-    def _own_blocks(self) -> Iterator[_Block]:
+    def _own_blocks(self) -> Iterator[Block]:
         """The blocks up to the end of what counts; all of them, or an error."""
         end = 0
-        with _open_for_reading(self.path) as file:
-            for block in _blocks(file):
+        with open_for_reading(self.path) as file:
+            for block in read_blocks(file, MAGIC):
                 yield block
                 end = block.end
                 if end == self._end:
                     return
         raise CheckpointLost(f"{self.path} is damaged at byte {end}")
-
-
-class _Writer:
-    """Appends one checkpoint to an open file, syncs it, and remembers where it ends."""
-
-    def __init__(self, file: IO[bytes], end: int, seal: bytes, check: Callable[[], None]) -> None:
-        self._file = file
-        self._check = check
-        self.end = end
-        self.seal = seal
-
-    def write(self, header: CheckpointHeader, pairs: _Pairs) -> None:
-        """Write entries, then the header, and wait for the disk.
-
-        One block at a time: each write lets other threads run, so that the pipeline's loop waits for one block at most.
-        """
-        if not self.end:
-            self._write(MAGIC)
-        flat = chain.from_iterable(pairs)
-        while block := list(islice(flat, 2 * _ENTRIES_PER_BLOCK)):
-            self._check()
-            self._block(_ENTRIES, msgspec.msgpack.encode(block))
-        self._check()
-        self._block(_COMPLETE, msgspec.msgpack.encode(header))
-        os.fsync(self._file.fileno())
-
-    def _block(self, kind: bytes, body: bytes) -> None:
-        length = len(body).to_bytes(4, "little")
-        self.seal = _seal(self.seal, kind, length, body)
-        self._write(b"".join((kind, length, self.seal, body)))
-
-    def _write(self, data: bytes) -> None:
-        written = 0
-        while written < len(data):  # a disk that fills up takes a part, and refuses only the next call
-            written += self._file.write(data[written:])
-        self.end += len(data)
-
-
-def _seal(before: bytes, kind: bytes, length: bytes, body: bytes) -> bytes:
-    digest = blake2b(before + kind + length, digest_size=_SEAL_BYTES)
-    digest.update(body)
-    return digest.digest()
-
-
-def _blocks(file: IO[bytes]) -> Iterator[_Block]:
-    """The blocks whose seals hold, from the start; nothing is decoded, and no more read than the file has."""
-    size = os.fstat(file.fileno()).st_size
-    if file.read(len(MAGIC)) != MAGIC:
-        return
-    end, seal = len(MAGIC), b""
-    while len(frame := file.read(_FRAME_BYTES)) == _FRAME_BYTES:
-        kind, length, expected = frame[:1], frame[1:5], frame[5:]
-        end += _FRAME_BYTES + int.from_bytes(length, "little")
-        if end > size:
-            return
-        body = file.read(int.from_bytes(length, "little"))
-        seal = _seal(seal, kind, length, body)
-        if seal != expected:
-            return
-        yield _Block(kind, body, end, seal)
 
 
 def _pairs(body: bytes) -> _Pairs:
@@ -300,21 +250,3 @@ def _merge(entries: dict[bytes, bytes], pairs: _Pairs) -> None:
             entries.pop(key, None)
         else:
             entries[key] = value
-
-
-def _open_for_reading(path: Path) -> IO[bytes]:
-    return os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW), "rb")
-
-
-def _open_for_writing(path: Path) -> IO[bytes]:
-    """Private, unbuffered: an error shows at the write that it belongs to."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    return os.fdopen(os.open(path, flags, 0o600), "r+b", buffering=0)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

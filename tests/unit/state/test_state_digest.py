@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.state.digest import EMPTY, digest_of, from_bytes, replaced, to_bytes
+
+ENTRIES = st.dictionaries(st.binary(max_size=3), st.binary(max_size=3), max_size=8)
+
+
+def test_the_digest_is_defined_by_its_documentation() -> None:
+    data = b"\x02\x00\x00\x00" + b"ab" + b"cde"
+    assert to_bytes(digest_of({b"ab": b"cde"})) == blake2b(data, digest_size=16).digest()
+
+
+@given(ENTRIES, st.randoms())
+def test_order_does_not_matter(entries: dict[bytes, bytes], random: object) -> None:
+    items = list(entries.items())
+    random.shuffle(items)  # type: ignore[attr-defined]
+    assert digest_of(dict(items)) == digest_of(entries)
+
+
+@given(ENTRIES, ENTRIES)
+def test_going_key_by_key_from_one_state_to_another_gives_the_other_ones_digest(
+    before: dict[bytes, bytes], after: dict[bytes, bytes]
+) -> None:
+    digest = digest_of(before)
+    for key in before.keys() | after.keys():
+        digest = replaced(digest, key, before.get(key), after.get(key))
+    assert digest == digest_of(after)
+    assert from_bytes(to_bytes(digest)) == digest
+
+
+@given(ENTRIES, ENTRIES)
+def test_different_states_have_different_digests(a: dict[bytes, bytes], b: dict[bytes, bytes]) -> None:
+    assert (digest_of(a) == digest_of(b)) == (a == b)
+
+
+def test_bytes_that_move_between_key_and_value_are_seen() -> None:
+    assert digest_of({b"a": b"bc"}) != digest_of({b"ab": b"c"})
+    assert digest_of({}) == EMPTY
