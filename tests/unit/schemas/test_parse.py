@@ -76,6 +76,15 @@ def test_deep_nesting_is_refused_and_never_a_recursion_error(text: str) -> None:
         parse(text)
 
 
+def test_the_limit_of_nesting_is_64_brackets() -> None:
+    def arrays(depth: int) -> str:
+        return '{"type":"array","items":' * depth + '"int"' + "}" * depth
+
+    assert parse(arrays(64)).name is None
+    with pytest.raises(ConfigurationError, match="nested deeper than 64"):
+        parse(arrays(65))
+
+
 def test_a_long_chain_of_references_is_refused() -> None:
     chain: list[Any] = [{"type": "record", "name": "R0", "fields": []}]
     chain += [{"type": "record", "name": f"R{n}", "fields": [field("a", f"R{n - 1}")]} for n in range(1, 5_000)]
