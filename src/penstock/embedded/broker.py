@@ -90,6 +90,7 @@ class Broker:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env=self.jvm.environment(),
+                cwd=self.directory,  # where a JVM that crashes leaves its report
                 start_new_session=True,  # a Ctrl-C is for us; we decide how the broker ends
             )
         if self._launcher.stdout is not None:
@@ -114,10 +115,14 @@ class Broker:
         self._signal(signal.SIGCONT)
         self._signal(signal.SIGTERM)
 
-    def shutdown(self) -> None:
-        """SIGTERM: hand leadership over and close the logs; killed if that takes longer than 30 seconds."""
+    def shutdown(self) -> int:
+        """SIGTERM: hand leadership over and close the logs; killed if that takes longer than 30 seconds.
+
+        Returns:
+            Its exit code, 128 + n where signal n ended it; -1 when it was dead before.
+        """
         self.begin_shutdown()
-        self._reap()
+        return self._reap()
 
     def restart(self) -> None:
         """Start again on the same port and data, after an orderly shutdown if it is running; returns when it serves.
@@ -146,10 +151,10 @@ class Broker:
         except BrokenPipeError:
             pass  # it ended by itself just now
 
-    def _reap(self) -> None:
+    def _reap(self) -> int:
         launcher = self._launcher
         if launcher is None:
-            return
+            return -1
         try:
             launcher.wait(SHUTDOWN_TIMEOUT_S)
         except subprocess.TimeoutExpired:
@@ -161,3 +166,4 @@ class Broker:
         if self._pid is not None:
             forget(self._pid)
         self._launcher = self._pid = None
+        return launcher.returncode

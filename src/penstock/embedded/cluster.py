@@ -7,13 +7,13 @@ Start, in five steps: 1. Java and jars. 2. A folder and ports. 3. Format each no
 from __future__ import annotations
 
 import errno
-import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from penstock.embedded import class_archive
 from penstock.embedded.broker import Broker
 from penstock.embedded.broker_settings import NodePorts, Setting, as_properties, node_settings
 from penstock.embedded.cluster_directory import ClusterDirectory, Identity
@@ -175,8 +175,7 @@ class KafkaCluster:
             settings = node_settings(broker.node_id, identity.ports, broker.data, self._settings)
             broker.settings_file.write_text(as_properties(settings))
         format_storage(jvm, identity.cluster_id, self.brokers)
-        if jvm.lacks_archive:
-            self._new_archive = jvm.archive.with_suffix(f".{os.getpid()}.part")
+        self._new_archive = class_archive.part_to_write(jvm.jars.parent, jvm.java)
         for broker in self.brokers:
             broker.start(write_archive_to=self._new_archive if broker.node_id == 1 else None)
         wait_until_ready(self.brokers)
@@ -186,7 +185,4 @@ class KafkaCluster:
         if self._new_archive is None:
             return
         part, self._new_archive = self._new_archive, None
-        if writer.is_alive:
-            writer.shutdown()
-        if part.exists():
-            part.replace(writer.jvm.archive)
+        class_archive.keep(part, writer.shutdown())

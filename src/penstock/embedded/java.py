@@ -46,7 +46,7 @@ def find_java(explicit: Path | None = None, environ: Mapping[str, str] = os.envi
         StartFailed: none is new enough; the message says what was found, and which extra brings one.
     """
     if explicit is not None:
-        java = _ask(explicit)
+        java = _ask(explicit.absolute())
         if isinstance(java, str):
             raise ConfigurationError(f"java = {explicit}: {java}; Kafka needs Java {OLDEST} or newer")
         return java

@@ -1,8 +1,4 @@
-"""The command line that runs a main class of Kafka's, and the class archive (AppCDS) that halves its start.
-
-The first broker that is shut down in order writes the archive as it exits; later ones map it instead of parsing 45 MB
-of jars. An archive that does not fit (other JDK, jars touched) is ignored by the JVM, never fatal.
-"""
+"""The command line that runs a main class of Kafka's, with a class archive where there is one."""
 
 from __future__ import annotations
 
@@ -11,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from penstock.embedded import class_archive
 from penstock.embedded.jar_cache import default_cache, jar_folder
 from penstock.embedded.jar_lock import load_lock
 from penstock.embedded.jar_sources import default_sources
@@ -54,24 +51,14 @@ class Jvm:
         flags = [*_FLAGS, *(_FAST if self.benchmark else _SMALL)]
         if write_archive_to is not None:
             flags.append(f"-XX:ArchiveClassesAtExit={write_archive_to}")
-        elif self.archive.exists():
-            flags.append(f"-XX:SharedArchiveFile={self.archive}")
+        elif archive := class_archive.find(self.jars.parent, self.java):
+            flags.append(f"-XX:SharedArchiveFile={archive}")
         flags += ["-Xlog:disable", "-Xlog:all=error:stderr"]  # what the JVM says about archives helps nobody
         return [str(self.java.executable), *flags, "-cp", class_path, main_class, *arguments]
 
     def environment(self) -> dict[str, str]:
         """The process environment."""
         return {**os.environ, **_ENVIRONMENT}
-
-    @property
-    def archive(self) -> Path:
-        """Where the class archive is or will be: beside its jars, named by the JDK's build."""
-        return self.jars.with_name(f"classes-{self.java.build}.jsa")
-
-    @property
-    def lacks_archive(self) -> bool:
-        """Whether a run should write one."""
-        return self.java.can_archive and not self.archive.exists()
 
 
 def prepare_jvm(*, java: Path | None = None, jars: Path | None = None, benchmark: bool = False) -> Jvm:

@@ -48,4 +48,5 @@ def _start_tool(jvm: Jvm, cluster_id: str, broker: Broker) -> subprocess.Popen[s
         stderr=subprocess.STDOUT,
         text=True,
         env=jvm.environment(),
+        cwd=broker.directory,  # where a JVM that crashes leaves its report
     )

@@ -79,7 +79,7 @@ def topic_prefix(request: pytest.FixtureRequest) -> str:
 
     Ends in a letter or digit: write `f"{topic_prefix}-flights"`.
     """
-    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:_NAME_PART]
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:_NAME_PART].rstrip("-")
     return f"{name}-{uuid.uuid4().hex[:8]}"
 
 

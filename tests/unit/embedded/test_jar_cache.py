@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -152,11 +153,21 @@ def filler(tmp_path: Path, *, slow: bool) -> subprocess.Popen[str]:
     )
 
 
+def waits_for_a_lock(pid: int) -> bool:
+    """Whether the process is blocked on a file lock that another holds."""
+    return any("->" in line and f" {pid} " in line for line in Path("/proc/locks").read_text().splitlines())
+
+
+@pytest.mark.skipif(not Path("/proc/locks").exists(), reason="looks at blocked processes in /proc")
 def test_of_two_processes_one_fills_the_cache_and_both_use_it(tmp_path: Path) -> None:
     first = filler(tmp_path, slow=True)
     assert first.stdout is not None
     assert first.stdout.readline() == "half\n"  # it is in the middle now, holding the lock
     second = filler(tmp_path, slow=False)
+    deadline = time.monotonic() + 30
+    while not waits_for_a_lock(second.pid):
+        assert time.monotonic() < deadline, "the second process does not wait"
+        time.sleep(0.01)
 
     told, _ = first.communicate("\n" * 3, timeout=30)
     told_second, _ = second.communicate(timeout=30)

@@ -76,6 +76,18 @@ def test_signals_reach_the_broker() -> None:
     close(process)
 
 
+@needs_proc
+def test_letting_go_of_the_launcher_ends_the_broker() -> None:
+    process, broker = launch()
+    assert process.stdin is not None
+
+    process.stdin.close()
+
+    assert process.wait(10) == 128 + signal.SIGKILL
+    assert state(broker) == ""
+    close(process)
+
+
 def test_the_brokers_end_is_the_launchers() -> None:
     process, _ = launch(command=("/bin/sh", "-c", "exit 7"))
 
@@ -136,6 +148,7 @@ def test_a_pipe_that_another_child_keeps_open_does_not_keep_the_broker(tmp_path:
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel does it on Linux only; orphans.py elsewhere")
 def test_a_broker_goes_with_its_launcher() -> None:
     process, broker = launch()
+    until(lambda: Path(f"/proc/{broker}/cmdline").read_bytes().startswith(b"sleep"))  # no longer the launcher's fork
 
     process.kill()
     process.wait(10)
