@@ -32,6 +32,8 @@ def main() -> int:
     except PenstockError as err:
         screen.fail(str(err))
         return int(err.exit_code)
+    except KeyboardInterrupt:
+        return 130
     if options.json:
         options.json.write_bytes(report.to_json())
     return 0 if report.ok else 1

@@ -25,5 +25,5 @@ def to_record(row: Row) -> ps.Record[str, Airline]:
 
 @ps.producer("airlines", topic=AIRLINES, convert=to_record, total=TABLE.count, fingerprint=TABLE.fingerprint)
 def airlines(cursor: int | None) -> Iterator[tuple[int, Row]]:
-    """The rows behind row number `cursor`, in the file's order."""
+    """Airlines."""
     return TABLE.rows(cursor)

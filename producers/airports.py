@@ -57,5 +57,5 @@ def to_record(row: Row) -> ps.Record[str, Airport]:
 
 @ps.producer("airports", topic=AIRPORTS, convert=to_record, total=TABLE.count, fingerprint=TABLE.fingerprint)
 def airports(cursor: int | None) -> Iterator[tuple[int, Row]]:
-    """The rows behind row number `cursor`, in the file's order."""
+    """Airports of the United States."""
     return TABLE.rows(cursor)

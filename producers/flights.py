@@ -88,7 +88,7 @@ def to_record(row: Row) -> ps.Record[str, Flight]:
 
 @ps.producer("flights", topic=FLIGHTS, convert=to_record, total=TABLE.count, fingerprint=TABLE.fingerprint)
 def flights(cursor: int | None) -> Iterator[tuple[int, Row]]:
-    """The rows behind row number `cursor`, by scheduled departure, carrier, flight and origin."""
+    """Flights that left New York in 2013, in the order of their scheduled departure."""
     return TABLE.rows(cursor)
 
 

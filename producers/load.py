@@ -62,7 +62,7 @@ def to_record(seed: int, index: int) -> ps.Record[str, Flight]:
 
 @ps.producer("load", topic=LOAD, fingerprint=lambda: f"seed {_seed()}")
 def load(cursor: int | None) -> Iterator[tuple[int, ps.Record[str, Flight]]]:
-    """Endless made-up flights behind number `cursor`."""
+    """Endless made-up flights for load tests; give a --rate."""
     seed = _seed()
     for index in count(0 if cursor is None else cursor + 1):
         yield index, to_record(seed, index)

@@ -51,5 +51,5 @@ def to_record(row: Row) -> ps.Record[str, Plane]:
 
 @ps.producer("planes", topic=PLANES, convert=to_record, total=TABLE.count, fingerprint=TABLE.fingerprint)
 def planes(cursor: int | None) -> Iterator[tuple[int, Row]]:
-    """The rows behind row number `cursor`, in the file's order."""
+    """Aircraft from the register."""
     return TABLE.rows(cursor)

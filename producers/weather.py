@@ -48,7 +48,7 @@ def to_record(row: Row) -> ps.Record[str, Weather]:
 
 @ps.producer("weather", topic=WEATHER, convert=to_record, total=TABLE.count, fingerprint=TABLE.fingerprint)
 def weather(cursor: int | None) -> Iterator[tuple[int, Row]]:
-    """The rows behind row number `cursor`, by hour and airport."""
+    """Hourly weather at New York's airports in 2013, in the order of time."""
     return TABLE.rows(cursor)
 
 
