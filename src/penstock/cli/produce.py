@@ -11,7 +11,7 @@ import typer
 
 from penstock.cli.invocation import project_config
 from penstock.cli.output import print_json, print_table
-from penstock.errors import UsageError
+from penstock.errors import ConfigurationError, UsageError
 
 if TYPE_CHECKING:
     from penstock.config import Config
@@ -51,12 +51,22 @@ def produce(
     from penstock.publishing.discovery import producer_named, producers  # noqa: PLC0415 - keeps `--help` fast
 
     config = project_config(context)
-    package = ".".join(config.project.producers.relative_to(config.root).parts)
+    package = _package(config)
     if name is None:
         _list(producers(config.root, package), as_json=as_json)
         return
     spec = producer_named(name, config.root, package)
     _run(spec, config, rate=rate, from_cursor=_cursor(from_cursor), limit=limit, as_json=as_json)
+
+
+def _package(config: Config) -> str:
+    try:
+        return ".".join(config.project.producers.relative_to(config.root).parts)
+    except ValueError as exc:
+        raise ConfigurationError(
+            f"{config.file}: project.producers is {config.project.producers}, outside of {config.root}: producers are "
+            "imported from the project's folder; move them there"
+        ) from exc
 
 
 def _list(there: dict[str, Any], *, as_json: bool) -> None:

@@ -101,7 +101,7 @@ class IdempotentProducer:
                 error = kafka_error(exc)
                 if error is not None and error.code() in _OWN_FAULT:
                     self._refuse(RefusedRecord(topic, key, value, describe(error)))
-                raise from_call(exc, f"produce to {topic} in '{self.name}'") from exc
+                raise self._fatal(exc, f"produce to {topic}") from exc
             else:
                 return
 
@@ -160,8 +160,9 @@ class IdempotentProducer:
             raise self._fatal(exc, "poll") from exc
 
     def _fatal(self, exc: Exception, doing: str) -> PenstockError:
-        """Name a fatal error: after a `SystemError` the next `poll` says which one it was, at times."""
-        if not isinstance(exc, KafkaException):
+        """Name an error: after a `SystemError` or a bare `_FATAL` the next `poll` says which one it was, at times."""
+        error = kafka_error(exc)
+        if error is None or error.code() == KafkaError._FATAL:
             try:
                 self._producer.poll(0)
             except Exception as second:  # noqa: BLE001 - whatever it is, it is what we were looking for

@@ -131,7 +131,12 @@ class Reader:
         try:
             found = self._consumer.offsets_for_times(asked, timeout=10.0)
         except KafkaException as exc:
-            raise from_call(exc, "offsets_for_times") from exc
+            named = ", ".join(f"{topic}[{partition}]" for topic, partition in partitions)
+            raise from_call(exc, f"offsets at a time of {named}") from exc
+        for part in found:
+            # With several partitions, what is wrong with one stands in its place.
+            if part.error is not None:
+                raise from_call(KafkaException(part.error), f"offsets at a time of {part.topic}[{part.partition}]")
         return {(tp.topic, tp.partition): tp.offset if tp.offset >= 0 else END for tp in found}
 
 
