@@ -168,7 +168,7 @@ class CheckpointFile:
             with open_for_writing(new) as file:
                 writer = BlockWriter(file, MAGIC)
                 present = (pair for pair in changes.items() if pair[1] is not None)
-                self._write(writer, header, chain(self._unchanged(changes), present))
+                self._write(writer, header, chain(chain.from_iterable(self._unchanged(changes)), present))
             new.replace(self.path)
         except OSError:
             new.unlink(missing_ok=True)
@@ -176,6 +176,7 @@ class CheckpointFile:
         sync_directory(self.path.parent)
         self._end = self._compact_end = writer.end
         self._seal = writer.seal
+        drain(changes)
 
     def cancel(self) -> None:
         """Let a write that is under way in another thread end soon, and every later one at once; for ever."""
@@ -220,12 +221,12 @@ class CheckpointFile:
             raise CheckpointLost(f"{self.path} holds no checkpoint")
         return header, changes
 
-    def _unchanged(self, changes: dict[bytes, bytes | None]) -> _Pairs:
-        """What was written as a whole and not overwritten since."""
+    def _unchanged(self, changes: dict[bytes, bytes | None]) -> Iterator[list[tuple[bytes, bytes | None]]]:
+        """What was written as a whole and not overwritten since, block by block."""
         for block in self._own_blocks():
             if block.kind == _COMPLETE:
                 return
-            yield from (pair for pair in _pairs(block.body) if pair[0] not in changes)
+            yield [pair for pair in _pairs(block.body) if pair[0] not in changes]
 
     def _own_blocks(self) -> Iterator[Block]:
         """The blocks up to the end of what counts; all of them, or an error."""
@@ -237,6 +238,12 @@ class CheckpointFile:
                 if end == self._end:
                     return
         raise CheckpointLost(f"{self.path} is damaged at byte {end}")
+
+
+def drain(changes: dict[bytes, bytes | None]) -> None:
+    """Empty a map step by step: a million entries freed at once would hold the interpreter for tens of milliseconds."""
+    while changes:
+        changes.popitem()
 
 
 def _pairs(body: bytes) -> _Pairs:

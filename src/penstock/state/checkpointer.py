@@ -6,7 +6,7 @@ from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
 
 from penstock.clock import Clock
-from penstock.state.checkpoint_file import CheckpointFile, CheckpointHeader, CheckpointLost
+from penstock.state.checkpoint_file import CheckpointFile, CheckpointHeader, CheckpointLost, drain
 from penstock.state.task_state import TaskState
 
 
@@ -102,6 +102,8 @@ def _write(
 ) -> CheckpointWritten:
     began_s = clock.monotonic_s()
     file.append(header, changes)
+    entries = len(changes)
+    drain(changes)
     error: OSError | None = None
     if file.is_due_for_compaction:
         try:
@@ -110,4 +112,4 @@ def _write(
             raise
         except OSError as err:
             error = err  # the appended checkpoint is durable; only the file stays long
-    return CheckpointWritten(header, len(changes), file.size, clock.monotonic_s() - began_s, error)
+    return CheckpointWritten(header, entries, file.size, clock.monotonic_s() - began_s, error)

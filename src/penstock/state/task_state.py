@@ -97,9 +97,11 @@ class TaskState:
         """
         found = self._orders.get(prefix)
         if found is None:
-            layers = (self._committed, self._transaction, self._batch)
-            keys = {key for layer in layers for key in layer if key.startswith(prefix)}
-            found = self._orders[prefix] = SortedKeys(key for key in keys if self.read(key) is not None)
+            found = SortedKeys(key for key in self._committed if key.startswith(prefix))
+            self._orders[prefix] = found
+            for key, value in {**self._transaction, **self._batch}.items():
+                if key.startswith(prefix):
+                    self._reorder(key, was_there=key in self._committed, is_there=value is not None)
         return found
 
     # ------------------------------------------------------------ batch and transaction
