@@ -6,6 +6,7 @@ transaction per commit interval. It has no cursor, no dead letters, no type chec
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import json
@@ -71,8 +72,14 @@ def run() -> list[Row]:
 def _records() -> list[ps.Record[str, Flight]]:
     """The first rows of the real data, converted beforehand: the conversion is the same for both."""
     convert: Any = flights.convert
-    rows = itertools.islice((row for row in flights(None) if row is not None), RECORDS)
-    return [convert(row) for _, row in rows]
+    records: list[ps.Record[str, Flight]] = []
+    for row in flights(None):
+        if len(records) == RECORDS:
+            break
+        if row is not None:
+            with contextlib.suppress(ps.BadRow):
+                records.append(convert(row[1]))
+    return records
 
 
 def _ours(connection: Connection, registry: RegistryClient, topic: str, records: list[ps.Record[str, Flight]]) -> int:
