@@ -274,6 +274,7 @@ class ManualClock:
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.now_s += seconds
+        assert self.now_s < 100_000, "nobody sleeps a day away in these tests: this is a loop without end"
         self.on_sleep()
 
 
