@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from penstock.publishing.publisher import Publisher
     from penstock.publishing.spec import producer
     from penstock.record import Record
-    from penstock.schemas.serdes import avro, int64, json
+    from penstock.schemas.serdes import avro, int64, int_text, json
     from penstock.schemas.topic import Topic
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "UnencodableValue",
     "avro",
     "int64",
+    "int_text",
     "json",
     "load_config",
     "producer",
@@ -52,6 +53,7 @@ _HOMES = {
     "UnencodableValue": "errors",
     "avro": "schemas.serdes",
     "int64": "schemas.serdes",
+    "int_text": "schemas.serdes",
     "json": "schemas.serdes",
     "load_config": "config:load",
     "producer": "publishing.spec",

@@ -101,6 +101,8 @@ class RegistrySettings(Section):
     """User for HTTP basic authentication."""
     password: SecretStr | None = None
     """Password for HTTP basic authentication; better set as `PENSTOCK_REGISTRY__PASSWORD`."""
+    ca_file: Path | None = None
+    """Certificates (PEM) to trust for an `https://` registry instead of the system's, relative to `penstock.toml`."""
     auto_register: bool = False
     """Register schemas at first use. True in the profile `dev`; elsewhere `penstock schemas register` does it."""
 

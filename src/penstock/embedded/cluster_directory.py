@@ -25,8 +25,14 @@ class Identity(msgspec.Struct, frozen=True):
 
     @staticmethod
     def new(ports: tuple[NodePorts, ...]) -> Identity:
-        """A cluster that never was: 16 random bytes, written as Kafka writes them."""
-        return Identity(base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="), ports)
+        """A cluster that never was: 16 random bytes, written as Kafka writes them.
+
+        One in 64 of these texts begins with a dash, which Kafka's storage tool takes for an option: none of those.
+        """
+        while True:
+            cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+            if not cluster_id.startswith("-"):
+                return Identity(cluster_id, ports)
 
 
 class ClusterDirectory:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -58,11 +59,18 @@ class RegistryClient:
         url: where it answers; several, comma-separated, are tried in turn.
         username: for HTTP basic authentication.
         password: likewise.
+        ca_file: certificates (PEM) to trust instead of the system's, for https.
         timeout_s: for one request; two retries may follow.
     """
 
     def __init__(
-        self, url: str, *, username: str | None = None, password: str | None = None, timeout_s: float = _TIMEOUT_S
+        self,
+        url: str,
+        *,
+        username: str | None = None,
+        password: str | None = None,
+        ca_file: Path | None = None,
+        timeout_s: float = _TIMEOUT_S,
     ) -> None:
         self._where = ", ".join(_without_credentials(each.strip()) for each in url.split(","))
         options: dict[str, object] = {
@@ -74,6 +82,8 @@ class RegistryClient:
         }
         if username is not None:
             options["basic.auth.user.info"] = f"{username}:{password or ''}"
+        if ca_file is not None:
+            options["ssl.ca.location"] = str(ca_file)
         self._client = SchemaRegistryClient(options)
         self._by_id: dict[int, RegisteredSchema] = {}
         self._lock = threading.Lock()
@@ -82,7 +92,7 @@ class RegistryClient:
     def of(settings: RegistrySettings) -> RegistryClient:
         """The registry that the configuration describes."""
         password = settings.password.get_secret_value() if settings.password else None
-        return RegistryClient(settings.url, username=settings.username, password=password)
+        return RegistryClient(settings.url, username=settings.username, password=password, ca_file=settings.ca_file)
 
     def by_id(self, schema_id: int) -> RegisteredSchema | None:
         """The schema with this global id; None if the registry has none."""

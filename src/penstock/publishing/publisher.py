@@ -48,18 +48,19 @@ class Publisher:
     ) -> None:
         self._producer = IdempotentProducer(connection, name)
         self._registry = registry
+        self._owned: list[RegistryClient] = []
         self._auto_register = auto_register
         self._topics: dict[str, tuple[Topic[Any, Any], BoundTopic[Any, Any]]] = {}
 
     @staticmethod
     def from_config(config: Config, *, name: str = "penstock-publisher") -> Publisher:
         """A publisher for the cluster and registry of a project's configuration."""
-        return Publisher(
-            Connection.of(config.kafka),
-            RegistryClient.of(config.registry),
-            name=name,
-            auto_register=config.registry.auto_register,
+        registry = RegistryClient.of(config.registry)
+        publisher = Publisher(
+            Connection.of(config.kafka), registry, name=name, auto_register=config.registry.auto_register
         )
+        publisher._owned.append(registry)
+        return publisher
 
     def __enter__(self) -> Self:
         """Itself; flushed and closed at the end of the block."""
@@ -71,7 +72,13 @@ class Publisher:
             if exc is None:
                 self.flush()
         finally:
-            self._producer.close()
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the connections; what was not flushed may be lost."""
+        self._producer.close()
+        for registry in self._owned:
+            registry.close()
 
     def publish(self, topic: Topic[K, V], record: Record[K, V]) -> None:
         """Encode and hand over one record; it is acknowledged when `flush` has returned.
