@@ -17,6 +17,7 @@ from penstock.errors import (
 )
 from penstock.publishing.cursor import CursorRecord, encode
 from penstock.publishing.feed import PublishingLimits
+from penstock.publishing.run import ProducerRun
 from penstock.record import Record
 from tests.unit.publishing.in_memory import Fault, InMemoryProducer, Log, ManualClock, Seen, Written
 from tests.unit.publishing.numbers import LIMITS, Numbers
@@ -339,26 +340,22 @@ def test_a_source_with_nothing_now_gets_its_staged_rows_committed() -> None:
     assert [len(values) for values in visible] == [3, 6, 9, 12]
 
 
-def test_stop_commits_what_is_staged_and_takes_no_more() -> None:
+@pytest.mark.parametrize(("stop_at", "published"), [(1, 4), (5, 8)])
+def test_stop_commits_what_is_staged_and_takes_no_more(stop_at: int, published: int) -> None:
+    """In the first batch of a transaction, and in a later one."""
     numbers = Numbers(rows=20)
-    run = numbers.process()
+    runs: list[ProducerRun[str, str]] = []
 
     def convert(row: int) -> Record[str, str]:
-        if row == 5:
-            run.stop()
+        if row == stop_at:
+            runs[0].stop()
         return record(row)
 
-    run._stager._spec = msgspec_replaced(run._stager._spec, convert)
-    last = run.run()
-    assert numbers.published == list(range(8))  # the batch in hand and its transaction
-    assert last.cursor == 7
-
-
-def msgspec_replaced(spec: Any, convert: Any) -> Any:
-    """The spec with another conversion, made once the run is there to be stopped by it."""
-    from dataclasses import replace
-
-    return replace(spec, convert=convert)
+    numbers.convert = convert
+    runs.append(numbers.process())
+    last = runs[0].run()
+    assert numbers.published == list(range(published))
+    assert last.cursor == published - 1
 
 
 def test_what_the_source_raises_passes_through_and_nothing_half_is_visible() -> None:
@@ -564,3 +561,17 @@ def test_a_handle_in_doubt_is_replaced_before_the_next_begin_without_reopening_t
     assert opened == [None]
     assert numbers.published == list(range(20))
     assert seen.aborts == []
+
+
+def test_a_takeover_is_noticed_when_a_handle_is_replaced() -> None:
+    """Replacing it fences the other owner, which may have published in between: the log is asked first."""
+    numbers = Numbers(rows=20, log=Log(planted={("commit", 2): Fault.DOUBT}))
+
+    class TakenOver(Seen):
+        def on_rotation(self, reason: str) -> None:
+            super().on_rotation(reason)
+            by_another(numbers.log)
+
+    with pytest.raises(DuplicateIdentity, match="taken over"):
+        numbers.process(TakenOver()).run()
+    assert numbers.published == list(range(8))
