@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +89,7 @@ def proxy(program: Callable[[str], str], registry: RegistryServer, tmp_path: Pat
 
 
 @contextmanager
-def client(proxy: Proxy, *, password: str = SECRET, trusting: bool = True) -> Iterator[RegistryClient]:
+def client(proxy: Proxy, *, password: str = SECRET, trusting: bool = True) -> Generator[RegistryClient]:
     made = RegistryClient(proxy.url, username=USER, password=password, ca_file=proxy.ca_file if trusting else None)
     with closing(made):
         yield made

@@ -135,7 +135,7 @@ STEPS = [
     refused("POST /subjects/g/versions", 42201, b"{"),
     refused("POST /subjects/g/versions", 42201, sent("")),
     refused("POST /subjects/g/versions", 42201, sent("{")),
-    refused("POST /subjects/g/versions", 42201, sent('{"type":"recrod"}')),
+    refused("POST /subjects/g/versions", 42201, sent('{"type":"rekord"}')),
     refused("POST /subjects/g/versions", 42201, sent('"Unknown"')),
     refused("POST /subjects/g/versions", 42201, sent("[" * 10_000 + "]" * 10_000)),
     refused("POST /subjects/g/versions", 42201, sent('{"type":"array","items":' * 10_000 + '"int"' + "}" * 10_000)),
