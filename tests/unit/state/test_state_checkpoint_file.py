@@ -103,6 +103,7 @@ def test_a_file_cut_at_any_byte_holds_the_last_checkpoint_that_is_whole(file: Ch
         # And work goes on behind it, over the torn rest.
         found.append(writing.header(9, {}), {b"\x01z": b"z"})
         assert load(cut).entries == {**(states[whole] or {}), b"\x01z": b"z"}
+        assert cut.stat().st_size == found.size
 
 
 # ---------------------------------------------------------------- damage
