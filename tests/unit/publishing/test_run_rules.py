@@ -518,7 +518,11 @@ def test_trouble_without_end_is_given_up() -> None:
     numbers = Numbers(rows=5, limits=PublishingLimits(patience_s=60.0))
     began_s = numbers.clock.now_s
 
+    tries: list[int] = []
+
     def convert(row: int) -> Record[str, str]:
+        tries.append(row)
+        assert len(tries) < 1_000, "this does not end"
         raise RegistryUnavailable(f"away at {row}")
 
     numbers.convert = convert
