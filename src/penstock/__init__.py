@@ -16,20 +16,32 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from penstock.config import Config
     from penstock.config import load as load_config
+    from penstock.dsl.pipeline import Pipeline
+    from penstock.dsl.stream import Stream, Table
     from penstock.errors import BadRecord, BadRow, PenstockError, UndecodableRecord, UnencodableValue
+    from penstock.operators.context import Context
+    from penstock.operators.process import processor
     from penstock.publishing.publisher import Publisher
     from penstock.publishing.spec import producer
     from penstock.record import Record
     from penstock.schemas.serdes import avro, int64, int_text, json
     from penstock.schemas.topic import Topic
+    from penstock.state.spec import StoreSpec
+    from penstock.state.store import Store
 
 __all__ = [
     "BadRecord",
     "BadRow",
     "Config",
+    "Context",
     "PenstockError",
+    "Pipeline",
     "Publisher",
     "Record",
+    "Store",
+    "StoreSpec",
+    "Stream",
+    "Table",
     "Topic",
     "UndecodableRecord",
     "UnencodableValue",
@@ -38,6 +50,7 @@ __all__ = [
     "int_text",
     "json",
     "load_config",
+    "processor",
     "producer",
 ]
 
@@ -45,9 +58,15 @@ _HOMES = {
     "BadRecord": "errors",
     "BadRow": "errors",
     "Config": "config",
+    "Context": "operators.context",
     "PenstockError": "errors",
+    "Pipeline": "dsl.pipeline",
     "Publisher": "publishing.publisher",
     "Record": "record",
+    "Store": "state.store",
+    "StoreSpec": "state.spec",
+    "Stream": "dsl.stream",
+    "Table": "dsl.stream",
     "Topic": "schemas.topic",
     "UndecodableRecord": "errors",
     "UnencodableValue": "errors",
@@ -56,6 +75,7 @@ _HOMES = {
     "int_text": "schemas.serdes",
     "json": "schemas.serdes",
     "load_config": "config:load",
+    "processor": "operators.process",
     "producer": "publishing.spec",
 }
 

@@ -73,10 +73,15 @@ def _reason(err: Exception) -> str:
 
 
 class ValueSerde(Generic[T]):
-    """A serde that needs no registry."""
+    """A serde that needs no registry.
 
-    def __init__(self, dump: Callable[[T], bytes], load: Callable[[bytes], T], name: str) -> None:
+    Attributes:
+        kind: the type of its values, for stores that keep them; None where it is not known.
+    """
+
+    def __init__(self, dump: Callable[[T], bytes], load: Callable[[bytes], T], name: str, kind: object = None) -> None:
         self._dump, self._load, self._name = dump, load, name
+        self.kind = kind
 
     def bind(
         self, topic: str, side: Side, registry: SchemaRegistry | None = None, *, auto_register: bool = False
@@ -133,16 +138,16 @@ def _exactly(value: Any, kind: type[T]) -> T:
     return value
 
 
-text: Final = ValueSerde(_dump_text, _load_text, "UTF-8 text")
+text: Final = ValueSerde(_dump_text, _load_text, "UTF-8 text", str)
 """`str` as UTF-8; other bytes are undecodable."""
 
-raw: Final = ValueSerde(_dump_bytes, bytes, "bytes")
+raw: Final = ValueSerde(_dump_bytes, bytes, "bytes", bytes)
 """`bytes` as they are."""
 
-int64: Final = ValueSerde(_dump_int64, _load_int64, "64-bit integer")
+int64: Final = ValueSerde(_dump_int64, _load_int64, "64-bit integer", int)
 """`int` as Java's `LongSerializer` writes it: 8 bytes, big-endian, signed."""
 
-int_text: Final = ValueSerde(_dump_int_text, _load_int_text, "decimal digits")
+int_text: Final = ValueSerde(_dump_int_text, _load_int_text, "decimal digits", int)
 """`int` as decimal text, within 64 bits."""
 
 avro_int: Final = '{"type":"long"}'
@@ -161,17 +166,22 @@ def json(kind: Any = Any) -> ValueSerde[Any]:
     """
     decoder = msgspec.json.Decoder(kind)
     name = "JSON" if kind is Any else f"JSON of {getattr(kind, '__qualname__', kind)}"
-    return ValueSerde(msgspec.json.Encoder(order="deterministic").encode, decoder.decode, name)
+    return ValueSerde(msgspec.json.Encoder(order="deterministic").encode, decoder.decode, name, kind)
 
 
 # ---------------------------------------------------------------- Avro
 
 
 class AvroSerde(Generic[T]):
-    """Avro in Confluent's framing for one or several types."""
+    """Avro in Confluent's framing for one or several types.
+
+    Attributes:
+        kind: the class of its values, for stores that keep them; None for several classes, or none.
+    """
 
     def __init__(self, types: Sequence[DeclaredType], strategy: SubjectStrategy) -> None:
         self._types = tuple(types)
+        self.kind: object = self._types[0].cls if len(self._types) == 1 else None
         self._strategy: SubjectStrategy = strategy
 
     def bind(

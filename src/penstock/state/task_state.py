@@ -117,6 +117,17 @@ class TaskState:
         dropped, self._batch = self._batch, {}
         self._unwind(dropped)
 
+    def savepoint(self) -> dict[bytes, bytes | None]:
+        """The transaction as it is now, for `roll_back`. Copies it: for a batch that is run again record by record."""
+        return dict(self._transaction)
+
+    def roll_back(self, savepoint: dict[bytes, bytes | None]) -> None:
+        """Forget everything that was accepted or written since the savepoint."""
+        self.drop_batch()
+        self._prepared = None
+        dropped, self._transaction = self._transaction, savepoint
+        self._unwind(dropped)
+
     def prepare(self) -> PreparedCommit:
         """What the changelog has to get and the digest for the commit record. Changes nothing."""
         if self._batch:

@@ -1,0 +1,92 @@
+"""`Pipeline`: where a graph begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+from penstock.dsl.draft import Drafts, Way
+from penstock.dsl.stream import Origin, Stream, Table
+from penstock.operators.table import TableSource
+from penstock.schemas.topic import Topic
+from penstock.topology.node import Policy, Source, Start
+from penstock.topology.topology import Topology, TopologyError
+from penstock.topology.validation import problems_of
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Pipeline:
+    """One consumer group, one unit of deployment, one lineage of state.
+
+    ```python
+    pipeline = ps.Pipeline("flight-status")
+    pipeline.stream(FLIGHTS).filter(is_plausible).map(to_status).to(STATUS)
+    ```
+
+    Args:
+        name: `[a-z][a-z0-9-]{0,62}`; also the consumer group's.
+        on_error: what becomes of a record that fails in a step without a policy of its own: "fail" stops the task in
+            front of it, "dead_letter" sends it to `dlq.<pipeline>.<source topic>`, in the same transaction.
+    """
+
+    def __init__(self, name: str, *, on_error: Policy = "fail") -> None:
+        self.name = name
+        self.on_error: Policy = on_error
+        self._drafts = Drafts()
+
+    def stream(
+        self,
+        topic: Topic[K, V],
+        *,
+        timestamp: Callable[[V], datetime | int] | None = None,
+        start: Start = "earliest",
+        name: str | None = None,
+        on_error: Policy | None = None,
+    ) -> Stream[K, V]:
+        """Read a topic.
+
+        Args:
+            topic: read once per pipeline; keep the stream in a variable to use it twice.
+            timestamp: event time of a value, an aware datetime or milliseconds since 1970; left out, Kafka's timestamp.
+            start: where a group begins that never read the topic.
+            name: of the source and of the state behind it; left out, the topic's.
+            on_error: of records that cannot be decoded, or have no event time.
+        """
+        node = self._drafts.add(Source(topic, timestamp, start), name=name, on_error=on_error)
+        return Stream(Origin(self._drafts, Way(node), _type_of(topic.key), _type_of(topic.value)))
+
+    def table(
+        self, topic: Topic[K, V], *, name: str, value: type[V] | None = None, on_error: Policy | None = None
+    ) -> Table[K, V]:
+        """Keep the latest value of each key of a topic, for joins. A null value deletes its key.
+
+        Args:
+            topic: compacted or kept for ever, and declared so.
+            name: of the table and its store; renaming it begins anew.
+            value: the type that is stored; left out where the topic's serde knows it.
+            on_error: of records that cannot be decoded, or have no key.
+        """
+        kind = _type_of(topic.value) if value is None else value
+        spec: Any = self._drafts.store(name, _type_of(topic.key), kind)
+        node = self._drafts.add(TableSource(topic, spec=spec), name=name, on_error=on_error)
+        return Table(Stream(Origin(self._drafts, Way(node), _type_of(topic.key), kind)), spec)
+
+    def topology(self) -> Topology:
+        """The graph as it is now.
+
+        Raises:
+            TopologyError: with everything that is wrong with it.
+        """
+        nodes = self._drafts.nodes()
+        problems = [*self._drafts.problems, *problems_of(self.name, nodes)]
+        if problems:
+            raise TopologyError(self.name, problems)
+        return Topology(self.name, nodes, self.on_error)
+
+
+def _type_of(serde: object) -> object:
+    """The type of a serde's values as far as it says; None where it does not."""
+    return getattr(serde, "kind", None)

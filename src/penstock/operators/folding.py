@@ -1,0 +1,59 @@
+"""What `aggregate`, `reduce` and `count` have in common: a value per key that each record changes."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from penstock.operators.entry import Entry
+from penstock.operators.operator import AnyBatch, Operator, Place, Run, TaskContext, no_key
+from penstock.state.spec import StoreSpec
+from penstock.state.store import Store
+from penstock.topology.node import AnyStore
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Folding(Operator):
+    """Keeps a value per key and passes each new one on, stamped with the latest timestamp of what went into it."""
+
+    is_keyed: ClassVar[bool] = True
+    is_end: ClassVar[bool] = True
+
+    spec: StoreSpec[Any, Entry[Any]] | None
+    """None only where it could not be made; then the graph has a problem and never runs."""
+
+    @property
+    def stores(self) -> tuple[AnyStore, ...]:
+        """Its own."""
+        return () if self.spec is None else (self.spec,)
+
+    @abstractmethod
+    def functions(self) -> tuple[Callable[[Any], Any], Callable[[Any, Any], Any]]:
+        """What makes a value of a key's first record, and of the value before and another record."""
+
+    def open(self, task: TaskContext, place: Place) -> Run:
+        """Ready to run."""
+        store: Store[Any, Entry[Any]] = task.store(self.stores[0])
+        first, following = self.functions()
+
+        def run(batch: AnyBatch) -> AnyBatch:
+            values: list[Any] = []
+            timestamps_ms: list[int] = []
+            for key, value, timestamp_ms in zip(batch.keys, batch.values, batch.timestamps_ms, strict=True):
+                if key is None:
+                    raise no_key(place)
+                before = store.get(key)
+                if before is None:
+                    result, latest_ms = first(value), timestamp_ms
+                else:
+                    result, latest_ms = following(before[0], value), max(before[1], timestamp_ms)
+                store.put(key, (result, latest_ms))
+                values.append(result)
+                timestamps_ms.append(latest_ms)
+            out = batch.with_values(values)
+            out.timestamps_ms = timestamps_ms
+            return out
+
+        return run

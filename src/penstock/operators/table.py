@@ -1,0 +1,44 @@
+"""`table`: a compacted topic as the latest value of each key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from penstock.operators.entry import Entry
+from penstock.operators.operator import AnyBatch, Operator, Place, Run, TaskContext, no_key
+from penstock.state.spec import StoreSpec
+from penstock.state.store import Store
+from penstock.topology.node import AnyStore, Source
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TableSource(Source, Operator):
+    """Reads a topic and keeps the latest value of each key; a null value deletes its key."""
+
+    kind = "table"
+    is_keyed = True
+
+    spec: StoreSpec[Any, Entry[Any]] | None = None
+    """None only where it could not be made; then the graph has a problem and never runs."""
+
+    @property
+    def stores(self) -> tuple[AnyStore, ...]:
+        """Its own."""
+        return () if self.spec is None else (self.spec,)
+
+    def open(self, task: TaskContext, place: Place) -> Run:
+        """Ready to run; what it changes is passed on, for a stream made of the table."""
+        store: Store[Any, Entry[Any]] = task.store(self.stores[0])
+
+        def run(batch: AnyBatch) -> AnyBatch:
+            for key, value, timestamp_ms in zip(batch.keys, batch.values, batch.timestamps_ms, strict=True):
+                if key is None:
+                    raise no_key(place)
+                if value is None:
+                    store.delete(key)
+                else:
+                    store.put(key, (value, timestamp_ms))
+            return batch
+
+        return run
