@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from penstock.deadletter.envelope import HEADER_ROOM_BYTES, Failure, fingerprint_of, fit, headers_of, message_of
@@ -94,6 +94,7 @@ def test_an_earlier_hops_headers_are_replaced_and_foreign_ones_kept_in_order() -
 
 
 @given(text=st.text(alphabet="aé€😀", min_size=1, max_size=8_000), position=st.text(max_size=3_000))
+@example(text="€" * 2_000, position="😀" * 2_000)
 def test_headers_are_cut_at_whole_characters_and_within_their_room(text: str, position: str) -> None:
     headers = dict(headers_of(failure(BadRow(text, reason=text), position)))
     for name in ("__dlq.errors.message", "penstock.dlq.reason"):
