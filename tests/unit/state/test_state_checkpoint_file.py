@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -18,6 +19,7 @@ from penstock.state.changelog import COMMIT_RECORD_KEY
 from penstock.state.checkpoint_file import Checkpoint, CheckpointFile, CheckpointLost
 from penstock.state.checkpoint_rules import Rejected, load_checkpoint
 from penstock.state.replay import Replay
+from penstock.state.sealed_blocks import read_blocks
 from penstock.state.spec import StoreSpec
 from penstock.state.store import Store
 from penstock.state.task_state import TaskState
@@ -77,6 +79,16 @@ def test_any_sequence_of_appends_compactions_and_reloads_keeps_the_content(
         assert load(file.path).entries == entries
 
 
+def test_compaction_replaces_the_old_file_as_a_whole(file: CheckpointFile) -> None:
+    """At no moment does the path name a file that is half written: the old one is left untouched."""
+    write(file, 1, 6)
+    with file.path.open("rb") as old:
+        before = old.read()
+        file.compact()
+        old.seek(0)
+        assert old.read() == before != file.path.read_bytes()
+
+
 def test_an_entry_longer_than_a_block_of_many(file: CheckpointFile) -> None:
     changed: dict[bytes, bytes | None] = {b"\x01a%d" % n: bytes(200_000) for n in range(20)}
     file.append(writing.header(1, {}), changed)
@@ -107,6 +119,34 @@ def test_a_file_cut_at_any_byte_holds_the_last_checkpoint_that_is_whole(file: Ch
 
 
 # ---------------------------------------------------------------- damage
+
+
+def test_no_bit_of_a_frame_goes_by_unseen(file: CheckpointFile) -> None:
+    for n in (1, 2):
+        file.append(writing.header(n, {}), {b"\x01a": b"%d" % n})
+    data = file.path.read_bytes()
+    with file.path.open("rb") as opened:
+        blocks = list(read_blocks(opened, checkpoint_file.MAGIC))
+    for number, block in enumerate(blocks):
+        begin = block.end - len(block.body) - 21
+        for bit in range(21 * 8):
+            flipped = bytearray(data)
+            flipped[begin + bit // 8] ^= 1 << bit % 8
+            file.path.write_bytes(flipped)
+            loaded = CheckpointFile(file.path).load()
+            assert (0 if loaded is None else loaded.header.commit.sequence) == (0 if number < 2 else 1)
+
+
+def test_blocks_that_are_gone_doubled_or_in_another_order_end_the_reading(file: CheckpointFile) -> None:
+    for n in (1, 2, 3):
+        file.append(writing.header(n, {}), {b"\x01a": b"%d" % n})
+    data = file.path.read_bytes()
+    with file.path.open("rb") as opened:
+        ends = [len(checkpoint_file.MAGIC), *(block.end for block in read_blocks(opened, checkpoint_file.MAGIC))]
+    blocks = [data[begin:end] for begin, end in pairwise(ends)]
+    for order in ([0, 1, 3, 4, 5], [0, 1, 4, 5], [0, 1, 4, 5, 2, 3], [0, 1, 0, 1, 2, 3], [0, 1, 2, 2, 3]):
+        file.path.write_bytes(checkpoint_file.MAGIC + b"".join(blocks[number] for number in order))
+        assert load(file.path).entries == {b"\x01a": b"1"}
 
 
 @pytest.mark.parametrize("flips", [pytest.param(250, id="250"), pytest.param(5_000, id="5000", marks=pytest.mark.full)])
@@ -217,6 +257,20 @@ def test_a_full_disk_leaves_the_old_checkpoint(file: CheckpointFile, room: int) 
     assert load(file.path) == Checkpoint(writing.header(2, entries), entries)
     assert load(file.path).entries == entries
     assert write(file, 3, 4) == load(file.path).entries
+
+
+def test_a_disk_that_is_full_one_byte_too_early_leaves_the_old_checkpoint(file: CheckpointFile) -> None:
+    entries = write(file, 1, 2)
+    data = file.path.read_bytes()
+    write(file, 3, 3)
+    needed = file.size
+    file.path.write_bytes(data)
+    file.load()
+    with disk_full_at(needed - 1), pytest.raises(OSError, match="File too large"):
+        write(file, 3, 3)
+    assert load(file.path).entries == entries
+    with disk_full_at(needed):
+        write(file, 3, 3)
 
 
 def test_a_full_disk_during_compaction_leaves_the_file_as_it_was(file: CheckpointFile) -> None:

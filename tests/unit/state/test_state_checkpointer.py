@@ -79,8 +79,8 @@ def test_a_checkpoint_holds_the_state_of_when_it_was_begun(file: CheckpointFile)
 
 def test_what_could_not_be_written_comes_with_the_next_checkpoint(file: CheckpointFile) -> None:
     state, store, later, checkpointer = task(file)
-    store.put("a", 1)
-    store.put("b", 1)
+    for key in ("a", "b", "untouched"):
+        store.put(key, 1)
     commit(state)
     checkpointer.start(header_of(state, 1))
     store.put("a", 2)

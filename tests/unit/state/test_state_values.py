@@ -279,3 +279,4 @@ def test_a_key_that_does_not_fit_fails_without_naming_itself(declared: Any, key:
         with pytest.raises(UnencodableValue, match="store 'sums': a key that does not fit") as caught:
             call(*arguments)
         assert caught.value.field == "key"
+        assert caught.value.__suppress_context__
