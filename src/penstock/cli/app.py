@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from penstock.cli import config, demo, doctor, kafka, peek, produce, registry, schemas, topics
+from penstock.cli import config, demo, doctor, kafka, peek, produce, registry, schemas, topics, topology
 from penstock.cli.invocation import Invocation
 from penstock.errors import ExitCode, PenstockError
 
@@ -72,6 +72,7 @@ app.command("doctor", rich_help_panel=LOOK)(doctor.doctor)
 app.add_typer(kafka.app, name="kafka", rich_help_panel=SERVERS)
 app.command("registry", rich_help_panel=SERVERS)(registry.registry)
 app.add_typer(schemas.app, name="schemas", rich_help_panel=PROJECT)
+app.command("topology", rich_help_panel=PROJECT)(topology.topology)
 app.add_typer(config.app, name="config", rich_help_panel=PROJECT)
 
 

@@ -11,7 +11,7 @@ import typer
 
 from penstock.cli.invocation import project_config
 from penstock.cli.output import print_json, print_table
-from penstock.errors import ConfigurationError, UsageError
+from penstock.errors import UsageError
 
 if TYPE_CHECKING:
     from penstock.config import Config
@@ -48,25 +48,16 @@ def produce(
     penstock produce flights --limit 1000   only the next thousand rows
     penstock produce load --rate 5000       five thousand a second, until stopped
     """  # noqa: D301 - \b keeps the lines of the example apart in the help
-    from penstock.publishing.discovery import producer_named, producers  # noqa: PLC0415 - keeps `--help` fast
+    from penstock.config.modules import package_of  # noqa: PLC0415 - keeps `--help` fast
+    from penstock.publishing.discovery import producer_named, producers  # noqa: PLC0415 - as above
 
     config = project_config(context)
-    package = _package(config)
+    package = package_of(config.project.producers, config.root, f"{config.file}: project.producers")
     if name is None:
         _list(producers(config.root, package), as_json=as_json)
         return
     spec = producer_named(name, config.root, package)
     _run(spec, config, rate=rate, from_cursor=_cursor(from_cursor), limit=limit, as_json=as_json)
-
-
-def _package(config: Config) -> str:
-    try:
-        return ".".join(config.project.producers.relative_to(config.root).parts)
-    except ValueError as exc:
-        raise ConfigurationError(
-            f"{config.file}: project.producers is {config.project.producers}, outside of {config.root}: producers are "
-            "imported from the project's folder; move them there"
-        ) from exc
 
 
 def _list(there: dict[str, Any], *, as_json: bool) -> None:

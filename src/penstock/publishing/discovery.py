@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from penstock.config.modules import folder_of, modules
 from penstock.errors import ConfigurationError, UsageError
 from penstock.publishing.spec import ProducerSpec
 
@@ -23,7 +21,7 @@ def producers(root: Path, package: str = "producers") -> dict[str, AnyProducer]:
         ConfigurationError: a module cannot be imported, or two producers share a name.
     """
     found: dict[str, tuple[AnyProducer, str]] = {}
-    for module_name, module in _modules(root, package):
+    for module_name, module in modules(root, package):
         for value in vars(module).values():
             if not isinstance(value, ProducerSpec):
                 continue
@@ -46,22 +44,7 @@ def producer_named(name: str, root: Path, package: str = "producers") -> AnyProd
     """
     there = producers(root, package)
     if name not in there:
-        folder = _folder(root, package)
+        folder = folder_of(root, package)
         known = ", ".join(there) or f"none: put a module with @penstock.producer into {folder}"
         raise UsageError(f"there is no producer '{name}' in {folder}; known: {known}")
     return there[name]
-
-
-def _folder(root: Path, package: str) -> Path:
-    return root.joinpath(*package.split("."))
-
-
-def _modules(root: Path, package: str) -> Iterator[tuple[str, object]]:
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
-    for file in sorted(_folder(root, package).glob("*.py")):
-        name = package if file.stem == "__init__" else f"{package}.{file.stem}"
-        try:
-            yield name, importlib.import_module(name)
-        except Exception as exc:
-            raise ConfigurationError(f"{file}: cannot be imported: {type(exc).__name__}: {exc}") from exc
