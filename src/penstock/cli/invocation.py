@@ -43,13 +43,13 @@ def project_config(context: typer.Context) -> Config:
     Raises:
         ConfigurationError: every problem of the configuration at once, each with its file and key.
     """
-    from penstock import logs  # noqa: PLC0415 - `penstock --help` must not pay for it
-    from penstock.config import load  # noqa: PLC0415 - as above
+    from penstock.config import load  # noqa: PLC0415 - `penstock --help` must not pay for it
+    from penstock.logs import configure  # noqa: PLC0415 - as above
 
     options = invocation(context)
     config = load(options.project, options.profile)
     if options.project is not None and config.file is None:
         raise ConfigurationError(f"there is no penstock.toml in {options.project}, nor in a folder above it")
     if options.owns_process:
-        logs.configure("debug" if options.debug else config.logging.level, config.logging.format)
+        configure("debug" if options.debug else config.logging.level, config.logging.format)
     return config

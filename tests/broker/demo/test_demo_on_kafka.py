@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -72,7 +73,9 @@ def test_the_demo_kills_its_producer_three_times_and_finds_every_row_once(
         assert kill.committed - before + kill.uncommitted > 0, "it was not publishing"
         before = kill.committed
     assert before < report.data_sets["flights"].records
-    assert report.aborted == sum(kill.uncommitted for kill in report.kills)
+    # The coordinator may have decided to commit right before a kill: then all of that transaction counts.
+    seen = [kill.uncommitted for kill in report.kills]
+    assert report.aborted in {sum(some) for n in range(len(seen) + 1) for some in combinations(seen, n)}
     assert {name: found.dead_letters for name, found in report.data_sets.items()} == {
         "airlines": 0,
         "airports": 3,

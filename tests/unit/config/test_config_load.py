@@ -25,6 +25,7 @@ VALID: dict[tuple[str, str], str] = {
     ("registry", "url"): "https://registry:8081",
     ("registry", "username"): "ada",
     ("registry", "password"): "secret",
+    ("registry", "ca_file"): "registry-ca.pem",
     ("registry", "auto_register"): "false",
     ("publishing", "commit_interval_ms"): "100",
     ("publishing", "max_transaction_records"): "10",
