@@ -195,8 +195,9 @@ class TransactionalProducer(Protocol):
         *,
         partitions: Sequence[int] | None = None,
         headers: Sequence[Headers] | None = None,
+        timestamps_ms: Sequence[int] | None = None,
     ) -> None:
-        """Hand a batch over, parallel lists. Partition -1, or no list, = by key hash as Java does; time = now.
+        """Hand a batch over, parallel lists. Partition -1, or no list, = by key hash as Java does; time 0 = now.
 
         A full local queue is waited out inside.
         """

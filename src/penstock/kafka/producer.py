@@ -64,8 +64,11 @@ class IdempotentProducer:
         *,
         partitions: Sequence[int] | None = None,
         headers: Sequence[Headers] | None = None,
+        timestamps_ms: Sequence[int] | None = None,
     ) -> None:
         """Hand a batch over, parallel lists; a full local queue is waited out.
+
+        Partition -1, or no list, = by key as Java does; timestamp 0, or no list, = now.
 
         Raises:
             Fenced: a newer producer holds the id.
@@ -73,15 +76,16 @@ class IdempotentProducer:
         """
         produce = self._producer.produce
         chosen: Sequence[int] = partitions if partitions is not None else [-1] * len(keys)
+        times: Sequence[int] = timestamps_ms if timestamps_ms is not None else [0] * len(keys)
         if headers is not None:
-            for key, value, partition, header in zip(keys, values, chosen, headers, strict=True):
-                self._one(topic, value, key, partition, list(header))
+            for key, value, partition, time_ms, header in zip(keys, values, chosen, times, headers, strict=True):
+                self._one(topic, value, key, partition, time_ms, list(header))
             return
-        for key, value, partition in zip(keys, values, chosen, strict=True):
+        for key, value, partition, time_ms in zip(keys, values, chosen, times, strict=True):
             try:
-                produce(topic, value, key, partition)  # positional: keywords cost half as much again
+                produce(topic, value, key, partition, None, None, time_ms)  # keywords would cost half as much again
             except (BufferError, KafkaException):
-                self._one(topic, value, key, partition, None)
+                self._one(topic, value, key, partition, time_ms, None)
         self._serve(0)
 
     def _one(
@@ -90,11 +94,12 @@ class IdempotentProducer:
         value: bytes | None,
         key: bytes | None,
         partition: int,
+        time_ms: int,
         headers: list[tuple[str, bytes | None]] | None,
     ) -> None:
         while True:
             try:
-                self._producer.produce(topic, value, key, partition, headers=headers)  # type: ignore[arg-type]
+                self._producer.produce(topic, value, key, partition, timestamp=time_ms, headers=headers)  # type: ignore[arg-type]
             except BufferError:
                 self._serve(0.005)  # the queue is full: let the background threads send
             except KafkaException as exc:

@@ -24,6 +24,7 @@ class RecordFailed(OperatorMustDecide):
     """A record failed, and its policy is to stop the task there.
 
     Attributes:
+        source: the batch that it came in.
         topic: where the record was read.
         partition: likewise.
         offset: likewise.
@@ -35,6 +36,7 @@ class RecordFailed(OperatorMustDecide):
     """
 
     def __init__(self, source: SourceBatch, dead: DeadRecord, staged: Staged) -> None:
+        self.source = source
         self.topic, self.partition, self.offset = source.topic, source.partition, source.offsets[dead.place]
         self.place, self.operator, self.stage, self.error = dead.place, dead.operator, dead.stage, dead.error
         self.staged = staged

@@ -20,6 +20,7 @@ from typing import Protocol
 
 from penstock.batch import SourceBatch
 from penstock.runtime.merge import MergeBuffer, Partition
+from penstock.runtime.savepoint import RecordFailed
 from penstock.runtime.staged import Staged
 from penstock.state import commit_record
 from penstock.state import digest as digests
@@ -52,7 +53,13 @@ class TaskStatus(Enum):
 class Logic(Protocol):
     """What a task does with a batch: the topology's part of it, made ready."""
 
-    stream_time_ms: int | None
+    @property
+    def stream_time_ms(self) -> int | None:
+        """The latest event time seen; None before the first record."""
+        ...
+
+    @stream_time_ms.setter
+    def stream_time_ms(self, stream_time_ms: int | None) -> None: ...
 
     def run_batch(self, source: SourceBatch) -> Staged:
         """Run a batch on the task's state and accept it.
@@ -149,11 +156,15 @@ class Task:
         batch = self.buffer.next(max_records)
         if batch is None:
             return None
-        staged = self._logic.run_batch(batch)
-        self.processed(batch, len(batch), staged)
+        try:
+            staged = self._logic.run_batch(batch)
+        except RecordFailed as failed:
+            self._processed(batch, failed.place, failed.staged)
+            raise
+        self._processed(batch, len(batch), staged)
         return batch, staged
 
-    def processed(self, batch: SourceBatch, count: int, staged: Staged) -> None:
+    def _processed(self, batch: SourceBatch, count: int, staged: Staged) -> None:
         """Note that the first `count` records of a batch are dealt with."""
         if count:
             self._next_offsets[batch.topic, batch.partition] = batch.offsets[count - 1] + 1

@@ -153,7 +153,9 @@ class InMemoryProducer:
         *,
         partitions: Sequence[int] | None = None,
         headers: Sequence[Headers] | None = None,
+        timestamps_ms: Sequence[int] | None = None,
     ) -> None:
+        assert timestamps_ms is None, "a producer stamps its records with the time of publishing"
         with _Call(self, "produce") as fault:
             for i, (key, value) in enumerate(zip(keys, values, strict=True)):
                 partition = -1 if partitions is None else partitions[i]

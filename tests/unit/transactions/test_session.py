@@ -75,8 +75,10 @@ class ScriptedProducer:
         *,
         partitions: Sequence[int] | None = None,
         headers: Sequence[Headers] | None = None,
+        timestamps_ms: Sequence[int] | None = None,
     ) -> None:
-        raise AssertionError(f"a session produces nothing by itself: {topic} {keys} {values} {partitions} {headers}")
+        told = (topic, keys, values, partitions, headers, timestamps_ms)
+        raise AssertionError(f"a session produces nothing by itself: {told}")
 
     def flush(self, timeout_s: float) -> None:
         self._script.time_outs.append(timeout_s)

@@ -1,0 +1,143 @@
+"""The topics of a pipeline: those of the user are looked at, ours are made where they are missing and looked at too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from penstock.errors import ConfigurationError
+from penstock.kafka.admin import Admin, TopicDescription, TopicSettings
+from penstock.topology.groups import TaskGroup
+from penstock.topology.topology import Topology
+
+CLIENT_MAX_BYTES = 1_000_000
+OVERHEAD_BYTES = 512
+_ANY_TIME_MS = str(2**63 - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineTopics:
+    """What a worker found or made.
+
+    Attributes:
+        partitions: {topic: how many} of everything that is read or written.
+        max_record_bytes: {topic: the largest record, Kafka's overhead left out}.
+        changelogs: {task group: changelog topic} of the groups with state.
+        dead_letters: {source topic: dead-letter topic}.
+    """
+
+    partitions: Mapping[str, int]
+    max_record_bytes: Mapping[str, int]
+    changelogs: Mapping[str, str]
+    dead_letters: Mapping[str, str]
+
+
+def changelog_topic(pipeline: str, group: TaskGroup, partitions: int, prefix: str) -> TopicSettings:
+    """A task group's changelog: compacted, never deleted from, one partition per task."""
+    return TopicSettings(
+        f"{prefix}{pipeline}.{group.name}.changelog",
+        partitions=partitions,
+        config={
+            "cleanup.policy": "compact",
+            "message.timestamp.before.max.ms": _ANY_TIME_MS,
+            "message.timestamp.after.max.ms": _ANY_TIME_MS,
+        },
+    )
+
+
+def dead_letter_topic(pipeline: str, source: str, partitions: int, prefix: str) -> TopicSettings:
+    """Dead letters of one source: kept until somebody has dealt with them, whatever their timestamps."""
+    return TopicSettings(
+        f"{prefix}dlq.{pipeline}.{source}",
+        partitions=partitions,
+        config={
+            "cleanup.policy": "delete",
+            "retention.ms": "-1",
+            "message.timestamp.before.max.ms": _ANY_TIME_MS,
+            "message.timestamp.after.max.ms": _ANY_TIME_MS,
+        },
+    )
+
+
+def ensure_topics(admin: Admin, topology: Topology, prefix: str) -> PipelineTopics:
+    """Make what is missing, refuse what does not fit.
+
+    Sources must be there; sinks are made as they are declared.
+
+    Raises:
+        ConfigurationError: everything that does not fit, at once.
+        ServerUnreachable: Kafka does not answer.
+    """
+    there = admin.topics()
+    read = {topic.name: topic for group in topology.groups.values() for topic in group.source_topics}
+    problems = [
+        f"topic '{name}' is read, and is not there: create it, or run its producer"
+        for name in read
+        if name not in there
+    ]
+    problems += [line for group in topology.groups.values() for line in _copartitioning(group, there)]
+    if problems:
+        raise ConfigurationError("\n".join([f"pipeline '{topology.name}':", *(f"  - {line}" for line in problems)]))
+    sinks = [
+        TopicSettings(topic.name, topic.partitions or 1, config=topic.config)
+        for name, topic in topology.topics.items()
+        if name not in there
+    ]
+    dead = {name: dead_letter_topic(topology.name, name, there[name].partitions, prefix) for name in read}
+    changelogs = {
+        group.name: changelog_topic(topology.name, group, tasks_of(group, there), prefix)
+        for group in topology.groups.values()
+        if group.stores
+    }
+    admin.create([*sinks, *dead.values(), *changelogs.values()])
+    return _described(admin, topology, changelogs, dead)
+
+
+def tasks_of(group: TaskGroup, there: Mapping[str, TopicDescription]) -> int:
+    """How many tasks a group has: the most partitions of its sources."""
+    return max(there[topic.name].partitions for topic in group.source_topics)
+
+
+def _copartitioning(group: TaskGroup, there: Mapping[str, TopicDescription]) -> list[str]:
+    counts = {name: there[name].partitions for name in group.copartitioned if name in there}
+    if len(set(counts.values())) <= 1:
+        return []
+    told = ", ".join(f"'{name}' has {count}" for name, count in counts.items())
+    problem = (
+        f"records of one key must meet in one task, so these topics need equally many partitions: {told}; "
+        "publish one of them anew into a topic with as many as the other"
+    )
+    return [problem]
+
+
+def _described(
+    admin: Admin, topology: Topology, changelogs: Mapping[str, TopicSettings], dead: Mapping[str, TopicSettings]
+) -> PipelineTopics:
+    there = admin.topics()
+    problems = [
+        f"changelog '{settings.name}' has {there[settings.name].partitions} partitions and its sources "
+        f"{settings.partitions}: the sources were repartitioned, so keys have moved away from their state"
+        for settings in changelogs.values()
+        if there[settings.name].partitions != settings.partitions
+    ]
+    names = [*topology.topics, *(s.name for s in changelogs.values()), *(s.name for s in dead.values())]
+    config = admin.topic_config(names)
+    problems += [
+        f"changelog '{settings.name}' has cleanup.policy={config[settings.name].get('cleanup.policy')}, not compact: "
+        "state would be deleted with time"
+        for settings in changelogs.values()
+        if config[settings.name].get("cleanup.policy") != "compact"
+    ]
+    if problems:
+        raise ConfigurationError("\n".join([f"pipeline '{topology.name}':", *(f"  - {line}" for line in problems)]))
+    return PipelineTopics(
+        partitions={name: there[name].partitions for name in names},
+        max_record_bytes={name: _max_bytes(config[name]) for name in names},
+        changelogs={group: settings.name for group, settings in changelogs.items()},
+        dead_letters={source: settings.name for source, settings in dead.items()},
+    )
+
+
+def _max_bytes(config: Mapping[str, Any]) -> int:
+    return min(CLIENT_MAX_BYTES, int(config.get("max.message.bytes", CLIENT_MAX_BYTES))) - OVERHEAD_BYTES

@@ -1,0 +1,183 @@
+"""From a topology to a worker on a cluster: topics, codecs, identity, consumer and transactions, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+from penstock.clock import Clock, SystemClock
+from penstock.kafka.admin import Admin
+from penstock.kafka.client import Connection, Option
+from penstock.kafka.consumer import GroupConsumer
+from penstock.kafka.transactional_producer import KafkaTransactionalProducer
+from penstock.operators.operator import OpenTopic
+from penstock.protocols import SchemaRegistry, TransactionHooks
+from penstock.runtime.changelog_reader import PartitionReader
+from penstock.runtime.internal_topics import PipelineTopics, ensure_topics
+from penstock.runtime.merge import Partition
+from penstock.runtime.program import Program
+from penstock.runtime.restore import Restore, Restored
+from penstock.runtime.savepoint import SavepointLogic
+from penstock.runtime.task import Task, TaskId
+from penstock.runtime.worker import Worker, WorkerLimits
+from penstock.state.task_state import TaskState
+from penstock.topology.topology import Topology
+from penstock.transactions.identity import IdentityLock
+from penstock.transactions.session import TransactionSession
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSurroundings:
+    """Where a worker runs.
+
+    Attributes:
+        connection: the cluster.
+        registry: of schemas; None where no topic needs one.
+        state_directory: holds the identity lock.
+        prefix: precedes every name of ours; empty or ending in a dot.
+        instance: names this worker among those of the pipeline; stable over restarts.
+        auto_register: whether unknown schemas are registered.
+        transaction_timeout_ms: after this the coordinator aborts on its own.
+        transaction_budget_ms: after this we do; shorter.
+        consumer_options: further librdkafka options for the group member.
+        limits: of batches and transactions.
+        clock: time.
+    """
+
+    connection: Connection
+    registry: SchemaRegistry | None
+    state_directory: Path
+    prefix: str = ""
+    instance: str = "0"
+    auto_register: bool = True
+    transaction_timeout_ms: int = 60_000
+    transaction_budget_ms: int = 45_000
+    consumer_options: Mapping[str, Option] = field(default_factory=dict[str, Option])
+    limits: WorkerLimits = field(default_factory=WorkerLimits)
+    clock: Clock = field(default_factory=SystemClock)
+
+
+class TaskFactory:
+    """`worker.Tasks` for one topology on one cluster."""
+
+    def __init__(self, topology: Topology, topics: PipelineTopics, around: WorkerSurroundings, writer: str) -> None:
+        self._topology = topology
+        self._topics = topics
+        self._around = around
+        self._writer = writer
+        self._open = {
+            name: OpenTopic(
+                topic.bind(around.registry, auto_register=around.auto_register),
+                topics.partitions[name],
+                topics.max_record_bytes[name],
+            )
+            for name, topic in topology.topics.items()
+        }
+        self._starts = {
+            node.source.topic.name: node.source.start
+            for group in topology.groups.values()
+            for node in group.sources
+            if node.source is not None
+        }
+
+    def complete(self, assigned: set[Partition]) -> dict[TaskId, tuple[Partition, ...]]:
+        """The tasks all of whose partitions are there."""
+        found: dict[TaskId, tuple[Partition, ...]] = {}
+        for group in self._topology.groups.values():
+            names = [topic.name for topic in group.source_topics]
+            for partition in range(max(self._topics.partitions[name] for name in names)):
+                sources = tuple((name, partition) for name in names if partition < self._topics.partitions[name])
+                if assigned.issuperset(sources):
+                    found[TaskId(group.name, partition)] = sources
+        return found
+
+    def restore(self, task_id: TaskId, sources: tuple[Partition, ...], consumer: GroupConsumer) -> Restore:
+        """Begin to bring a task back from the log."""
+        changelog = self.changelog_of(task_id)
+        reader = (
+            PartitionReader(self._around.connection, changelog, task_id.partition, f"{self._writer}.restore")
+            if changelog is not None
+            else None
+        )
+        return Restore(
+            task_id,
+            sources,
+            committed=lambda partitions: consumer.committed(partitions, timeout_s=2.0),
+            first_offset=lambda partition: consumer.end_offsets(partition)[
+                0 if self._starts[partition[0]] == "earliest" else 1
+            ],
+            changelog=reader,
+            checkpoint=None,
+            clock=self._around.clock,
+        )
+
+    def start(self, task_id: TaskId, sources: tuple[Partition, ...], restored: Restored) -> Task:
+        """The task, its processors open."""
+        state = restored.state if restored.state is not None else TaskState()
+        program = Program(
+            self._topology.groups[task_id.group], self._open, state, self._around.clock, task_id.partition
+        )
+        program.open()
+        return Task(
+            task_id,
+            sources,
+            SavepointLogic(program, state),
+            restored.state,
+            restored.progress,
+            writer=self._writer,
+            topology=self._topology.fingerprint,
+        )
+
+    def changelog_of(self, task_id: TaskId) -> str | None:
+        """Its changelog topic; None for a group without state."""
+        return self._topics.changelogs.get(task_id.group)
+
+    def dead_letter_topic(self, source: str) -> tuple[str, int]:
+        """Where a source's dead letters go, and the largest record there."""
+        topic = self._topics.dead_letters[source]
+        return topic, self._topics.max_record_bytes[topic]
+
+
+@contextmanager
+def opened(topology: Topology, around: WorkerSurroundings, hooks: TransactionHooks) -> Generator[Worker]:
+    """A worker that has joined its group; it is closed, but not stopped gracefully, at the end of the block.
+
+    Raises:
+        DuplicateIdentity: another process of this machine is this instance.
+        ConfigurationError: a topic, a serde or a setting does not fit.
+        ServerUnreachable: Kafka does not answer.
+    """
+    group = f"{around.prefix}{topology.name}"
+    writer = f"{group}.{around.instance}"
+    with IdentityLock(around.state_directory / "identities", f"worker.{writer}"):
+        topics = ensure_topics(Admin(around.connection), topology, around.prefix)
+        smallest = min(topics.max_record_bytes.values())
+
+        def connect() -> KafkaTransactionalProducer:
+            return KafkaTransactionalProducer(
+                around.connection, writer, around.transaction_timeout_ms, max_batch_bytes=smallest
+            )
+
+        session = TransactionSession(
+            connect, clock=around.clock, hooks=hooks, budget_s=around.transaction_budget_ms / 1000
+        )
+        worker = Worker(
+            topology.name,
+            consumer=lambda listener: GroupConsumer(
+                around.connection, group, writer, listener, around.consumer_options
+            ),
+            session=session,
+            tasks=TaskFactory(topology, topics, around, writer),
+            topics=sorted({t.name for g in topology.groups.values() for t in g.source_topics}),
+            limits=around.limits,
+            clock=around.clock,
+            hooks=hooks,
+            version=version("penstock"),
+        )
+        try:
+            yield worker
+        finally:
+            session.close()

@@ -1,0 +1,453 @@
+"""A worker: one consumer, one transactional producer, one thread, and the tasks that the group gives it.
+
+`step` does a bounded amount of work, so that tests and a supervisor can drive it:
+
+1. poll          records into their tasks' buffers; partitions come and go in here
+2. restore       a slice of each task that is not back yet; one that is back claims its task
+3. process       one batch per task, staged in the open transaction
+4. commit        when it is time
+5. back-pressure partitions with enough buffered are paused
+
+Whatever goes wrong with a transaction has one way out (`_discard`): drop the producer, roll everything back to the last
+commit, seek, go on. What cannot be known is asked of the log first (`_settle`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from penstock.batch import SourceBatch
+from penstock.clock import Clock
+from penstock.deadletter.envelope import Failure, fit, headers_of
+from penstock.errors import (
+    DuplicateIdentity,
+    Fenced,
+    OperatorMustDecide,
+    OutcomeUnknown,
+    Retriable,
+    TransactionAborted,
+)
+from penstock.kafka.consumer import GroupConsumer
+from penstock.protocols import TransactionHooks
+from penstock.runtime.commit import Committer
+from penstock.runtime.merge import Partition
+from penstock.runtime.restore import Restore, Restored
+from penstock.runtime.savepoint import RecordFailed
+from penstock.runtime.staged import DeadRecord, Staged
+from penstock.runtime.task import Task, TaskId, TaskStatus
+from penstock.transactions.session import TransactionSession
+
+LOGGER = logging.getLogger("penstock.runtime")
+
+MAX_FENCES = 3
+FENCE_WINDOW_S = 300.0
+_IDLE_POLL_S = 0.1
+_RETRY_PAUSE_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLimits:
+    """How much a worker takes on at once.
+
+    Attributes:
+        commit_interval_s: a transaction is committed when it is this old.
+        max_transaction_records: a safety bound, not a rhythm.
+        max_batch_records: per poll, and per batch of a task.
+        max_buffered_records: per partition, before it is paused.
+    """
+
+    commit_interval_s: float = 0.1
+    max_transaction_records: int = 50_000
+    max_batch_records: int = 1_000
+    max_buffered_records: int = 5_000
+
+
+class Tasks(Protocol):
+    """Makes tasks: knows the topology, so that the worker need not."""
+
+    def complete(self, assigned: set[Partition]) -> dict[TaskId, tuple[Partition, ...]]:
+        """The tasks all of whose partitions are there, with those partitions in the order that decides ties."""
+        ...
+
+    def restore(self, task_id: TaskId, sources: tuple[Partition, ...], consumer: GroupConsumer) -> Restore:
+        """Begin to bring a task back."""
+        ...
+
+    def start(self, task_id: TaskId, sources: tuple[Partition, ...], restored: Restored) -> Task:
+        """The task, ready to run."""
+        ...
+
+    def changelog_of(self, task_id: TaskId) -> str | None:
+        """Its changelog topic."""
+        ...
+
+    def dead_letter_topic(self, source: str) -> tuple[str, int]:
+        """Where a source's dead letters go, and the largest record there."""
+        ...
+
+
+class Worker:
+    """Runs a pipeline's tasks. `run` until `stop` is called, or `step` by step.
+
+    Args:
+        pipeline: its name, for dead letters and messages.
+        consumer: makes the group member, given this worker as its listener.
+        session: its transactions.
+        tasks: makes tasks.
+        topics: to subscribe to.
+        limits: see there.
+        clock: time.
+        hooks: told what happens.
+        version: of penstock, for dead letters.
+    """
+
+    def __init__(
+        self,
+        pipeline: str,
+        *,
+        consumer: Callable[[Worker], GroupConsumer],
+        session: TransactionSession,
+        tasks: Tasks,
+        topics: Iterable[str],
+        limits: WorkerLimits,
+        clock: Clock,
+        hooks: TransactionHooks,
+        version: str,
+    ) -> None:
+        self._pipeline = pipeline
+        self._session = session
+        self._makes = tasks
+        self._limits = limits
+        self._clock = clock
+        self._hooks = hooks
+        self._version = version
+        self._stopping = False
+        self._assigned: set[Partition] = set()
+        self._tasks: dict[TaskId, Task] = {}
+        self._restores: dict[TaskId, tuple[Restore, tuple[Partition, ...]]] = {}
+        self._paused: set[Partition] = set()
+        self._is_initialised = False
+        self._staged_records = 0
+        self._dead_letters = 0
+        self._due_at_s: float | None = None
+        self._fences: list[float] = []
+        self._consumer = consumer(self)
+        self._committer = Committer(
+            session,
+            self._consumer,
+            changelog_of=tasks.changelog_of,
+            is_ours=lambda partition: partition in self._assigned,
+            hooks=hooks,
+        )
+        self._consumer.subscribe(topics)
+
+    # ------------------------------------------------------------ life
+
+    def stop(self) -> None:
+        """Commit what is done, then return from `run`. May be called from a signal handler."""
+        self._stopping = True
+
+    def run(self) -> None:
+        """Work until `stop`.
+
+        Raises:
+            DuplicateIdentity: another live worker has this identity.
+            OperatorMustDecide: every task has stopped; the log says why, each.
+        """
+        while not self._stopping:
+            self.step()
+        self.close()
+
+    def close(self) -> None:
+        """Commit what is done, close the tasks, leave the group. Correctness never depends on it."""
+        self._guarded(self._commit)
+        for task in self._tasks.values():
+            task.close()
+        for restore, _ in self._restores.values():
+            restore.close()
+        self._tasks.clear()
+        self._restores.clear()
+        self._session.close()
+        self._consumer.close()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is buffered, staged or being restored."""
+        buffered = any(len(task.buffer) for task in self._tasks.values())
+        return not (buffered or self._restores or self._touched())
+
+    @property
+    def tasks(self) -> dict[TaskId, Task]:
+        """The tasks that are restored, by name."""
+        return dict(self._tasks)
+
+    def step(self) -> None:
+        """Do a bounded amount of work; see the module's text."""
+        self._guarded(self._step)
+
+    def _step(self) -> None:
+        self._hooks.on_step("poll")
+        wait_s = 0.0 if self._restores or any(len(t.buffer) for t in self._tasks.values()) else _IDLE_POLL_S
+        polled = self._consumer.poll(self._limits.max_batch_records, wait_s)
+        owners = {partition: task for task in self._tasks.values() for partition in task.sources}
+        for batch in polled.batches:
+            task = owners.get((batch.topic, batch.partition))
+            if task is not None:  # given away in this very poll: its records are the next owner's
+                task.buffer.add(batch)
+        for partition in polled.ends:
+            if partition in owners:
+                owners[partition].buffer.mark_end(partition)
+        self._restore()
+        for task in list(self._tasks.values()):
+            if task.status is TaskStatus.RUNNING:
+                self._process(task)
+        if self._is_due():
+            self._commit()
+        self._balance()
+
+    # ------------------------------------------------------------ partitions that come and go (inside poll)
+
+    def on_assigned(self, partitions: list[Partition]) -> None:
+        """These are ours now, paused."""
+        self._assigned.update(partitions)
+
+    def on_revoked(self, partitions: list[Partition]) -> None:
+        """Commit what is done, offsets included, before they go."""
+        self._guarded(self._commit)
+        self._give_away(partitions)
+
+    def on_lost(self, partitions: list[Partition]) -> None:
+        """They are somebody else's already: nothing may be committed."""
+        if any(partition in partitions for task in self._touched() for partition in task.sources):
+            self._discard(TransactionAborted("partitions were lost with work on them"))
+        self._give_away(partitions)
+
+    def _give_away(self, partitions: list[Partition]) -> None:
+        self._assigned.difference_update(partitions)
+        self._paused.difference_update(partitions)
+        for task_id in [t for t, task in self._tasks.items() if not self._assigned.issuperset(task.sources)]:
+            self._tasks.pop(task_id).close()
+        for task_id in [t for t, (_, own) in self._restores.items() if not self._assigned.issuperset(own)]:
+            self._restores.pop(task_id)[0].close()
+
+    # ------------------------------------------------------------ restore and claim
+
+    def _restore(self) -> None:
+        for task_id, sources in self._makes.complete(self._assigned).items():
+            if task_id not in self._tasks and task_id not in self._restores:
+                if not self._is_initialised:
+                    # After joining, so that a predecessor's open transaction is resolved before its offsets are asked.
+                    self._session.open()
+                    self._is_initialised = True
+                self._hooks.on_step("restore")
+                self._restores[task_id] = (self._makes.restore(task_id, sources, self._consumer), sources)
+        for task_id, (restore, sources) in list(self._restores.items()):
+            restored = restore.step()
+            if restored is not None:
+                restore.close()
+                del self._restores[task_id]
+                task = self._makes.start(task_id, sources, restored)
+                self._tasks[task_id] = task
+                self._claim(task)
+
+    def _claim(self, task: Task) -> None:
+        """Commit a transaction that does nothing but say whose the task is, then begin to read."""
+        self._commit()
+        self._hooks.on_step("claim")
+        self._begin()
+        try:
+            self._committer.commit([task], claim=True)
+        except (TransactionAborted, OutcomeUnknown, Fenced):
+            # Not ours yet: it is restored anew, whatever became of the claim.
+            del self._tasks[task.id]
+            task.close()
+            raise
+        self._consumer.start(task.committed.next_offsets)
+        LOGGER.info("task %s: ours, from %s", task.id, task.committed.next_offsets)
+
+    # ------------------------------------------------------------ process
+
+    def _process(self, task: Task) -> None:
+        self._hooks.on_step("process")
+        try:
+            done = task.run(self._limits.max_batch_records)
+        except RecordFailed as failed:
+            self._stop_task(task, failed)
+            return
+        if done is not None:
+            self._stage(*done)
+
+    def _stop_task(self, task: Task, failed: RecordFailed) -> None:
+        """A record failed and its policy is to stop: keep what came before it, then stand still in front of it."""
+        task.status = TaskStatus.STOPPED
+        LOGGER.error("task %s has stopped: %s", task.id, failed)
+        if failed.staged.records:
+            self._stage(failed.source, failed.staged)
+        self._consumer.pause(task.sources)
+        self._commit()
+        if all(each.status is TaskStatus.STOPPED for each in self._tasks.values()) and not self._restores:
+            raise OperatorMustDecide(f"every task of this worker has stopped; the last: {failed}") from failed.error
+
+    def _stage(self, batch: SourceBatch, staged: Staged) -> None:
+        if self._due_at_s is None:
+            self._due_at_s = self._clock.monotonic_s() + self._limits.commit_interval_s
+        self._staged_records += staged.records
+        if not (staged.outputs or staged.dead):
+            return
+        self._begin()
+        self._hooks.on_step("produce")
+        for output in staged.outputs:
+            self._session.producer.produce(
+                output.topic,
+                output.keys,
+                output.values,
+                partitions=output.partitions,
+                headers=output.headers,
+                timestamps_ms=output.timestamps_ms,
+            )
+        for dead in staged.dead:
+            self._dead_letter(batch, dead)
+
+    def _dead_letter(self, batch: SourceBatch, dead: DeadRecord) -> None:
+        topic, max_bytes = self._makes.dead_letter_topic(batch.topic)
+        place = dead.place
+        failure = Failure(
+            stage=dead.stage,
+            error=dead.error,
+            pipeline=self._pipeline,
+            source=batch.topic,
+            partition=batch.partition,
+            position=str(batch.offsets[place]),
+            failed_ms=self._clock.now_ms(),
+            version=self._version,
+        )
+        original = () if batch.headers is None else batch.headers[place]
+        value, extra = fit(batch.values[place], max_bytes)
+        self._session.producer.produce(
+            topic,
+            [batch.keys[place]],
+            [value],
+            partitions=[batch.partition],
+            headers=[headers_of(failure, original) + extra],
+            timestamps_ms=[batch.timestamps_ms[place]],
+        )
+        self._dead_letters += 1
+
+    def _begin(self) -> None:
+        """Open a transaction, lazily; with a new handle if the last one left a doubt."""
+        if self._session.is_open:
+            return
+        reason = self._session.doubt()
+        if reason is not None:
+            LOGGER.info("replacing the producer: %s", reason)
+            self._hooks.on_rotation(reason)
+            self._session.open()
+        self._session.begin()
+
+    # ------------------------------------------------------------ commit
+
+    def _touched(self) -> list[Task]:
+        return [task for task in self._tasks.values() if task.is_touched]
+
+    def _is_due(self) -> bool:
+        if self._due_at_s is None:
+            return False
+        self._session.check_budget()
+        return (
+            self._clock.monotonic_s() >= self._due_at_s or self._staged_records >= self._limits.max_transaction_records
+        )
+
+    def _commit(self) -> None:
+        touched = self._touched()
+        if not touched:
+            return
+        self._begin()
+        self._committer.commit(touched)
+        self._committed()
+
+    def _committed(self) -> None:
+        records, dead = self._staged_records, self._dead_letters
+        self._reset_transaction()
+        self._hooks.on_commit(records - dead, dead)
+
+    def _reset_transaction(self) -> None:
+        self._staged_records = self._dead_letters = 0
+        self._due_at_s = None
+
+    # ------------------------------------------------------------ trouble
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except DuplicateIdentity:
+            raise
+        except (OutcomeUnknown, Fenced) as exc:
+            self._settle(exc)
+        except (TransactionAborted, Retriable) as exc:
+            self._discard(exc)
+            if isinstance(exc, Retriable):
+                self._clock.sleep(_RETRY_PAUSE_S)
+
+    def _settle(self, exc: Exception) -> None:
+        """A commit may or may not have happened: resolve it, ask the log, and believe it."""
+        if isinstance(exc, Fenced):
+            self._count_fence(exc)
+        touched = self._touched()
+        self._session.open()
+        while True:
+            try:
+                happened = bool(touched) and self._committer.settle(touched, timeout_s=5.0)
+                break
+            except Retriable:
+                self._clock.sleep(_RETRY_PAUSE_S)
+            except TransactionAborted as torn:
+                # Neither whole nor absent: the tasks are restored from the log, whose cross-check names what is wrong.
+                for task in touched:
+                    self._tasks.pop(task.id).close()
+                self._discard(torn)
+                return
+        if happened:
+            self._committer.apply(touched)
+            self._committed()
+        else:
+            self._discard(exc)
+
+    def _discard(self, exc: Exception) -> None:
+        """Back to the last commit, by the way a restart takes."""
+        LOGGER.warning("transaction discarded: %s", exc)
+        self._hooks.on_abort(exc)
+        self._session.open()
+        for task in self._tasks.values():
+            positions = task.discard()
+            if task.status is TaskStatus.RUNNING:
+                self._consumer.start({p: o for p, o in positions.items() if p in self._assigned})
+        self._paused.clear()
+        self._reset_transaction()
+
+    def _count_fence(self, exc: Fenced) -> None:
+        now_s = self._clock.monotonic_s()
+        self._fences = [t for t in self._fences if now_s - t < FENCE_WINDOW_S] + [now_s]
+        if len(self._fences) >= MAX_FENCES:
+            raise DuplicateIdentity(
+                f"fenced {MAX_FENCES} times in {FENCE_WINDOW_S:.0f} s: another live worker has this identity; give one "
+                "of them another instance name"
+            ) from exc
+
+    # ------------------------------------------------------------ back-pressure
+
+    def _balance(self) -> None:
+        """Fetch no more of what is buffered enough; a record limit, since librdkafka bounds the bytes."""
+        for task in self._tasks.values():
+            if task.status is not TaskStatus.RUNNING:
+                continue
+            for partition in task.sources:
+                buffered = task.buffer.buffered(partition)
+                if partition not in self._paused and buffered >= self._limits.max_buffered_records:
+                    self._consumer.pause([partition])
+                    self._paused.add(partition)
+                elif partition in self._paused and buffered < self._limits.max_buffered_records // 2:
+                    self._consumer.resume([partition])
+                    self._paused.discard(partition)
