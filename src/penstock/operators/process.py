@@ -29,7 +29,7 @@ _TRAITS: Final = "__penstock_processor__"
 class Processor(Protocol[K, V, L, W]):
     """The shape of a processor class. `open(ctx)` and `close()` are called where there are such methods."""
 
-    def process(self, record: Record[K, V], ctx: Context) -> Iterable[Record[L, W]]:
+    def process(self, record: Record[K, V], ctx: Context, /) -> Iterable[Record[L, W]]:
         """See `processor`."""
         ...
 
