@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from contextlib import closing
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ from penstock.errors import UsageError
 
 if TYPE_CHECKING:
     from penstock.config import Config
+    from penstock.protocols import SchemaRegistry
     from penstock.publishing.opening import Surroundings
     from penstock.publishing.run import ProducerRun
 
@@ -72,27 +74,33 @@ def _run(
     spec: Any, config: Config, *, rate: float | None, from_cursor: tuple[Any] | None, limit: int | None, as_json: bool
 ) -> None:
     from penstock.cli.publishing_display import PublishingDisplay  # noqa: PLC0415 - keeps `--help` fast
+    from penstock.kafka.registry import RegistryClient  # noqa: PLC0415
     from penstock.publishing.opening import opened  # noqa: PLC0415
+    from penstock.publishing.user_code import asked  # noqa: PLC0415
 
-    display = PublishingDisplay(spec.name, spec.topic.name, total=spec.total() if spec.total else None)
-    with opened(spec, surroundings(config), display) as run, display:
+    total = asked(spec.total, spec.name, "its total function") if spec.total else None
+    display = PublishingDisplay(spec.name, spec.topic.name, total=total)
+    with (
+        closing(RegistryClient.of(config.registry)) as registry,
+        opened(spec, surroundings(config, registry), display) as run,
+        display,
+    ):
         _stop_on_signals(run)
         last = run.run(limit=limit, rate=rate, from_cursor=from_cursor)
     if as_json:
         print_json({**display.summary(), "cursor": last.cursor, "sequence": last.sequence})
 
 
-def surroundings(config: Config) -> Surroundings:
+def surroundings(config: Config, registry: SchemaRegistry) -> Surroundings:
     """Where the project's producers run."""
     from penstock.kafka.client import Connection  # noqa: PLC0415 - keeps `--help` fast
-    from penstock.kafka.registry import RegistryClient  # noqa: PLC0415
     from penstock.publishing.feed import PublishingLimits  # noqa: PLC0415
     from penstock.publishing.opening import Surroundings  # noqa: PLC0415
 
     publishing = config.publishing
     return Surroundings(
         connection=Connection.of(config.kafka),
-        registry=RegistryClient.of(config.registry),
+        registry=registry,
         auto_register=config.registry.auto_register,
         project=config.project.name,
         prefix=config.project.prefixed(""),

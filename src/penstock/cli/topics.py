@@ -23,10 +23,10 @@ def topics(
     show_all: Annotated[bool, typer.Option("--all", "-a", help="Kafka's and penstock's internal topics too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the topics with their partitions, records, cleanup and retention.
+    """List the topics with their partitions, offsets, cleanup and retention.
 
-    The number of records is end minus begin of each partition. Transaction markers take offsets too and compaction
-    leaves holes, so a topic holds at most as many records as the table says.
+    Offsets: end minus begin of each partition, summed. Transaction markers and aborted records take offsets too and
+    compaction leaves holes, so a topic holds at most as many records.
     """
     from penstock.kafka.admin import Admin  # noqa: PLC0415 - heavy
     from penstock.kafka.client import Connection  # noqa: PLC0415 - heavy
@@ -53,7 +53,7 @@ def is_internal(name: str) -> bool:
 def _rows(admin: Admin, described: Iterable[TopicDescription]) -> list[dict[str, Any]]:
     topics = list(described)
     settings = admin.topic_config([topic.name for topic in topics]) if topics else {}
-    # A partition without a leader answers nothing: its topic's number of records is then unknown.
+    # A partition without a leader answers nothing: how many offsets its topic has is then unknown.
     asked = [(topic.name, part) for topic in topics if not topic.leaderless for part in range(topic.partitions)]
     begin, end = admin.begin_offsets(asked), admin.end_offsets(asked)
     return [
@@ -61,7 +61,7 @@ def _rows(admin: Admin, described: Iterable[TopicDescription]) -> list[dict[str,
             "name": topic.name,
             "partitions": topic.partitions,
             "replication": topic.replication,
-            "records": None
+            "offsets": None
             if topic.leaderless
             else sum(end[topic.name, part] - begin[topic.name, part] for part in range(topic.partitions)),
             "cleanup": settings[topic.name]["cleanup.policy"],
@@ -75,19 +75,19 @@ def _rows(admin: Admin, described: Iterable[TopicDescription]) -> list[dict[str,
 
 def _print(rows: list[dict[str, Any]]) -> None:
     print_table(
-        ("topic", "partitions", "replication", "records", "cleanup", "retention"),
+        ("topic", "partitions", "replication", "offsets", "cleanup", "retention"),
         (
             (
                 row["name"],
                 row["partitions"],
                 row["replication"],
-                f"no leader for {row['leaderless']}" if row["records"] is None else f"{row['records']:,}",
+                f"no leader for {row['leaderless']}" if row["offsets"] is None else f"{row['offsets']:,}",
                 row["cleanup"],
                 _retention(row),
             )
             for row in rows
         ),
-        numbers=("partitions", "replication", "records"),
+        numbers=("partitions", "replication", "offsets"),
     )
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock.clock import Clock
+from penstock.errors import OperatorMustDecide, PenstockError
 from penstock.publishing.batch import Row
+from penstock.publishing.user_code import mistake
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class Feed:
         stopping: whether to end at the next row.
         rate: rows per second at most.
         rows_left: rows that may still be taken; None = all.
+        producer: its name, for messages.
+        cursor: of the last row that is dealt with; the rows lie behind it.
     """
 
     def __init__(
@@ -48,6 +52,8 @@ class Feed:
         stopping: Callable[[], bool],
         rate: float | None,
         rows_left: int | None,
+        producer: str,
+        cursor: Any,
     ) -> None:
         self._rows = rows
         self._clock = clock
@@ -57,12 +63,34 @@ class Feed:
         if rate is not None:
             self._room = max(1, min(self._room, int(rate * self._interval_s)))
         self._left = rows_left
+        self._producer = producer
+        self._cursor = cursor
+        self._has_begun = False
         self.ended = False
 
     def batch(self) -> list[Row]:
-        """The next rows. Shorter than usual when time is up or the source has nothing now; `ended` tells the end."""
-        room = self._room if self._left is None else min(self._room, self._left)
+        """The next rows. Shorter than usual when time is up or the source has nothing now; `ended` tells the end.
+
+        Raises:
+            OperatorMustDecide: the source failed, or yields again what is dealt with.
+        """
         batch: list[Row] = []
+        try:
+            self._gather(batch)
+        except PenstockError:
+            raise
+        except Exception as exc:
+            behind = batch[-1][0] if batch else self._cursor
+            raise mistake(exc, self._producer, f"its source, behind cursor {behind!r}") from exc
+        if batch:
+            self._cursor = batch[-1][0]
+        if self._left is not None:
+            self._left -= len(batch)
+            self.ended = self.ended or self._left <= 0
+        return batch
+
+    def _gather(self, batch: list[Row]) -> None:
+        room = self._room if self._left is None else min(self._room, self._left)
         deadline_s: float | None = None
         while len(batch) < room and not self._stopping():
             try:
@@ -72,16 +100,24 @@ class Feed:
                 break
             if row is None:
                 break
+            if not self._has_begun:
+                self._check_first(row)
             batch.append(row)
             now_s = self._clock.monotonic_s()
             if deadline_s is None:
                 deadline_s = now_s + self._interval_s
             elif now_s > deadline_s:
                 break
-        if self._left is not None:
-            self._left -= len(batch)
-            self.ended = self.ended or self._left <= 0
-        return batch
+
+    def _check_first(self, row: Row) -> None:
+        """The usual mistake of a source: `>=` where it takes `>`, and the row at the cursor comes a second time."""
+        if row[0] == self._cursor:
+            raise OperatorMustDecide(
+                f"producer '{self._producer}': asked for what lies behind cursor {self._cursor!r}, its source begins "
+                "with that cursor again, so that row would be published twice. A source yields rows strictly behind "
+                "the cursor (None = before the first). Nothing is lost: mend it and start again"
+            )
+        self._has_begun = True
 
     def is_fast(self, batch: list[Row]) -> bool:
         """Whether the source filled the batch and has more: only then may a transaction stay open for the next one."""

@@ -35,7 +35,7 @@ class Surroundings:
     Attributes:
         connection: the cluster.
         registry: of schemas; None where no topic needs one.
-        project: names the cursor topic.
+        project: names the cursor topic, and is part of the `transactional.id`: equal names in two projects are two.
         prefix: precedes every name of ours, the project's choice; empty or ending in a dot.
         state_directory: holds the identity locks.
         auto_register: whether unknown schemas are registered (development) or refused (production).
@@ -66,7 +66,7 @@ def opened(spec: ProducerSpec[K, V], around: Surroundings, hooks: TransactionHoo
         ConfigurationError: a topic or a serde does not fit.
         ServerUnreachable: Kafka does not answer.
     """
-    identity = f"{around.prefix}{spec.name}"
+    identity = f"{around.prefix}{around.project}.{spec.name}"
     with IdentityLock(around.state_directory / "identities", f"producer.{identity}"):
         cursors = cursor_topic(around.project, around.prefix)
         dead = dead_letter_topic(spec.name, around.prefix)

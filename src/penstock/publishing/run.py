@@ -16,21 +16,19 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from penstock.clock import Clock
-from penstock.deadletter.envelope import Failure, fit, headers_of
 from penstock.errors import (
     DuplicateIdentity,
     Fenced,
     OperatorMustDecide,
     OutcomeUnknown,
     Retriable,
-    ServerUnreachable,
     TransactionAborted,
 )
 from penstock.protocols import TransactionHooks
@@ -38,8 +36,10 @@ from penstock.publishing import cursor as cursors
 from penstock.publishing.batch import DeadRow, KeyAndValue, Row, StagedBatch, Stager
 from penstock.publishing.cursor import CursorRecord
 from penstock.publishing.feed import Feed, PublishingLimits
-from penstock.publishing.raw import raw_bytes
+from penstock.publishing.letter import letter_of
+from penstock.publishing.patience import Patience
 from penstock.publishing.spec import ProducerSpec
+from penstock.publishing.user_code import asked
 from penstock.transactions.session import TransactionSession
 
 K = TypeVar("K")
@@ -47,11 +47,10 @@ V = TypeVar("V")
 
 LOGGER = logging.getLogger("penstock.publishing")
 
-MAX_FENCES = 3
-FENCE_WINDOW_S = 300.0
 _IDLE_PAUSE_S = 0.01
 _CLAIM_TIME_S = 2.0
 _PACE_SLICE_S = 0.1
+_LAST_WORDS_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +108,8 @@ class ProducerRun(Generic[K, V]):
         self._start_over: tuple[Any] | None = None
         self._end_rows: int | None = None
         self._refused: dict[KeyAndValue, str] = {}
-        self._fences: list[float] = []
+        self._patience = Patience(spec.name, limits.patience_s, clock)
         self._is_fenced = False
-        self._trouble_since_s: float | None = None
         self._rate: float | None = None
         self._max_rows = limits.max_transaction_records
 
@@ -135,7 +133,7 @@ class ProducerRun(Generic[K, V]):
 
         Raises:
             DuplicateIdentity: another live process runs this producer.
-            OperatorMustDecide: the source changed, or code failed for a row.
+            OperatorMustDecide: the source changed, or code failed for a row or in the source.
             ServerUnreachable: nothing but trouble for `patience_s`.
         """
         self._rate, self._start_over, self._end_rows = rate, from_cursor, None
@@ -143,18 +141,27 @@ class ProducerRun(Generic[K, V]):
         if rate is not None:
             # Else a fast source would fill a whole transaction and then be held for as long as that many rows take.
             self._max_rows = max(1, min(self._max_rows, int(rate * self._limits.commit_interval_s)))
+        try:
+            self._tenures(limit)
+        except (Exception, KeyboardInterrupt):
+            self._let_readers_go()
+            raise
+        self._session.close()
+        return self._last
+
+    # ------------------------------------------------------------ a tenure
+
+    def _tenures(self, limit: int | None) -> None:
         while True:
             try:
                 self._tenure(limit)
             except DuplicateIdentity:
+                self._is_fenced = True
                 raise
             except (TransactionAborted, OutcomeUnknown, Retriable, Fenced) as exc:
                 self._note_trouble(exc)
             else:
-                self._session.close()
-                return self._last
-
-    # ------------------------------------------------------------ a tenure
+                return
 
     def _tenure(self, limit: int | None) -> None:
         self._give_way()
@@ -167,12 +174,14 @@ class ProducerRun(Generic[K, V]):
         self._hooks.on_start(self._last.rows)
         self._hooks.on_step("source")
         feed = Feed(
-            self._spec.source(self._last.cursor),
+            self._source(),
             self._limits,
             self._clock,
             stopping=lambda: self._stopping,
             rate=self._rate,
             rows_left=None if self._end_rows is None else self._end_rows - self._last.rows,
+            producer=self._spec.name,
+            cursor=self._last.cursor,
         )
         try:
             while not self._stopping and not feed.ended:
@@ -180,12 +189,16 @@ class ProducerRun(Generic[K, V]):
         finally:
             feed.close()
 
+    def _source(self) -> Iterator[tuple[Any, Any] | None]:
+        cursor = self._last.cursor
+        return asked(lambda: iter(self._spec.source(cursor)), self._spec.name, f"its source, behind cursor {cursor!r}")
+
     def _adopt(self, found: CursorRecord | None) -> None:
         """Make what the log says our own, or refuse it."""
         found = found or CursorRecord()
         if self._has_adopted:
             self._check_succession(found)
-        told = self._spec.fingerprint() if self._spec.fingerprint is not None else ""
+        told = asked(self._spec.fingerprint or (lambda: ""), self._spec.name, "its fingerprint function")
         if found.sequence and found.fingerprint != told and self._start_over is None:
             raise OperatorMustDecide(
                 f"the source of producer '{self._spec.name}' has changed since cursor {found.cursor!r} was committed "
@@ -247,7 +260,7 @@ class ProducerRun(Generic[K, V]):
         """
         batch = feed.batch()
         if not batch:
-            self._trouble_since_s = None
+            self._patience.renew()
             if not feed.ended:
                 self._clock.sleep(_IDLE_PAUSE_S)
             return
@@ -267,7 +280,7 @@ class ProducerRun(Generic[K, V]):
         published = record.records - self._last.records
         dead = record.dead_letters - self._last.dead_letters
         self._commit(record)
-        self._trouble_since_s = None
+        self._patience.renew()
         self._hooks.on_commit(published, dead)
         self._pace(published + dead, began_s)
 
@@ -297,17 +310,14 @@ class ProducerRun(Generic[K, V]):
         return staged
 
     def _dead_letter(self, dead: DeadRow) -> None:
-        failure = Failure(
-            stage=dead.stage,
-            error=dead.error,
-            pipeline=self._spec.name,
-            source=self._spec.name,
-            position=repr(dead.cursor),
+        value, headers = letter_of(
+            dead,
+            producer=self._spec.name,
             failed_ms=self._clock.now_ms(),
             version=self._version,
+            max_bytes=self._to.max_dead_bytes,
         )
-        value, extra = fit(raw_bytes(dead.raw), self._to.max_dead_bytes)
-        self._session.producer.produce(self._to.dead_topic, [None], [value], headers=[headers_of(failure) + extra])
+        self._session.producer.produce(self._to.dead_topic, [None], [value], headers=[headers])
 
     def _commit(self, record: CursorRecord) -> None:
         """Stage the cursor last and commit; only then is it ours."""
@@ -341,17 +351,8 @@ class ProducerRun(Generic[K, V]):
         if isinstance(exc, TransactionAborted):
             self._remember_refused(exc)
         if isinstance(exc, Fenced):
-            self._count_fence(exc)
-        now_s = self._clock.monotonic_s()
-        # A claim is no way out: where every transaction of rows fails, claims succeed all the same.
-        if self._trouble_since_s is None:
-            self._trouble_since_s = now_s
-        lasted_s = now_s - self._trouble_since_s
-        if lasted_s > self._limits.patience_s:
-            raise ServerUnreachable(
-                f"producer '{self._spec.name}': no row committed for {lasted_s:.0f} s; the last error: {exc}"
-            ) from exc
-        self._clock.sleep(min(5.0, 0.1 + lasted_s / 10))
+            self._is_fenced = True
+        self._patience.bear(exc)
 
     def _remember_refused(self, exc: TransactionAborted) -> None:
         """Records that the broker refuses for their own sake become dead letters when their rows come round again."""
@@ -369,15 +370,20 @@ class ProducerRun(Generic[K, V]):
                 ) from exc
             self._refused[failed.key, failed.value] = failed.reason
 
-    def _count_fence(self, exc: Fenced) -> None:
-        now_s = self._clock.monotonic_s()
-        self._fences = [at_s for at_s in self._fences if now_s - at_s < FENCE_WINDOW_S] + [now_s]
-        if len(self._fences) >= MAX_FENCES:
-            raise DuplicateIdentity(
-                f"producer '{self._spec.name}' was fenced {MAX_FENCES} times in {FENCE_WINDOW_S:.0f} s: another live "
-                "process has its name; stop one of them"
-            ) from exc
-        self._is_fenced = True
+    def _let_readers_go(self) -> None:
+        """End the transaction that an error leaves open: until its time-out it would hold back every reader behind it.
+
+        Not when fenced: the successor has ended it, and initialising would fence that one. One that takes over at this
+        very moment is fenced once, finds its own claim in the log and goes on.
+        """
+        if self._is_fenced or not self._session.is_open:
+            return
+        try:
+            self._session.abandon(_LAST_WORDS_S)
+        except Exception as exc:  # noqa: BLE001 - the error that ended the run is the one to tell
+            LOGGER.warning(
+                "producer '%s': its last transaction stays open until its time-out: %s", self._spec.name, exc
+            )
 
     def _give_way(self) -> None:
         """Fenced by a newer instance: stop. By the coordinator, for our own lateness: go on.

@@ -25,7 +25,7 @@ class ProducerSpec(Generic[K, V]):
     """A producer, as `@producer` makes it. Called, it is its source again: `flights(None)` iterates the rows.
 
     Attributes:
-        name: its `transactional.id`, the key of its cursor and the tail of its dead-letter topic.
+        name: the tail of its `transactional.id` and of its dead-letter topic, and the key of its cursor.
         topic: where its records go.
         source: called with the last committed cursor, or None; yields (cursor, row) for what lies behind it.
         convert: makes a record of a row; None where the source yields records.
@@ -100,7 +100,8 @@ def producer(
 
     Rows for which `convert` raises `BadRow`, `ValueError` or `ArithmeticError`, and records that do not fit the
     topic's schema, go to `dlq.<name>` in the same transaction, with the row, the reason and the cursor. Any other
-    exception is a mistake in the code: it stops the producer at that row, and nothing is lost.
+    exception is a mistake in the code: it stops the producer at that row, and nothing is lost. So does whatever the
+    source, `total` or `fingerprint` raises.
 
     Args:
         name: `[a-z][a-z0-9-]{0,62}`, unique in the project.

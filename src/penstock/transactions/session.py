@@ -74,8 +74,11 @@ class TransactionSession:
         """Seconds since `begin`; 0 outside a transaction."""
         return 0.0 if self._began_at is None else self._clock.monotonic_s() - self._began_at
 
-    def open(self) -> None:
+    def open(self, budget_s: float | None = None) -> None:
         """Drop the handle, if there is one, and initialise a new one; afterwards no earlier transaction is open.
+
+        Args:
+            budget_s: how long to wait for a coordinator; None = the session's.
 
         Raises:
             ServerUnreachable: no coordinator within the budget.
@@ -83,14 +86,15 @@ class TransactionSession:
         """
         self.close()
         self._hooks.on_step("init")
-        deadline = self._clock.monotonic_s() + self._open_budget_s
+        budget_s = self._open_budget_s if budget_s is None else budget_s
+        deadline = self._clock.monotonic_s() + budget_s
         self._producer = self._connect()
         while True:
             try:
-                self._producer.init_transactions(_INIT_SLICE_S)
+                self._producer.init_transactions(min(_INIT_SLICE_S, budget_s))
             except Retriable as exc:
                 if self._clock.monotonic_s() > deadline:
-                    raise ServerUnreachable(f"{exc}; gave up after {self._open_budget_s:.0f} s") from exc
+                    raise ServerUnreachable(f"{exc}; gave up after {budget_s:.0f} s") from exc
                 self._clock.sleep(_RETRY_PAUSE_S)
             else:
                 return
@@ -160,6 +164,17 @@ class TransactionSession:
         if self._producer is not None:
             self._producer.close()
             self._producer = None
+
+    def abandon(self, budget_s: float) -> None:
+        """End the open transaction now, instead of at its time-out, and drop the handle.
+
+        Raises:
+            ServerUnreachable: no coordinator within the budget; the time-out will end it.
+        """
+        try:
+            self.open(budget_s)
+        finally:
+            self.close()
 
     def check_budget(self) -> None:
         """Give up on a transaction that cannot end in time.

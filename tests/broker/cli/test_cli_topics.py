@@ -22,7 +22,7 @@ def findings(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]
     return {each["subject"]: each for each in json.loads(done.stdout)["findings"]}
 
 
-def test_topics_are_listed_with_records_cleanup_and_retention(
+def test_topics_are_listed_with_offsets_cleanup_and_retention(
     penstock: Penstock, kafka: KafkaUnderTest, topic_prefix: str
 ) -> None:
     admin = Admin(Connection(kafka.bootstrap_servers))
@@ -48,7 +48,7 @@ def test_topics_are_listed_with_records_cleanup_and_retention(
         "name": f"{topic_prefix}-plain",
         "partitions": 3,
         "replication": 1,
-        "records": 5,
+        "offsets": 5,
         "cleanup": "delete",
         "retention_ms": 3_600_000,
         "retention_bytes": -1,

@@ -77,6 +77,7 @@ def main() -> int:
     parser.add_argument("--step", default="none")
     parser.add_argument("--nth", type=int, default=1)
     parser.add_argument("--action", default="kill")
+    parser.add_argument("--project", default="crash")
     parser.add_argument("--timeout-ms", type=int, default=10_000)
     args = parser.parse_args()
 
@@ -88,7 +89,7 @@ def main() -> int:
     around = Surroundings(
         connection=Connection(args.bootstrap_servers),
         registry=None,
-        project="crash",
+        project=args.project,
         prefix=f"{args.prefix}.",
         state_directory=args.state,
         transaction_timeout_ms=args.timeout_ms,

@@ -136,6 +136,34 @@ def test_a_producer_that_stood_still_past_its_time_out_goes_on_by_itself(
     check(kafka, topic_prefix)
 
 
+def test_an_error_that_ends_a_run_does_not_hold_readers_back(
+    kafka: KafkaUnderTest, topic_prefix: str, tmp_path: Path
+) -> None:
+    """The transaction's time-out is far away: what ends it is the run itself."""
+    process = start(
+        kafka, topic_prefix, tmp_path, "--step", "commit", "--nth", "4", "--action", "raise", "--timeout-ms", "600000"
+    )
+    _, err = process.communicate(timeout=90)
+    assert process.returncode == 1
+    assert "failpoint commit" in err
+    _until(lambda: _nothing_is_open(kafka, f"{topic_prefix}.numbers", f"{topic_prefix}.crash.cursors"), timeout_s=20)
+
+
+def test_two_projects_may_have_producers_of_one_name(kafka: KafkaUnderTest, topic_prefix: str, tmp_path: Path) -> None:
+    """Neither is refused or fenced: the first stands still in a transaction while the second runs to its end."""
+    first = start(
+        kafka, topic_prefix, tmp_path, "--step", "commit", "--nth", "4", "--action", "stop", "--timeout-ms", "60000"
+    )
+    _until((tmp_path / "failpoint.log").exists)
+    _until(lambda: _state(first.pid) == "T")
+    finish(start(kafka, topic_prefix, tmp_path, "--project", "other"))
+    os.kill(first.pid, signal.SIGCONT)
+    out, _ = finish(first)
+    assert "abort:" not in out
+    values = [v for part in read(kafka, f"{topic_prefix}.numbers", "read_committed").values() for v in part]
+    assert Counter(v.decode() for v in values) == Counter(GOOD + GOOD)
+
+
 def test_two_processes_with_one_name_on_one_machine_cannot_start(
     kafka: KafkaUnderTest, topic_prefix: str, tmp_path: Path
 ) -> None:

@@ -38,7 +38,9 @@ class Numbers:
     max_record_bytes: int = 2_000
     read_cursor: Callable[[], CursorRecord | None] | None = None
 
-    def process(self, hooks: TransactionHooks | None = None) -> ProducerRun[str, str]:
+    def process(
+        self, hooks: TransactionHooks | None = None, *, fingerprint: Callable[[], str] | None = None
+    ) -> ProducerRun[str, str]:
         """A run in a process of its own: nothing is shared with others but the log and the clock."""
         hooks = hooks or Seen()
         spec: ProducerSpec[str, str] = ProducerSpec(
@@ -46,7 +48,7 @@ class Numbers:
             topic=TOPIC,
             source=self.source or self._numbers,
             convert=self.convert or self._record,
-            fingerprint=lambda: self.fingerprint,
+            fingerprint=fingerprint or (lambda: self.fingerprint),
             partition=self.partition,
         )
         return ProducerRun(

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
+import pytest
+
+from penstock.errors import BadRow, OperatorMustDecide
 from penstock.publishing.feed import Feed, PublishingLimits
 from tests.unit.publishing.in_memory import ManualClock
 
@@ -19,7 +23,29 @@ def feed_of(
     rows_left: int | None = None,
 ) -> Feed:
     pairs = iter([None if row is None else (row, f"row {row}") for row in rows])
-    return Feed(pairs, LIMITS, clock or ManualClock(), stopping=stopping, rate=rate, rows_left=rows_left)
+    return feed_on(pairs, clock=clock, stopping=stopping, rate=rate, rows_left=rows_left)
+
+
+def feed_on(
+    rows: Iterator[tuple[Any, Any] | None],
+    *,
+    limits: PublishingLimits = LIMITS,
+    clock: ManualClock | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+    rate: float | None = None,
+    rows_left: int | None = None,
+    cursor: Any = None,
+) -> Feed:
+    return Feed(
+        rows,
+        limits,
+        clock or ManualClock(),
+        stopping=stopping,
+        rate=rate,
+        rows_left=rows_left,
+        producer="numbers",
+        cursor=cursor,
+    )
 
 
 def batches(feed: Feed, most: int = 20) -> list[list[int]]:
@@ -51,7 +77,7 @@ def test_a_limit_ends_the_source_without_taking_a_row_more() -> None:
             yield row
 
     pairs = ((row, row) for row in rows())
-    feed = Feed(pairs, LIMITS, ManualClock(), stopping=lambda: False, rate=None, rows_left=6)
+    feed = feed_on(pairs, rows_left=6)
     assert batches(feed) == [[0, 1, 2, 3], [4, 5]]
     assert taken == [0, 1, 2, 3, 4, 5]
 
@@ -74,7 +100,7 @@ def test_a_slow_source_ends_a_batch_after_the_commit_interval() -> None:
             clock.now_s += 0.3
             yield row, row
 
-    feed = Feed(rows(), LIMITS, clock, stopping=lambda: False, rate=None, rows_left=None)
+    feed = feed_on(rows(), clock=clock)
     assert batches(feed) == [[0, 1, 2], [3, 4, 5], []]
 
 
@@ -110,10 +136,55 @@ def test_a_generator_is_closed_and_an_iterator_without_close_left_alone() -> Non
         finally:
             closed.append(True)
 
-    feed = Feed(
-        rows(), PublishingLimits(max_batch_records=1), ManualClock(), stopping=lambda: False, rate=None, rows_left=None
-    )
+    feed = feed_on(rows(), limits=PublishingLimits(max_batch_records=1))
     feed.batch()
     feed.close()
     assert closed == [True]
     feed_of([1]).close()
+
+
+def test_what_a_source_raises_is_told_by_class_place_and_cursor_and_never_by_its_text() -> None:
+    def rows() -> Iterator[tuple[int, int]]:
+        yield from ((row, row) for row in range(8, 14))
+        raise OSError("row 14 of secret.csv")
+
+    feed = feed_on(rows(), cursor=7)
+    assert len(feed.batch()) == 4
+    with pytest.raises(OperatorMustDecide) as told:
+        feed.batch()
+    text = str(told.value)
+    assert "producer 'numbers': OSError at test_feed.py:" in text
+    assert "in rows, in its source, behind cursor 13." in text
+    assert "secret" not in text
+    assert isinstance(told.value.__cause__, OSError)
+
+
+def test_a_source_that_fails_before_its_first_row_names_the_cursor_it_was_given() -> None:
+    def rows() -> Iterator[tuple[int, int]]:
+        found: dict[str, list[tuple[int, int]]] = {}
+        yield from found["no such file"]
+
+    with pytest.raises(OperatorMustDecide, match=r"KeyError .* behind cursor 7\."):
+        feed_on(rows(), cursor=7).batch()
+
+
+def test_our_own_errors_pass_through_a_source() -> None:
+    def rows() -> Iterator[tuple[int, int]]:
+        yield 1, 1
+        raise BadRow("judged already", reason="judged")
+
+    with pytest.raises(BadRow, match="judged already"):
+        feed_on(rows()).batch()
+
+
+@pytest.mark.parametrize("cursor", [None, 7, "AA-17", [2013, 7]])
+def test_a_source_that_begins_with_the_cursor_again_is_refused(cursor: Any) -> None:
+    feed = feed_on(iter([(cursor, "row"), (8, "row")]), cursor=cursor)
+    with pytest.raises(OperatorMustDecide, match="yields rows strictly behind the cursor"):
+        feed.batch()
+
+
+def test_only_the_first_row_of_a_source_is_compared_with_the_cursor() -> None:
+    feed = feed_on(iter([None, (8, "row"), (7, "row")]), cursor=7)
+    assert feed.batch() == []
+    assert [cursor for cursor, _ in feed.batch()] == [8, 7]
