@@ -158,6 +158,65 @@ class Flight(msgspec.Struct, frozen=True, kw_only=True):
     )
 
 
+class FlightStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a flown flight, with what the register says of its aircraft. Record key: as Flight."""
+
+    carrier: str
+    """Two-character code of the airline."""
+    flight_number: int
+    """The airline's number for the flight."""
+    tail_number: str | None = None
+    """Registration of the aircraft; null where it was not reported."""
+    origin: str
+    """Airport of departure."""
+    destination: str
+    """Airport of arrival."""
+    scheduled_departure_at: dt.datetime
+    """When it was to leave the gate."""
+    departed_at: dt.datetime
+    """When it left the gate."""
+    arrived_at: dt.datetime | None = None
+    """When it reached the gate; null if its arrival was not reported."""
+    made_up_min: int | None = None
+    """The field `made_up_min`.
+
+    Minutes of the departure's delay that were made up until the arrival, negative when more were lost; null without an
+    arrival.
+    """
+    manufacturer: str | None = None
+    """The aircraft's manufacturer; null if it is not in the register."""
+    model: str | None = None
+    """The aircraft's model; null if it is not in the register."""
+    seats: int | None = None
+    """The aircraft's seats, the crew's included; null if it is not in the register."""
+
+    __avro_schema__: ClassVar[str] = (
+        '{"type":"record","name":"flights.FlightStatus","doc":"What became of a flown flight,'
+        ' with what the register says of its aircraft. Record key: as Flight.","penstock.key":["tail_number","carrier",'
+        '"flight_number","origin","scheduled_departure_at"],"penstock.time":"departed_at","fields":['
+        '{"name":"carrier","type":"string","doc":"Two-character code of the airline."},'
+        '{"name":"flight_number","type":"int","doc":"The airline\'s number for the flight."},'
+        '{"name":"tail_number","type":["null","string"],"default":null,'
+        '"doc":"Registration of the aircraft; null where it was not reported."},'
+        '{"name":"origin","type":"string","doc":"Airport of departure."},'
+        '{"name":"destination","type":"string","doc":"Airport of arrival."},'
+        '{"name":"scheduled_departure_at","type":{"type":"long","logicalType":"timestamp-millis"},'
+        '"doc":"When it was to leave the gate."},'
+        '{"name":"departed_at","type":{"type":"long","logicalType":"timestamp-millis"},"doc":"When it left the gate."},'
+        '{"name":"arrived_at","type":["null",{"type":"long","logicalType":"timestamp-millis"}],"default":null,'
+        '"doc":"When it reached the gate; null if its arrival was not reported."},'
+        '{"name":"made_up_min","type":["null","int"],"default":null,'
+        '"doc":"Minutes of the departure\'s delay that were made up until the arrival,'
+        ' negative when more were lost; null without an arrival."},'
+        '{"name":"manufacturer","type":["null","string"],"default":null,'
+        '"doc":"The aircraft\'s manufacturer; null if it is not in the register."},'
+        '{"name":"model","type":["null","string"],"default":null,'
+        '"doc":"The aircraft\'s model; null if it is not in the register."},'
+        '{"name":"seats","type":["null","int"],"default":null,"doc":"The aircraft\'s seats,'
+        " the crew's included; null if it is not in the register.\"}]}"
+    )
+
+
 class Plane(msgspec.Struct, frozen=True, kw_only=True):
     """An aircraft in the register, looked up by its tail number."""
 

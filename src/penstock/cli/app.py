@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from penstock.cli import config, demo, doctor, kafka, peek, produce, registry, schemas, topics, topology
+from penstock.cli import config, demo, doctor, kafka, peek, produce, registry, run, schemas, topics, topology
 from penstock.cli.invocation import Invocation
 from penstock.errors import ExitCode, PenstockError
 
@@ -66,6 +66,7 @@ def options(
 
 app.command("demo", rich_help_panel=PUBLISH)(demo.demo)
 app.command("produce", rich_help_panel=PUBLISH)(produce.produce)
+app.command("run", rich_help_panel=PUBLISH)(run.run)
 app.command("topics", rich_help_panel=LOOK)(topics.topics)
 app.command("peek", rich_help_panel=LOOK)(peek.peek)
 app.command("doctor", rich_help_panel=LOOK)(doctor.doctor)

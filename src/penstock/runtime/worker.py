@@ -15,7 +15,7 @@ commit, seek, go on. What cannot be known is asked of the log first (`_settle`).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,6 +27,7 @@ from penstock.errors import (
     Fenced,
     OperatorMustDecide,
     OutcomeUnknown,
+    PenstockError,
     Retriable,
     TransactionAborted,
 )
@@ -244,29 +245,34 @@ class Worker:
                     self._is_initialised = True
                 self._hooks.on_step("restore")
                 self._restores[task_id] = (self._makes.restore(task_id, sources, self._consumer), sources)
+        back: list[Task] = []
         for task_id, (restore, sources) in list(self._restores.items()):
             restored = restore.step()
             if restored is not None:
                 restore.close()
                 del self._restores[task_id]
-                task = self._makes.start(task_id, sources, restored)
-                self._tasks[task_id] = task
-                self._claim(task)
+                back.append(self._makes.start(task_id, sources, restored))
+        if back:
+            self._claim(back)
 
-    def _claim(self, task: Task) -> None:
-        """Commit a transaction that does nothing but say whose the task is, then begin to read."""
-        self._commit()
-        self._hooks.on_step("claim")
-        self._begin()
+    def _claim(self, tasks: list[Task]) -> None:
+        """Commit a transaction that does nothing but say whose the tasks are, then begin to read.
+
+        Should the claim fail, the tasks are not ours yet, whatever became of it: they are restored anew.
+        """
         try:
-            self._committer.commit([task], claim=True)
-        except (TransactionAborted, OutcomeUnknown, Fenced):
-            # Not ours yet: it is restored anew, whatever became of the claim.
-            del self._tasks[task.id]
-            task.close()
+            self._commit()
+            self._hooks.on_step("claim")
+            self._begin()
+            self._committer.commit(tasks, claim=True)
+        except PenstockError:
+            for task in tasks:
+                task.close()
             raise
-        self._consumer.start(task.committed.next_offsets)
-        LOGGER.info("task %s: ours, from %s", task.id, task.committed.next_offsets)
+        for task in tasks:
+            self._tasks[task.id] = task
+            self._consumer.start(task.committed.next_offsets)
+            LOGGER.info("task %s: ours, from %s", task.id, _told(task.committed.next_offsets))
 
     # ------------------------------------------------------------ process
 
@@ -451,3 +457,7 @@ class Worker:
                 elif partition in self._paused and buffered < self._limits.max_buffered_records // 2:
                     self._consumer.resume([partition])
                     self._paused.discard(partition)
+
+
+def _told(offsets: Mapping[Partition, int]) -> str:
+    return ", ".join(f"{topic}[{partition}]@{offset}" for (topic, partition), offset in offsets.items())

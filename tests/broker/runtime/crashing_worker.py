@@ -85,7 +85,7 @@ def main() -> int:
         transaction_timeout_ms=args.timeout_ms,
         transaction_budget_ms=args.timeout_ms * 3 // 4,
         consumer_options={"session.timeout.ms": 1_500, "heartbeat.interval.ms": 300},
-        limits=WorkerLimits(commit_interval_s=0.02, max_batch_records=100),
+        limits=WorkerLimits(commit_interval_s=0.005, max_batch_records=50),
     )
     hooks = Failpoint(args.step, args.nth, args.action, args.state / "failpoint.log")
     try:

@@ -1,0 +1,72 @@
+"""`penstock run NAME`: run one worker of a pipeline until it is stopped."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from penstock.cli.invocation import project_config
+
+if TYPE_CHECKING:
+    from penstock.config import Config
+    from penstock.runtime.opening import WorkerSurroundings
+    from penstock.runtime.worker import Worker
+
+
+def run(
+    context: typer.Context,
+    pipeline: Annotated[str, typer.Argument(metavar="NAME|MODULE:ATTRIBUTE", help="The pipeline, or where it is.")],
+    instance: Annotated[
+        str, typer.Option(metavar="NAME", help="Names this worker among those of the pipeline; keep it over restarts.")
+    ] = "0",
+) -> None:
+    """Run a worker of a pipeline: outputs, state, dead letters and offsets commit together.
+
+    After any crash, run the same command again: it goes on exactly where the last transaction ended. Ctrl-C commits
+    what is done and leaves the group; a second one stops at once, which loses nothing either. Exit code 5 when a
+    record failed whose policy is to stop, 6 when another process is this instance.
+
+    \b
+    penstock topology flight-status     see what it will do
+    penstock run flight-status
+    """  # noqa: D301 - \b keeps the lines of the example apart in the help
+    from penstock.config.modules import package_of  # noqa: PLC0415 - keeps `--help` fast
+    from penstock.dsl.discovery import pipeline_named  # noqa: PLC0415 - as above
+    from penstock.protocols import TransactionHooks  # noqa: PLC0415 - as above
+    from penstock.runtime.opening import opened  # noqa: PLC0415 - as above
+
+    config = project_config(context)
+    package = package_of(config.project.processors, config.root, f"{config.file}: project.processors")
+    topology = pipeline_named(pipeline, config.root, package).topology()
+    with opened(topology, _surroundings(config, instance), TransactionHooks()) as worker:
+        _stop_on_signals(worker)
+        worker.run()
+
+
+def _surroundings(config: Config, instance: str) -> WorkerSurroundings:
+    from penstock.kafka.client import Connection  # noqa: PLC0415 - keeps `--help` fast
+    from penstock.kafka.registry import RegistryClient  # noqa: PLC0415 - as above
+    from penstock.runtime.opening import WorkerSurroundings  # noqa: PLC0415 - as above
+
+    return WorkerSurroundings(
+        connection=Connection.of(config.kafka),
+        registry=RegistryClient.of(config.registry),
+        auto_register=config.registry.auto_register,
+        prefix=config.project.prefixed(""),
+        instance=instance,
+        state_directory=config.state.create(),
+        transaction_timeout_ms=config.publishing.transaction_timeout_ms,
+        transaction_budget_ms=config.publishing.transaction_budget_ms,
+    )
+
+
+def _stop_on_signals(worker: Worker) -> None:
+    def stop(number: int, _frame: FrameType | None) -> None:
+        worker.stop()
+        signal.signal(number, signal.default_int_handler)
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
