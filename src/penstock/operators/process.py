@@ -12,7 +12,7 @@ from penstock.errors import BadRecord, ConfigurationError
 from penstock.operators.context import Context
 from penstock.operators.operator import AnyBatch, Operator, Place, Run, TaskContext
 from penstock.record import Headers, Record
-from penstock.topology.node import AnyStore, slug
+from penstock.topology.node import AnyStore, code_slug
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -86,7 +86,7 @@ class Process(Operator):
         """The processor's own name."""
         named = self.processor if hasattr(self.processor, "__name__") else type(self.processor)
         name = str(named.__name__)
-        return "process" if name == "<lambda>" else slug(name)
+        return "process" if name == "<lambda>" else code_slug(name)
 
     def problems(self) -> list[str]:
         """Neither function nor processor."""

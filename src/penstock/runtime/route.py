@@ -196,7 +196,15 @@ def route_of(source: Node, nodes: Sequence[Node], opened: Mapping[str, Run | For
         slots.update({(node.name, port): index for port, index in enumerate(outputs)})
         size += len(outputs)
         operation = node.operation
-        steps.append(Step(node, opened[node.name], inputs, outputs, operation.is_end or bool(operation.stores)))
+        steps.append(
+            Step(
+                node,
+                opened[node.name],
+                inputs,
+                outputs,
+                operation.is_end or (bool(operation.stores) and not node.tables),
+            )
+        )
     sinks: dict[str, tuple[int, ...]] = {}
     for step in steps:
         topic = step.node.operation.writes

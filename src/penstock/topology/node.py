@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -134,7 +135,12 @@ def slug(text: str) -> str:
     return "-".join(filter(None, kept.split("-")))[:63].strip("-")
 
 
+def code_slug(name: str) -> str:
+    """A name from code: `to_status` and `ToStatus` become `to-status`."""
+    return slug(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name))
+
+
 def function_slug(kind: str, function: object) -> str:
     """`map-to-status` for a function with a name, `map` for a lambda."""
     name = getattr(function, "__name__", type(function).__name__)
-    return kind if name == "<lambda>" else f"{kind}-{slug(name)}"[:63].strip("-")
+    return kind if name == "<lambda>" else f"{kind}-{code_slug(name)}"[:63].strip("-")

@@ -9,6 +9,7 @@ from typing import Any
 from penstock.batch import SourceBatch
 from penstock.dsl.pipeline import Pipeline
 from penstock.operators.operator import OpenTopic
+from penstock.protocols import SchemaRegistry
 from penstock.record import Headers
 from penstock.runtime.program import Program
 from penstock.runtime.savepoint import SavepointLogic
@@ -86,14 +87,16 @@ class Seen:
 class OneTask:
     """The task of partition 2 of a pipeline's task groups, most often one."""
 
-    def __init__(self, pipeline: Pipeline, clock: Any = None) -> None:
+    def __init__(self, pipeline: Pipeline, registry: SchemaRegistry | None = None) -> None:
         self.topology = pipeline.topology()
         self.logics: dict[str, SavepointLogic] = {}
         self.states: dict[str, TaskState] = {}
         for group in self.topology.groups.values():
             state = self.states[group.name] = TaskState()
-            opened = {topic.name: OpenTopic(topic.bind(), PARTITIONS) for topic in group.topics}
-            program = Program(group, opened, state, clock or StillClock(), 2)
+            opened = {
+                topic.name: OpenTopic(topic.bind(registry, auto_register=True), PARTITIONS) for topic in group.topics
+            }
+            program = Program(group, opened, state, StillClock(), 2)
             program.open()
             logic = SavepointLogic(program, state)
             self.logics |= {topic.name: logic for topic in group.source_topics}
