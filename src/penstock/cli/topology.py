@@ -31,7 +31,7 @@ def topology(
     pipeline: Annotated[
         str | None,
         typer.Argument(
-            metavar="[NAME|MODULE:ATTRIBUTE]", help="The pipeline, or where to import it; left out, they are listed."
+            metavar="NAME|MODULE:ATTRIBUTE", help="The pipeline, or where to import it; left out, they are listed."
         ),
     ] = None,
     form: Annotated[Form, typer.Option("--format", help="How to print it.")] = Form.TEXT,
