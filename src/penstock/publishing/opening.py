@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from penstock.clock import Clock, SystemClock
+from penstock.deadletter.topic import dead_letter_topic
 from penstock.kafka.admin import Admin
 from penstock.kafka.client import Connection
 from penstock.kafka.partitioner import partition_for
@@ -20,7 +21,7 @@ from penstock.publishing.cursor import cursor_topic, read_cursor
 from penstock.publishing.feed import PublishingLimits
 from penstock.publishing.run import Destination, ProducerRun
 from penstock.publishing.spec import ProducerSpec
-from penstock.publishing.topics import dead_letter_topic, ensure_topics
+from penstock.publishing.topics import ensure_topics
 from penstock.transactions.identity import IdentityLock
 from penstock.transactions.session import TransactionSession
 
@@ -69,7 +70,7 @@ def opened(spec: ProducerSpec[K, V], around: Surroundings, hooks: TransactionHoo
     identity = f"{around.prefix}{around.project}.{spec.name}"
     with IdentityLock(around.state_directory / "identities", f"producer.{identity}"):
         cursors = cursor_topic(around.project, around.prefix)
-        dead = dead_letter_topic(spec.name, around.prefix)
+        dead = dead_letter_topic(spec.name, partitions=1, prefix=around.prefix)
         admin = Admin(around.connection)
         found = ensure_topics(admin, spec, cursors, dead)
 

@@ -13,8 +13,6 @@ DEFAULT_PARTITIONS = 1
 CLIENT_MAX_BYTES = 1_000_000
 """librdkafka's own `message.max.bytes`, which holds for a batch as well."""
 
-_ANY_TIME_MS = str(2**63 - 1)
-
 
 @dataclass(frozen=True, slots=True)
 class ProducerTopics:
@@ -23,20 +21,6 @@ class ProducerTopics:
     partitions: int
     max_record_bytes: int
     max_dead_letter_bytes: int
-
-
-def dead_letter_topic(producer: str, prefix: str = "") -> TopicSettings:
-    """The topic of a producer's dead letters: kept for ever, any timestamp, until an operator has dealt with them."""
-    return TopicSettings(
-        f"{prefix}dlq.{producer}",
-        partitions=1,
-        config={
-            "cleanup.policy": "delete",
-            "retention.ms": "-1",
-            "message.timestamp.before.max.ms": _ANY_TIME_MS,
-            "message.timestamp.after.max.ms": _ANY_TIME_MS,
-        },
-    )
 
 
 def ensure_topics(

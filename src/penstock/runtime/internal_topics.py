@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from penstock.deadletter.topic import ANY_TIME, dead_letter_topic
 from penstock.errors import ConfigurationError
 from penstock.kafka.admin import Admin, TopicDescription, TopicSettings
 from penstock.topology.groups import TaskGroup
@@ -13,7 +14,6 @@ from penstock.topology.topology import Topology
 
 CLIENT_MAX_BYTES = 1_000_000
 OVERHEAD_BYTES = 512
-_ANY_TIME_MS = str(2**63 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +38,7 @@ def changelog_topic(pipeline: str, group: TaskGroup, partitions: int, prefix: st
     return TopicSettings(
         f"{prefix}{pipeline}.{group.name}.changelog",
         partitions=partitions,
-        config={
-            "cleanup.policy": "compact",
-            "message.timestamp.before.max.ms": _ANY_TIME_MS,
-            "message.timestamp.after.max.ms": _ANY_TIME_MS,
-        },
-    )
-
-
-def dead_letter_topic(pipeline: str, source: str, partitions: int, prefix: str) -> TopicSettings:
-    """Dead letters of one source: kept until somebody has dealt with them, whatever their timestamps."""
-    return TopicSettings(
-        f"{prefix}dlq.{pipeline}.{source}",
-        partitions=partitions,
-        config={
-            "cleanup.policy": "delete",
-            "retention.ms": "-1",
-            "message.timestamp.before.max.ms": _ANY_TIME_MS,
-            "message.timestamp.after.max.ms": _ANY_TIME_MS,
-        },
+        config={"cleanup.policy": "compact", **ANY_TIME},
     )
 
 
@@ -84,7 +66,7 @@ def ensure_topics(admin: Admin, topology: Topology, prefix: str) -> PipelineTopi
         for name, topic in topology.topics.items()
         if name not in there
     ]
-    dead = {name: dead_letter_topic(topology.name, name, there[name].partitions, prefix) for name in read}
+    dead = {name: dead_letter_topic(f"{topology.name}.{name}", there[name].partitions, prefix) for name in read}
     changelogs = {
         group.name: changelog_topic(topology.name, group, tasks_of(group, there), prefix)
         for group in topology.groups.values()

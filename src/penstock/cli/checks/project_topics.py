@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from penstock.cli.checks.finding import Finding, bad, good, risky, warning
 from penstock.cli.topics import duration
 from penstock.config import Config
+from penstock.deadletter.topic import dead_letter_topic
 from penstock.kafka.admin import Admin, TopicDescription
 from penstock.publishing.cursor import cursor_topic
 from penstock.publishing.discovery import producers
-from penstock.publishing.topics import dead_letter_topic
 
 REPLICAS = 3
 IN_SYNC = 2
@@ -46,7 +46,7 @@ def needed(config: Config) -> list[Needed]:
     package = ".".join(config.project.producers.relative_to(config.root).parts)
     found: dict[str, Needed] = {}
     for name, spec in producers(config.root, package).items():
-        topic, dead = spec.topic, dead_letter_topic(name, prefix)
+        topic, dead = spec.topic, dead_letter_topic(name, partitions=1, prefix=prefix)
         found[topic.name] = Needed(topic.name, f"of producer {name}", topic.partitions)
         found[dead.name] = Needed(dead.name, f"dead letters of producer {name}", dead.partitions)
         cursors = cursor_topic(config.project.name, prefix)

@@ -1,0 +1,28 @@
+"""The topic that dead letters go to."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from penstock.kafka.admin import TopicSettings
+
+ANY_TIME: Final = {
+    "message.timestamp.before.max.ms": str(2**63 - 1),
+    "message.timestamp.after.max.ms": str(2**63 - 1),
+}
+"""Topic settings that take records of any age: a dead letter keeps its original's timestamp."""
+
+
+def dead_letter_topic(origin: str, partitions: int, prefix: str = "") -> TopicSettings:
+    """`dlq.<origin>`: kept until somebody has dealt with what is in it.
+
+    Args:
+        origin: a producer's name, or `<pipeline>.<source topic>`.
+        partitions: the source's, so that a dead letter stands in the partition of its original.
+        prefix: of the project; empty or ending in a dot.
+    """
+    return TopicSettings(
+        f"{prefix}dlq.{origin}",
+        partitions=partitions,
+        config={"cleanup.policy": "delete", "retention.ms": "-1", **ANY_TIME},
+    )
