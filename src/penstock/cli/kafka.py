@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -114,22 +113,12 @@ def _absolute(path: Path | None) -> str | None:
 
 
 def _show(state: OwnerState) -> None:
+    from penstock.embedded.orphans import is_alive  # noqa: PLC0415 - heavy
+
     typer.echo(f"Kafka is up: {state.bootstrap_servers}")
     for node in state.nodes:
-        gone = "" if _is_running(node.pid) else ", gone"
+        gone = "" if node.pid is not None and is_alive(node.pid) else ", gone"
         typer.echo(f"  broker {node.node_id}  port {node.port}, process {node.pid}{gone}")
     if state.registry_url:
         typer.echo(f"  registry  {state.registry_url}")
     typer.echo(f"  data      {state.persist or 'goes with it (keep it with --persist DIR)'}")
-
-
-def _is_running(pid: int | None) -> bool:
-    if pid is None:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

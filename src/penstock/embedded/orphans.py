@@ -42,7 +42,7 @@ def kill_orphans() -> list[int]:
             note = msgspec.json.decode(path.read_bytes(), type=_Note)
         except (FileNotFoundError, msgspec.DecodeError):
             continue  # another process is clearing or writing it
-        if _is_alive(note.launcher):
+        if is_alive(note.launcher):
             continue
         broker = int(path.name)
         # Ids are given out again: only a process that still names our folder is the broker of this note.
@@ -54,7 +54,8 @@ def kill_orphans() -> list[int]:
     return killed
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process, ours or another user's."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
