@@ -21,7 +21,10 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process that names a folder on its command line, as brokers do."""
-    with subprocess.Popen(["sh", "-c", "sleep 60 & wait", str(tmp_path / "node-1")]) as process:
+    command = ["sh", "-c", "echo begun; sleep 60 & wait", str(tmp_path / "node-1")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # for a moment within exec a process has no command line at all
         yield process
         process.kill()
 
