@@ -121,7 +121,10 @@ class GroupConsumer:
     def start(self, positions: Mapping[Partition, int]) -> None:
         """Fetch these partitions from these offsets on."""
         for (topic, partition), offset in positions.items():
-            self._consumer.seek(TopicPartition(topic, partition, offset))
+            try:
+                self._consumer.seek(TopicPartition(topic, partition, offset))
+            except KafkaException as exc:
+                raise from_call(exc, f"seek of {topic}[{partition}] to {offset}") from exc
         self.resume(positions)
 
     def pause(self, partitions: Iterable[Partition]) -> None:

@@ -67,8 +67,14 @@ class Committer:
         self._changelog_of = changelog_of
         self._is_ours = is_ours
 
-    def commit(self, tasks: Sequence[Task], *, claim: bool = False) -> None:
+    def commit(self, tasks: Sequence[Task], *, claim: bool = False, in_poll: bool = False) -> None:
         """Commit the open transaction for these tasks, all that are touched.
+
+        Args:
+            tasks: theirs.
+            claim: take ownership of them.
+            in_poll: from a rebalance callback. The poll may hold records that no task has seen, so the consumer's
+                positions are not asked for.
 
         Raises:
             TransactionAborted: nothing became visible; discard.
@@ -77,7 +83,7 @@ class Committer:
         """
         offsets: dict[Partition, tuple[int, str]] = {}
         for task in tasks:
-            prepared = task.prepare(self._positions(task), claim=claim)
+            prepared = task.prepare({} if in_poll else self._positions(task), claim=claim)
             changelog = self._changelog_of(task.id)
             if changelog is not None:
                 self._hooks.on_step("changelog")
@@ -125,9 +131,11 @@ class Committer:
                 committed = found.get(partition)
                 metadata = parse(committed.metadata) if committed is not None else None
                 sequence = metadata.sequence if metadata is not None else 0
-                if sequence not in {task.committed.sequence, task.committed.sequence + 1}:
-                    raise TornTransaction(task.id, task.committed.sequence + 1, sequence)
-                answers.add(sequence == task.committed.sequence + 1)
+                intended = task.committed.sequence + 1
+                is_there = sequence == intended and metadata is not None and metadata.writer == task.writer
+                if not is_there and sequence != task.committed.sequence:
+                    raise TornTransaction(task.id, intended, sequence)
+                answers.add(is_there)
         if len(answers) > 1:
             raise TornTransaction(tasks[0].id, tasks[0].committed.sequence + 1, None)
         return answers == {True}
@@ -145,4 +153,6 @@ class TornTransaction(TransactionAborted):
 
     def __init__(self, task: TaskId, intended: int, found: int | None) -> None:
         what = "differs between partitions" if found is None else f"is {found}"
+        if found == intended:
+            what += ", by another writer"
         super().__init__(f"task {task}: transaction {intended} was in doubt, and the sequence in the log {what}")

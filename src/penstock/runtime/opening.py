@@ -17,6 +17,7 @@ from penstock.operators.operator import OpenTopic
 from penstock.protocols import SchemaRegistry, TransactionHooks
 from penstock.runtime.changelog_reader import PartitionReader
 from penstock.runtime.internal_topics import PipelineTopics, ensure_topics
+from penstock.runtime.member import Member
 from penstock.runtime.merge import Partition
 from penstock.runtime.program import Program
 from penstock.runtime.restore import Restore, Restored
@@ -94,7 +95,7 @@ class TaskFactory:
                     found[TaskId(group.name, partition)] = sources
         return found
 
-    def restore(self, task_id: TaskId, sources: tuple[Partition, ...], consumer: GroupConsumer) -> Restore:
+    def restore(self, task_id: TaskId, sources: tuple[Partition, ...], consumer: Member) -> Restore:
         """Begin to bring a task back from the log."""
         changelog = self.changelog_of(task_id)
         reader = (

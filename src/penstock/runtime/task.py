@@ -143,6 +143,11 @@ class Task:
         logic.stream_time_ms = progress.stream_time_ms
 
     @property
+    def writer(self) -> str:
+        """Our `transactional.id`."""
+        return self._writer
+
+    @property
     def committed(self) -> Progress:
         """How far the log is."""
         return self._committed
@@ -176,9 +181,12 @@ class Task:
         """This task's part of the transaction.
 
         Args:
-            positions: the consumer's, for partitions with nothing buffered: they step over control records.
+            positions: the consumer's, for partitions with nothing buffered: they step over control records. A claim
+                and a task that has stopped take no notice of them: what was read there may not have been processed.
             claim: take ownership: the owner epoch goes up.
         """
+        if claim or self.status is not TaskStatus.RUNNING:
+            positions = {}
         next_offsets = {
             partition: max(offset, positions.get(partition, offset)) if not self.buffer.buffered(partition) else offset
             for partition, offset in self._next_offsets.items()
@@ -229,8 +237,18 @@ class Task:
         self.is_touched = False
         return self.state.apply() if self.state is not None else 0
 
+    def stop(self) -> None:
+        """Stand still in front of a record that failed; what was processed before it is still to be committed."""
+        self.status = TaskStatus.STOPPED
+        self.buffer.clear()
+
     def discard(self) -> dict[Partition, int]:
-        """Back to the last commit; the positions from which to read again."""
+        """Back to the last commit; the positions from which to read again.
+
+        A task that stopped runs again if work before the failed record is lost with the transaction.
+        """
+        if self.is_touched:
+            self.status = TaskStatus.RUNNING
         self._prepared = None
         self.buffer.clear()
         self._next_offsets = dict(self._committed.next_offsets)

@@ -31,9 +31,9 @@ from penstock.errors import (
     Retriable,
     TransactionAborted,
 )
-from penstock.kafka.consumer import GroupConsumer
 from penstock.protocols import TransactionHooks
 from penstock.runtime.commit import Committer
+from penstock.runtime.member import Member
 from penstock.runtime.merge import Partition
 from penstock.runtime.restore import Restore, Restored
 from penstock.runtime.savepoint import RecordFailed
@@ -73,7 +73,7 @@ class Tasks(Protocol):
         """The tasks all of whose partitions are there, with those partitions in the order that decides ties."""
         ...
 
-    def restore(self, task_id: TaskId, sources: tuple[Partition, ...], consumer: GroupConsumer) -> Restore:
+    def restore(self, task_id: TaskId, sources: tuple[Partition, ...], consumer: Member) -> Restore:
         """Begin to bring a task back."""
         ...
 
@@ -109,7 +109,7 @@ class Worker:
         self,
         pipeline: str,
         *,
-        consumer: Callable[[Worker], GroupConsumer],
+        consumer: Callable[[Worker], Member],
         session: TransactionSession,
         tasks: Tasks,
         topics: Iterable[str],
@@ -131,6 +131,8 @@ class Worker:
         self._restores: dict[TaskId, tuple[Restore, tuple[Partition, ...]]] = {}
         self._paused: set[Partition] = set()
         self._is_initialised = False
+        self._is_polling = False
+        self._last_failure: RecordFailed | None = None
         self._staged_records = 0
         self._dead_letters = 0
         self._due_at_s: float | None = None
@@ -152,19 +154,26 @@ class Worker:
         self._stopping = True
 
     def run(self) -> None:
-        """Work until `stop`.
+        """Work until `stop`. What is raised leaves the group first, so that the next worker need not wait for it.
 
         Raises:
             DuplicateIdentity: another live worker has this identity.
             OperatorMustDecide: every task has stopped; the log says why, each.
         """
-        while not self._stopping:
-            self.step()
+        try:
+            while not self._stopping:
+                self.step()
+        except PenstockError:
+            self._leave()  # and commits nothing: a poll that fails may have swallowed records
+            raise
         self.close()
 
     def close(self) -> None:
         """Commit what is done, close the tasks, leave the group. Correctness never depends on it."""
         self._guarded(self._commit)
+        self._leave()
+
+    def _leave(self) -> None:
         for task in self._tasks.values():
             task.close()
         for restore, _ in self._restores.values():
@@ -192,11 +201,16 @@ class Worker:
     def _step(self) -> None:
         self._hooks.on_step("poll")
         wait_s = 0.0 if self._restores or any(len(t.buffer) for t in self._tasks.values()) else _IDLE_POLL_S
-        polled = self._consumer.poll(self._limits.max_batch_records, wait_s)
-        owners = {partition: task for task in self._tasks.values() for partition in task.sources}
+        self._is_polling = True
+        try:
+            polled = self._consumer.poll(self._limits.max_batch_records, wait_s)
+        finally:
+            self._is_polling = False
+        running = [task for task in self._tasks.values() if task.status is TaskStatus.RUNNING]
+        owners = {partition: task for task in running for partition in task.sources}
         for batch in polled.batches:
             task = owners.get((batch.topic, batch.partition))
-            if task is not None:  # given away in this very poll: its records are the next owner's
+            if task is not None:  # else given away in this very poll, or stopped: not ours to process
                 task.buffer.add(batch)
         for partition in polled.ends:
             if partition in owners:
@@ -208,6 +222,7 @@ class Worker:
         if self._is_due():
             self._commit()
         self._balance()
+        self._check_stopped()
 
     # ------------------------------------------------------------ partitions that come and go (inside poll)
 
@@ -217,14 +232,18 @@ class Worker:
 
     def on_revoked(self, partitions: list[Partition]) -> None:
         """Commit what is done, offsets included, before they go."""
-        self._guarded(self._commit)
-        self._give_away(partitions)
+        try:
+            self._guarded(self._commit)
+        finally:
+            self._give_away(partitions)
 
     def on_lost(self, partitions: list[Partition]) -> None:
         """They are somebody else's already: nothing may be committed."""
-        if any(partition in partitions for task in self._touched() for partition in task.sources):
-            self._discard(TransactionAborted("partitions were lost with work on them"))
-        self._give_away(partitions)
+        try:
+            if any(partition in partitions for task in self._touched() for partition in task.sources):
+                self._discard(TransactionAborted("partitions were lost with work on them"))
+        finally:
+            self._give_away(partitions)
 
     def _give_away(self, partitions: list[Partition]) -> None:
         self._assigned.difference_update(partitions)
@@ -246,14 +265,16 @@ class Worker:
                 self._hooks.on_step("restore")
                 self._restores[task_id] = (self._makes.restore(task_id, sources, self._consumer), sources)
         back: list[Task] = []
-        for task_id, (restore, sources) in list(self._restores.items()):
-            restored = restore.step()
-            if restored is not None:
-                restore.close()
-                del self._restores[task_id]
-                back.append(self._makes.start(task_id, sources, restored))
-        if back:
-            self._claim(back)
+        try:
+            for task_id, (restore, sources) in list(self._restores.items()):
+                restored = restore.step()
+                if restored is not None:
+                    restore.close()
+                    del self._restores[task_id]
+                    back.append(self._makes.start(task_id, sources, restored))
+        finally:  # should one of them fail, the others are back nevertheless
+            if back:
+                self._claim(back)
 
     def _claim(self, tasks: list[Task]) -> None:
         """Commit a transaction that does nothing but say whose the tasks are, then begin to read.
@@ -288,13 +309,19 @@ class Worker:
 
     def _stop_task(self, task: Task, failed: RecordFailed) -> None:
         """A record failed and its policy is to stop: keep what came before it, then stand still in front of it."""
-        task.status = TaskStatus.STOPPED
+        task.stop()
+        self._last_failure = failed
         LOGGER.error("task %s has stopped: %s", task.id, failed)
         if failed.staged.records:
             self._stage(failed.source, failed.staged)
         self._consumer.pause(task.sources)
         self._commit()
-        if all(each.status is TaskStatus.STOPPED for each in self._tasks.values()) and not self._restores:
+
+    def _check_stopped(self) -> None:
+        failed, tasks = self._last_failure, self._tasks.values()
+        if failed is None or not tasks or self._restores:
+            return
+        if all(task.status is TaskStatus.STOPPED for task in tasks):
             raise OperatorMustDecide(f"every task of this worker has stopped; the last: {failed}") from failed.error
 
     def _stage(self, batch: SourceBatch, staged: Staged) -> None:
@@ -371,7 +398,7 @@ class Worker:
         if not touched:
             return
         self._begin()
-        self._committer.commit(touched)
+        self._committer.commit(touched, in_poll=self._is_polling)
         self._committed()
 
     def _committed(self) -> None:
@@ -412,6 +439,7 @@ class Worker:
             except TransactionAborted as torn:
                 # Neither whole nor absent: the tasks are restored from the log, whose cross-check names what is wrong.
                 for task in touched:
+                    self._consumer.pause(task.sources)
                     self._tasks.pop(task.id).close()
                 self._discard(torn)
                 return
