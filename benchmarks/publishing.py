@@ -54,9 +54,9 @@ def run() -> list[Row]:
     with (
         KafkaCluster(benchmark=True) as cluster,
         RegistryServer(bootstrap_servers=cluster.bootstrap_servers) as registry,
+        contextlib.closing(RegistryClient(registry.url)) as client,
     ):
         connection = Connection(cluster.bootstrap_servers)
-        client = RegistryClient(registry.url)
         topics = (f"flights-{n}" for n in itertools.count())
         schema_id = client.register("bench-value", Flight.__avro_schema__).id
         return compare(
