@@ -8,7 +8,7 @@ from typing import Self
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from penstock.cli.output import console
+from penstock.cli.output import console, counted
 from penstock.protocols import TransactionHooks
 
 LINE_EVERY_S = 5.0
@@ -99,7 +99,10 @@ class PublishingDisplay(TransactionHooks):
             self._console.print(f"{self._title}: {rows:,}{of} rows, {self._told()}", soft_wrap=True)
 
     def _told(self) -> str:
+        if not self.transactions:
+            return "nothing published"
         seconds = max(time.monotonic() - self._started, 1e-9)
         rows = self.records + self.dead_letters
-        told = f"{self.records:,} records in {self.transactions:,} transactions, {rows / seconds:,.0f} rows/s"
-        return told if not self.dead_letters else f"{told}, {self.dead_letters:,} dead letters"
+        told = f"{counted(self.records, 'record')} in {counted(self.transactions, 'transaction')}"
+        told += f", {counted(round(rows / seconds), 'row')}/s"
+        return told if not self.dead_letters else f"{told}, {counted(self.dead_letters, 'dead letter')}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from penstock.cli.invocation import project_config
-from penstock.cli.output import print_json, print_table
+from penstock.cli.output import counted, print_json, print_table
 
 if TYPE_CHECKING:
     from penstock.kafka.admin import Admin, TopicDescription
@@ -42,7 +42,7 @@ def topics(
     if rows:
         _print(rows)
     if hidden := len(there) - len(shown):
-        typer.echo(f"{hidden} internal {'topic' if hidden == 1 else 'topics'} not shown; --all shows them", err=True)
+        typer.echo(f"{counted(hidden, 'internal topic')} not shown; --all shows them", err=True)
 
 
 def is_internal(name: str) -> bool:
