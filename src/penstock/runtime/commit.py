@@ -1,4 +1,4 @@
-"""The commit sequence. The steps carry the numbers of docs/explanation/exactly-once.md.
+"""The commit sequence. The steps carry the letters of docs/explanation/exactly-once-processing.md.
 
 a. each touched task's changed keys to its changelog partition, its commit record last
 b. flush, always before the offsets: back to back, send_offsets as the coordinator's first call would wait for the
