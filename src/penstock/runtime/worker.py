@@ -132,6 +132,7 @@ class Worker:
         self._paused: set[Partition] = set()
         self._is_initialised = False
         self._is_polling = False
+        self._must_rewind = False
         self._last_failure: RecordFailed | None = None
         self._staged_records = 0
         self._dead_letters = 0
@@ -206,6 +207,9 @@ class Worker:
             polled = self._consumer.poll(self._limits.max_batch_records, wait_s)
         finally:
             self._is_polling = False
+        if self._must_rewind:
+            self._rewind()
+            return
         running = [task for task in self._tasks.values() if task.status is TaskStatus.RUNNING]
         owners = {partition: task for task in running for partition in task.sources}
         for batch in polled.batches:
@@ -455,11 +459,22 @@ class Worker:
         self._hooks.on_abort(exc)
         self._session.open()
         for task in self._tasks.values():
-            positions = task.discard()
-            if task.status is TaskStatus.RUNNING:
-                self._consumer.start({p: o for p, o in positions.items() if p in self._assigned})
-        self._paused.clear()
+            task.discard()
         self._reset_transaction()
+        if self._is_polling:
+            # The poll may hold records from before the rewind: they would be processed, and then read again.
+            self._must_rewind = True
+        else:
+            self._rewind()
+
+    def _rewind(self) -> None:
+        """Read again from the last commit on; to be called when no poll holds records."""
+        self._must_rewind = False
+        self._paused.clear()
+        for task in self._tasks.values():
+            if task.status is TaskStatus.RUNNING:
+                positions = task.committed.next_offsets
+                self._consumer.start({p: o for p, o in positions.items() if p in self._assigned})
 
     def _count_fence(self, exc: Fenced) -> None:
         now_s = self._clock.monotonic_s()
