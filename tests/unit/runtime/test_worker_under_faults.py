@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from penstock.dsl.pipeline import Pipeline
 from penstock.errors import DuplicateIdentity, Fenced, OutcomeUnknown, TransactionAborted
+from penstock.runtime.merge import Partition
 from penstock.runtime.worker import WorkerLimits
 from penstock.schemas.topic import Topic
-from tests.unit.runtime.in_memory import Cluster, Fault, Running, running
+from tests.unit.runtime.in_memory import Cluster, Fault, Row, Running, running
 
 A, B, C = ("in", 0), ("in", 1), ("in", 2)
 ROWS = 14
@@ -98,7 +99,7 @@ def test_a_hook_that_raises_ends_the_worker_and_nothing_else(step: str, nth: int
             if not left[0]:
                 raise RuntimeError("planted")
 
-    run.hooks.on_step = raises  # type: ignore[method-assign] # the hook is what is planted
+    run.hooks.on_step = raises  # type: ignore[method-assign,assignment] # the hook is what is planted
     try:
         run.until_idle()
     except RuntimeError:
@@ -108,7 +109,9 @@ def test_a_hook_that_raises_ends_the_worker_and_nothing_else(step: str, nth: int
 
 def test_topics_of_different_widths_share_the_tasks_they_have() -> None:
     wide, narrow = Topic("wide", key=str, value=str), Topic("narrow", key=str, value=str)
-    log = Cluster({("wide", p): [(0, b"w%d" % p, b"1", 5)] for p in range(3)} | {("narrow", 0): [(0, b"n", b"2", 1)]})
+    inputs: dict[Partition, list[Row]] = {("wide", p): [(0, b"w%d" % p, b"1", 5)] for p in range(3)}
+    inputs["narrow", 0] = [(0, b"n", b"2", 1)]
+    log = Cluster(inputs)
     made = Pipeline("p")
     made.stream(wide).merge(made.stream(narrow)).to(Topic("out", key=str, value=str))
     run = running(log, made)
