@@ -338,3 +338,15 @@ def test_closing_commits_what_is_done() -> None:
     run.worker.close()
     assert log.position_of(A) == len(log.values("out")) >= 4
     assert run.member.is_closed
+
+
+def test_a_task_that_is_back_is_claimed_although_another_cannot_come_back() -> None:
+    """One group offset was rewound by hand; the worker ends, and what it could claim is claimed."""
+    log = cluster(partitions=2)
+    running(log, sums()).until_idle()
+    claims = log.offsets[A].metadata
+    log.offsets[B] = Committed(3, "")
+    with pytest.raises(OperatorMustDecide, match=r"group is at in\[1\]=3, its changelog at in\[1\]=10"):
+        running(log, sums()).until_idle()
+    assert "oe=1" in claims
+    assert "oe=2" in log.offsets[A].metadata
