@@ -17,13 +17,14 @@ from penstock.operators.operator import OpenTopic
 from penstock.protocols import SchemaRegistry, TransactionHooks
 from penstock.runtime.changelog_reader import PartitionReader
 from penstock.runtime.internal_topics import PipelineTopics, ensure_topics
+from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.member import Member
 from penstock.runtime.merge import Partition
 from penstock.runtime.program import Program
 from penstock.runtime.restore import Restore, Restored
 from penstock.runtime.savepoint import SavepointLogic
 from penstock.runtime.task import Task, TaskId
-from penstock.runtime.worker import Worker, WorkerLimits
+from penstock.runtime.worker import Worker
 from penstock.state.task_state import TaskState
 from penstock.topology.topology import Topology
 from penstock.transactions.identity import IdentityLock

@@ -14,14 +14,9 @@ commit, seek, go on. What cannot be known is asked of the log first (`_settle`).
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Protocol
 
-from penstock.batch import SourceBatch
 from penstock.clock import Clock
-from penstock.deadletter.envelope import Failure, fit, headers_of
 from penstock.errors import (
     DuplicateIdentity,
     Fenced,
@@ -33,61 +28,20 @@ from penstock.errors import (
 )
 from penstock.protocols import TransactionHooks
 from penstock.runtime.commit import Committer
+from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.member import Member
 from penstock.runtime.merge import Partition
-from penstock.runtime.restore import Restore, Restored
+from penstock.runtime.restore import Restore
 from penstock.runtime.savepoint import RecordFailed
-from penstock.runtime.staged import DeadRecord, Staged
+from penstock.runtime.staging import LOGGER, Staging
 from penstock.runtime.task import Task, TaskId, TaskStatus
+from penstock.runtime.tasks import Tasks
 from penstock.transactions.session import TransactionSession
-
-LOGGER = logging.getLogger("penstock.runtime")
 
 MAX_FENCES = 3
 FENCE_WINDOW_S = 300.0
 _IDLE_POLL_S = 0.1
 _RETRY_PAUSE_S = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerLimits:
-    """How much a worker takes on at once.
-
-    Attributes:
-        commit_interval_s: a transaction is committed when it is this old.
-        max_transaction_records: a safety bound, not a rhythm.
-        max_batch_records: per poll, and per batch of a task.
-        max_buffered_records: per partition, before it is paused.
-    """
-
-    commit_interval_s: float = 0.1
-    max_transaction_records: int = 50_000
-    max_batch_records: int = 1_000
-    max_buffered_records: int = 5_000
-
-
-class Tasks(Protocol):
-    """Makes tasks: knows the topology, so that the worker need not."""
-
-    def complete(self, assigned: set[Partition]) -> dict[TaskId, tuple[Partition, ...]]:
-        """The tasks all of whose partitions are there, with those partitions in the order that decides ties."""
-        ...
-
-    def restore(self, task_id: TaskId, sources: tuple[Partition, ...], consumer: Member) -> Restore:
-        """Begin to bring a task back."""
-        ...
-
-    def start(self, task_id: TaskId, sources: tuple[Partition, ...], restored: Restored) -> Task:
-        """The task, ready to run."""
-        ...
-
-    def changelog_of(self, task_id: TaskId) -> str | None:
-        """Its changelog topic."""
-        ...
-
-    def dead_letter_topic(self, source: str) -> tuple[str, int]:
-        """Where a source's dead letters go, and the largest record there."""
-        ...
 
 
 class Worker:
@@ -118,13 +72,11 @@ class Worker:
         hooks: TransactionHooks,
         version: str,
     ) -> None:
-        self._pipeline = pipeline
         self._session = session
         self._makes = tasks
         self._limits = limits
         self._clock = clock
         self._hooks = hooks
-        self._version = version
         self._stopping = False
         self._assigned: set[Partition] = set()
         self._tasks: dict[TaskId, Task] = {}
@@ -134,10 +86,16 @@ class Worker:
         self._is_polling = False
         self._must_rewind = False
         self._last_failure: RecordFailed | None = None
-        self._staged_records = 0
-        self._dead_letters = 0
-        self._due_at_s: float | None = None
         self._fences: list[float] = []
+        self._staging = Staging(
+            pipeline,
+            session,
+            dead_letter_topic=tasks.dead_letter_topic,
+            limits=limits,
+            clock=clock,
+            hooks=hooks,
+            version=version,
+        )
         self._consumer = consumer(self)
         self._committer = Committer(
             session,
@@ -223,7 +181,7 @@ class Worker:
         for task in list(self._tasks.values()):
             if task.status is TaskStatus.RUNNING:
                 self._process(task)
-        if self._is_due():
+        if self._staging.is_due():
             self._commit()
         self._balance()
         self._check_stopped()
@@ -288,7 +246,7 @@ class Worker:
         try:
             self._commit()
             self._hooks.on_step("claim")
-            self._begin()
+            self._staging.begin()
             self._committer.commit(tasks, claim=True)
         except PenstockError:
             for task in tasks:
@@ -309,7 +267,7 @@ class Worker:
             self._stop_task(task, failed)
             return
         if done is not None:
-            self._stage(*done)
+            self._staging.add(*done)
 
     def _stop_task(self, task: Task, failed: RecordFailed) -> None:
         """A record failed and its policy is to stop: keep what came before it, then stand still in front of it."""
@@ -317,7 +275,7 @@ class Worker:
         self._last_failure = failed
         LOGGER.error("task %s has stopped: %s", task.id, failed)
         if failed.staged.records:
-            self._stage(failed.source, failed.staged)
+            self._staging.add(failed.source, failed.staged)
         self._consumer.pause(task.sources)
         self._commit()
 
@@ -328,91 +286,18 @@ class Worker:
         if all(task.status is TaskStatus.STOPPED for task in tasks):
             raise OperatorMustDecide(f"every task of this worker has stopped; the last: {failed}") from failed.error
 
-    def _stage(self, batch: SourceBatch, staged: Staged) -> None:
-        if self._due_at_s is None:
-            self._due_at_s = self._clock.monotonic_s() + self._limits.commit_interval_s
-        self._staged_records += staged.records
-        if not (staged.outputs or staged.dead):
-            return
-        self._begin()
-        self._hooks.on_step("produce")
-        for output in staged.outputs:
-            self._session.producer.produce(
-                output.topic,
-                output.keys,
-                output.values,
-                partitions=output.partitions,
-                headers=output.headers,
-                timestamps_ms=output.timestamps_ms,
-            )
-        for dead in staged.dead:
-            self._dead_letter(batch, dead)
-
-    def _dead_letter(self, batch: SourceBatch, dead: DeadRecord) -> None:
-        topic, max_bytes = self._makes.dead_letter_topic(batch.topic)
-        place = dead.place
-        failure = Failure(
-            stage=dead.stage,
-            error=dead.error,
-            pipeline=self._pipeline,
-            source=batch.topic,
-            partition=batch.partition,
-            position=str(batch.offsets[place]),
-            failed_ms=self._clock.now_ms(),
-            version=self._version,
-        )
-        original = () if batch.headers is None else batch.headers[place]
-        value, extra = fit(batch.values[place], max_bytes)
-        self._session.producer.produce(
-            topic,
-            [batch.keys[place]],
-            [value],
-            partitions=[batch.partition],
-            headers=[headers_of(failure, original) + extra],
-            timestamps_ms=[batch.timestamps_ms[place]],
-        )
-        self._dead_letters += 1
-
-    def _begin(self) -> None:
-        """Open a transaction, lazily; with a new handle if the last one left a doubt."""
-        if self._session.is_open:
-            return
-        reason = self._session.doubt()
-        if reason is not None:
-            LOGGER.info("replacing the producer: %s", reason)
-            self._hooks.on_rotation(reason)
-            self._session.open()
-        self._session.begin()
-
     # ------------------------------------------------------------ commit
 
     def _touched(self) -> list[Task]:
         return [task for task in self._tasks.values() if task.is_touched]
 
-    def _is_due(self) -> bool:
-        if self._due_at_s is None:
-            return False
-        self._session.check_budget()
-        return (
-            self._clock.monotonic_s() >= self._due_at_s or self._staged_records >= self._limits.max_transaction_records
-        )
-
     def _commit(self) -> None:
         touched = self._touched()
         if not touched:
             return
-        self._begin()
+        self._staging.begin()
         self._committer.commit(touched, in_poll=self._is_polling)
-        self._committed()
-
-    def _committed(self) -> None:
-        records, dead = self._staged_records, self._dead_letters
-        self._reset_transaction()
-        self._hooks.on_commit(records - dead, dead)
-
-    def _reset_transaction(self) -> None:
-        self._staged_records = self._dead_letters = 0
-        self._due_at_s = None
+        self._staging.committed()
 
     # ------------------------------------------------------------ trouble
 
@@ -449,7 +334,7 @@ class Worker:
                 return
         if happened:
             self._committer.apply(touched)
-            self._committed()
+            self._staging.committed()
         else:
             self._discard(exc)
 
@@ -460,7 +345,7 @@ class Worker:
         self._session.open()
         for task in self._tasks.values():
             task.discard()
-        self._reset_transaction()
+        self._staging.reset()
         if self._is_polling:
             # The poll may hold records from before the rewind: they would be processed, and then read again.
             self._must_rewind = True

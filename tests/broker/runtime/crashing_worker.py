@@ -17,8 +17,8 @@ import penstock as ps
 from penstock.errors import PenstockError
 from penstock.kafka.client import Connection
 from penstock.protocols import TransactionHooks
+from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.opening import WorkerSurroundings, opened
-from penstock.runtime.worker import WorkerLimits
 
 ROWS = 3_000
 

@@ -22,12 +22,13 @@ from penstock.kafka.reader import RawRecord, Watermarks
 from penstock.protocols import GroupMetadata, RefusedRecord
 from penstock.record import Headers, Record
 from penstock.runtime.internal_topics import PipelineTopics
+from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.member import Member
 from penstock.runtime.merge import Partition
 from penstock.runtime.opening import TaskFactory, WorkerSurroundings
 from penstock.runtime.restore import Restore
 from penstock.runtime.task import TaskId
-from penstock.runtime.worker import Worker, WorkerLimits
+from penstock.runtime.worker import Worker
 from penstock.state.offset_metadata import OffsetMetadata
 from penstock.transactions.session import TransactionSession
 from tests.unit.publishing.in_memory import ManualClock, Seen

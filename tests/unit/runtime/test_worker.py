@@ -13,8 +13,8 @@ from penstock.errors import (
     TransactionAborted,
 )
 from penstock.kafka.consumer import Committed
+from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.task import TaskId, TaskStatus
-from penstock.runtime.worker import WorkerLimits
 from penstock.schemas.topic import Topic
 from tests.unit.runtime.in_memory import Cluster, Fault, metadata, running
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from penstock.dsl.pipeline import Pipeline
 from penstock.errors import DuplicateIdentity, Fenced, OutcomeUnknown, TransactionAborted
+from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.merge import Partition
-from penstock.runtime.worker import WorkerLimits
 from penstock.schemas.topic import Topic
 from tests.unit.runtime.in_memory import Cluster, Fault, Row, Running, running
 

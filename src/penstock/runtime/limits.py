@@ -1,0 +1,22 @@
+"""How much a worker takes on at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLimits:
+    """Bounds of batches, buffers and transactions.
+
+    Attributes:
+        commit_interval_s: a transaction is committed when it is this old.
+        max_transaction_records: a safety bound, not a rhythm.
+        max_batch_records: per poll, and per batch of a task.
+        max_buffered_records: per partition, before it is paused.
+    """
+
+    commit_interval_s: float = 0.1
+    max_transaction_records: int = 50_000
+    max_batch_records: int = 1_000
+    max_buffered_records: int = 5_000

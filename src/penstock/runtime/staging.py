@@ -1,0 +1,131 @@
+"""The transaction in hand: opened with the first effect, filled batch by batch, due after the commit interval."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from penstock.batch import SourceBatch
+from penstock.clock import Clock
+from penstock.deadletter.envelope import Failure, fit, headers_of
+from penstock.protocols import TransactionHooks
+from penstock.runtime.limits import WorkerLimits
+from penstock.runtime.staged import DeadRecord, Staged
+from penstock.transactions.session import TransactionSession
+
+LOGGER = logging.getLogger("penstock.runtime")
+
+
+class Staging:
+    """Hands outputs and dead letters to the producer, and keeps count of them until the transaction ends.
+
+    Args:
+        pipeline: its name, for dead letters.
+        session: holds the transaction.
+        dead_letter_topic: where a source's dead letters go, and the largest record there.
+        limits: of a transaction.
+        clock: time.
+        hooks: told each step.
+        version: of penstock, for dead letters.
+    """
+
+    def __init__(
+        self,
+        pipeline: str,
+        session: TransactionSession,
+        *,
+        dead_letter_topic: Callable[[str], tuple[str, int]],
+        limits: WorkerLimits,
+        clock: Clock,
+        hooks: TransactionHooks,
+        version: str,
+    ) -> None:
+        self._pipeline = pipeline
+        self._session = session
+        self._dead_letter_topic = dead_letter_topic
+        self._limits = limits
+        self._clock = clock
+        self._hooks = hooks
+        self._version = version
+        self._records = 0
+        self._dead_letters = 0
+        self._due_at_s: float | None = None
+
+    def begin(self) -> None:
+        """Open a transaction, unless one is open; with a new handle if the last one left a doubt."""
+        if self._session.is_open:
+            return
+        reason = self._session.doubt()
+        if reason is not None:
+            LOGGER.info("replacing the producer: %s", reason)
+            self._hooks.on_rotation(reason)
+            self._session.open()
+        self._session.begin()
+
+    def add(self, batch: SourceBatch, staged: Staged) -> None:
+        """Stage what a batch came to; one that left nothing behind still has offsets to commit."""
+        if self._due_at_s is None:
+            self._due_at_s = self._clock.monotonic_s() + self._limits.commit_interval_s
+        self._records += staged.records
+        if not (staged.outputs or staged.dead):
+            return
+        self.begin()
+        self._hooks.on_step("produce")
+        for output in staged.outputs:
+            self._session.producer.produce(
+                output.topic,
+                output.keys,
+                output.values,
+                partitions=output.partitions,
+                headers=output.headers,
+                timestamps_ms=output.timestamps_ms,
+            )
+        for dead in staged.dead:
+            self._dead_letter(batch, dead)
+
+    def is_due(self) -> bool:
+        """Whether it is time to commit.
+
+        Raises:
+            TransactionAborted: the transaction is older than its budget.
+        """
+        if self._due_at_s is None:
+            return False
+        self._session.check_budget()
+        return self._clock.monotonic_s() >= self._due_at_s or self._records >= self._limits.max_transaction_records
+
+    def committed(self) -> None:
+        """What was staged is visible."""
+        records, dead = self._records, self._dead_letters
+        self.reset()
+        self._hooks.on_commit(records - dead, dead)
+
+    def reset(self) -> None:
+        """Nothing is staged any more."""
+        self._records = self._dead_letters = 0
+        self._due_at_s = None
+
+    def _dead_letter(self, batch: SourceBatch, dead: DeadRecord) -> None:
+        topic, max_bytes = self._dead_letter_topic(batch.topic)
+        place = dead.place
+        failure = Failure(
+            stage=dead.stage,
+            error=dead.error,
+            pipeline=self._pipeline,
+            source=batch.topic,
+            partition=batch.partition,
+            position=str(batch.offsets[place]),
+            failed_ms=self._clock.now_ms(),
+            version=self._version,
+        )
+        original = () if batch.headers is None else batch.headers[place]
+        value, extra = fit(batch.values[place], max_bytes)
+        self._session.producer.produce(
+            topic,
+            [batch.keys[place]],
+            [value],
+            partitions=[batch.partition],
+            headers=[headers_of(failure, original) + extra],
+            timestamps_ms=[batch.timestamps_ms[place]],
+        )
+        self._dead_letters += 1
