@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from contextlib import closing
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from penstock.cli.invocation import project_config
 
 if TYPE_CHECKING:
     from penstock.config import Config
+    from penstock.kafka.registry import RegistryClient
     from penstock.runtime.opening import WorkerSurroundings
     from penstock.runtime.worker import Worker
 
@@ -35,25 +37,28 @@ def run(
     """  # noqa: D301 - \b keeps the lines of the example apart in the help
     from penstock.config.modules import package_of  # noqa: PLC0415 - keeps `--help` fast
     from penstock.dsl.discovery import pipeline_named  # noqa: PLC0415 - as above
+    from penstock.kafka.registry import RegistryClient  # noqa: PLC0415 - as above
     from penstock.protocols import TransactionHooks  # noqa: PLC0415 - as above
     from penstock.runtime.opening import opened  # noqa: PLC0415 - as above
 
     config = project_config(context)
     package = package_of(config.project.processors, config.root, f"{config.file}: project.processors")
     topology = pipeline_named(pipeline, config.root, package).topology()
-    with opened(topology, _surroundings(config, instance), TransactionHooks()) as worker:
+    with (
+        closing(RegistryClient.of(config.registry)) as registry,
+        opened(topology, _surroundings(config, registry, instance), TransactionHooks()) as worker,
+    ):
         _stop_on_signals(worker)
         worker.run()
 
 
-def _surroundings(config: Config, instance: str) -> WorkerSurroundings:
+def _surroundings(config: Config, registry: RegistryClient, instance: str) -> WorkerSurroundings:
     from penstock.kafka.client import Connection  # noqa: PLC0415 - keeps `--help` fast
-    from penstock.kafka.registry import RegistryClient  # noqa: PLC0415 - as above
     from penstock.runtime.opening import WorkerSurroundings  # noqa: PLC0415 - as above
 
     return WorkerSurroundings(
         connection=Connection.of(config.kafka),
-        registry=RegistryClient.of(config.registry),
+        registry=registry,
         auto_register=config.registry.auto_register,
         prefix=config.project.prefixed(""),
         instance=instance,
