@@ -1,5 +1,6 @@
-"""For users' tests as well as ours: fixtures on a real broker, from the pytest plugin `penstock.testing.pytest_plugin`.
+"""For users' tests as well as ours.
 
-pytest loads the plugin through its entry point wherever penstock is installed; nothing in here imports pytest but the
-plugin itself.
+Fixtures on a real broker come from the pytest plugin `penstock.testing.pytest_plugin`, which pytest loads through its
+entry point wherever penstock is installed; nothing in here imports pytest but the plugin itself. What is in a topic
+according to the broker's own files is told by `penstock.testing.segments`.
 """
