@@ -18,6 +18,7 @@ from uuid import UUID
 import msgspec
 
 from penstock.schemas.classes import Classes
+from penstock.schemas.double_leaves import Leaves, hold_numbers_only, in_field
 from penstock.schemas.logical import Conversion
 from penstock.schemas.lowering import Lowering
 from penstock.schemas.malformed import Misfit
@@ -52,6 +53,7 @@ class CheckedBatch:
         self._cls: type | None = None
         self._twin: Any = None
         self._special: list[tuple[str, Callable[[Any], Any], Conversion]] = []
+        self._doubles: list[Leaves] = []
         if isinstance(root, Record) and root.fields and is_msgspecs(classes.of(root)):
             self._cls = classes.of(root) or dict
             self._twin = _LIST[self._twin_of(root, classes, lowering)]
@@ -78,6 +80,8 @@ class CheckedBatch:
         except (msgspec.ValidationError, TypeError, ValueError, RecursionError):
             # The strict way knows better words, and none of a value's.
             return [self._lower(value) for value in values]
+        if not hold_numbers_only(found, self._doubles):
+            return [self._lower(value) for value in values]
         for name, get, convert in self._special:
             for value, fields in zip(values, found, strict=True):
                 try:
@@ -97,6 +101,8 @@ class CheckedBatch:
                 attribute = attributes[field.name]
                 get: Callable[[Any], Any] = itemgetter(attribute) if self._cls is dict else attrgetter(attribute)
                 self._special.append((field.name, get, lowering.of(field.type)))
+            else:
+                self._doubles += in_field(field.name, field.type)
         return _struct(root.name, types)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import struct
 from decimal import Decimal
 from typing import Any
 
@@ -121,7 +122,6 @@ JUNK = st.one_of(
 )
 
 
-@pytest.mark.full  # an infinite Decimal in a double comes back as an infinite float: whether that is right is open
 @settings(QUICK, max_examples=600)
 @given(EVERYTHING, st.sampled_from(ALL_FIELDS), JUNK)
 def test_a_wrong_value_is_refused_or_comes_back_unchanged(value: Everything, name: str, junk: Any) -> None:
@@ -137,11 +137,17 @@ def test_a_wrong_value_is_refused_or_comes_back_unchanged(value: Everything, nam
     back: Any = codec.decode(encoded).values[1]
     came_back = getattr(back, name)
     if name in {"f", "d"} and isinstance(junk, int | float):  # Python takes an int for a float; 32 bits are 32 bits
-        assert math.isnan(junk) or came_back == junk or (name == "f" and math.isclose(came_back, junk, rel_tol=1e-6))
+        assert math.isnan(junk) or came_back == (as_32_bits(junk) if name == "f" else junk)
     else:
         assert came_back == junk
         # Integers in the union's list of doubles come back as floats: equal, and as Python has it a float.
         assert is_alike(came_back, junk) or (name == "one_of" and isinstance(junk, list))
+
+
+def as_32_bits(number: float) -> float:
+    """The nearest number that 32 bits hold; 0 for what is too small."""
+    (nearest,) = struct.unpack("<f", struct.pack("<f", number))
+    return float(nearest)
 
 
 def attempt(codec: Codec[Any], values: list[Any]) -> tuple[list[bytes], UnencodableValue | None]:
