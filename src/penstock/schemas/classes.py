@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final, cast
 import msgspec
 
 from penstock.errors import ConfigurationError
+from penstock.schemas.limits import load_json
 from penstock.schemas.logical import PYTHON_TYPES
 from penstock.schemas.nodes import Array, Enum, Fixed, Map, Node, Primitive, Record, Union
 
@@ -182,7 +183,7 @@ def _by_name(candidates: list[type], name: str) -> Any:
 
 def _names(text: str) -> tuple[str, ...]:
     """The full name of a schema's top type, and those it was known by."""
-    json = msgspec.json.decode(text)
+    json = load_json(text, "a class's __avro_schema__")
     if not isinstance(json, dict):
         return ()
     top = cast("dict[str, Any]", json)

@@ -100,6 +100,16 @@ def test_a_schema_registered_with_references_is_found_by_its_content() -> None:
     assert codec.decode([encoded]).values == [{"price": b"ab"}]
 
 
+def test_a_class_whose_doc_has_half_a_surrogate_pair_is_a_class_like_any_other() -> None:
+    """JSON can spell it and UTF-8 cannot; a foreign registry may have taken it."""
+
+    class Odd(msgspec.Struct):
+        __avro_schema__: ClassVar[str] = '{"type":"record","name":"Odd","doc":"\\ud800","fields":[]}'
+
+    codec = avro(Odd).bind("t", "value", MemoryRegistry(), auto_register=True)
+    assert codec.decode(codec.encode([Odd()])).values == [Odd()]
+
+
 def test_a_missing_reference_makes_the_schema_invalid_and_not_the_process() -> None:
     registry = MemoryRegistry()
     text = schema("Priced", ("price", "shop.Money"))
