@@ -7,6 +7,7 @@ the end of that poll.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -17,7 +18,7 @@ from penstock.batch import SourceBatch
 from penstock.errors import KafkaUnavailable
 from penstock.kafka.client import Connection, Option, connected
 from penstock.kafka.error_map import from_call
-from penstock.kafka.reader import headers_of
+from penstock.kafka.reader import Reader, headers_of
 from penstock.protocols import GroupMetadata
 from penstock.record import Headers
 
@@ -50,10 +51,13 @@ class Committed:
 
 @dataclass(slots=True)
 class Polled:
-    """What one poll gave: batches in arrival order, and the partitions whose end was reached."""
+    """What one poll gave: batches in arrival order, and the ends that were reached behind them.
+
+    An end is the offset at which the next record will stand or behind which it will: control records are stepped over.
+    """
 
     batches: list[SourceBatch] = field(default_factory=list[SourceBatch])
-    ends: set[Partition] = field(default_factory=set[Partition])
+    ends: dict[Partition, int] = field(default_factory=dict[Partition, int])
 
 
 class GroupConsumer:
@@ -89,6 +93,8 @@ class GroupConsumer:
             "partition.assignment.strategy": "cooperative-sticky",
             **(options or {}),
         }
+        self._connection = connection
+        self._client_id = client_id
         self._group = group
         self._listener = listener
         self._is_eager = own["partition.assignment.strategy"] == "range"
@@ -135,10 +141,22 @@ class GroupConsumer:
         """Fetch these again."""
         self._consumer.resume([TopicPartition(t, p) for t, p in partitions])
 
-    def position(self, partition: Partition) -> int | None:
-        """The next offset that `poll` will give, control records stepped over; None before the first fetch."""
-        offset = self._consumer.position([TopicPartition(*partition)])[0].offset
-        return offset if offset >= 0 else None
+    def first_offset_from(self, partition: Partition, next_offset: int, timeout_s: float = 10.0) -> int | None:
+        """The first committed record there or behind; None = the end comes first. Asked by another client.
+
+        Raises:
+            KafkaUnavailable: no answer in time.
+        """
+        with Reader(self._connection, client_id=f"{self._client_id}.proof") as reader:
+            reader.assign({partition: next_offset})
+            deadline = time.monotonic() + timeout_s
+            while time.monotonic() < deadline:
+                for record in reader.poll(0.1):
+                    if record.offset is not None:
+                        return record.offset
+                if partition in reader.at_end:
+                    return None
+        raise KafkaUnavailable(f"{partition[0]}[{partition[1]}]: nothing from {next_offset} on in {timeout_s:.0f} s")
 
     def committed(self, partitions: Iterable[Partition], timeout_s: float) -> dict[Partition, Committed]:
         """The group's committed positions, stable ones: a pending transaction is waited out (KIP-447).
@@ -232,13 +250,13 @@ def _sort_into(polled: Polled, messages: list[Message], group: str) -> None:
         error = message.error()
         if error is not None:
             if error.code() == KafkaError._PARTITION_EOF:
-                polled.ends.add((topic, partition))
+                polled.ends[topic, partition] = message.offset() or 0
                 continue
             family = from_call(KafkaException(error), f"reading {topic}[{partition}] in group '{group}'")
             if isinstance(family, KafkaUnavailable):
                 continue  # connections come and go: the client goes on by itself
             raise family
-        polled.ends.discard((topic, partition))
+        polled.ends.pop((topic, partition), None)
         if current is None or current.topic != topic or current.partition != partition:
             current = SourceBatch(topic, partition, [], [], [], [])
             polled.batches.append(current)

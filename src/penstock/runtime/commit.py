@@ -32,10 +32,6 @@ class Membership(Protocol):
         """Our membership as of now."""
         ...
 
-    def position(self, partition: Partition) -> int | None:
-        """The next offset that `poll` will give; None before the first fetch."""
-        ...
-
     def committed(self, partitions: Sequence[Partition], timeout_s: float) -> dict[Partition, Committed]:
         """The group's stable committed positions."""
         ...
@@ -67,14 +63,12 @@ class Committer:
         self._changelog_of = changelog_of
         self._is_ours = is_ours
 
-    def commit(self, tasks: Sequence[Task], *, claim: bool = False, in_poll: bool = False) -> None:
+    def commit(self, tasks: Sequence[Task], *, claim: bool = False) -> None:
         """Commit the open transaction for these tasks, all that are touched.
 
         Args:
             tasks: theirs.
             claim: take ownership of them.
-            in_poll: from a rebalance callback. The poll may hold records that no task has seen, so the consumer's
-                positions are not asked for.
 
         Raises:
             TransactionAborted: nothing became visible; discard.
@@ -83,7 +77,7 @@ class Committer:
         """
         offsets: dict[Partition, tuple[int, str]] = {}
         for task in tasks:
-            prepared = task.prepare({} if in_poll else self._positions(task), claim=claim)
+            prepared = task.prepare(claim=claim)
             changelog = self._changelog_of(task.id)
             if changelog is not None:
                 self._hooks.on_step("changelog")
@@ -139,10 +133,6 @@ class Committer:
         if len(answers) > 1:
             raise TornTransaction(tasks[0].id, tasks[0].committed.sequence + 1, None)
         return answers == {True}
-
-    def _positions(self, task: Task) -> dict[Partition, int]:
-        found = {partition: self._membership.position(partition) for partition in task.sources}
-        return {partition: offset for partition, offset in found.items() if offset is not None}
 
 
 class TornTransaction(TransactionAborted):

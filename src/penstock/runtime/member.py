@@ -25,6 +25,14 @@ class Member(Membership, Protocol):
         """Fetch these partitions from these offsets on."""
         ...
 
+    def first_offset_from(self, partition: Partition, next_offset: int) -> int | None:
+        """The first committed record there or behind; None = the end comes first. Asked by another client.
+
+        Raises:
+            KafkaUnavailable: no answer in time.
+        """
+        ...
+
     def pause(self, partitions: Iterable[Partition]) -> None:
         """Fetch no more of these until `resume` or `start`."""
         ...

@@ -27,7 +27,7 @@ class MergeBuffer:
         self._order = {partition: place for place, partition in enumerate(sources)}
         self._queues: dict[Partition, deque[SourceBatch]] = {partition: deque() for partition in sources}
         self._counts: dict[Partition, int] = dict.fromkeys(sources, 0)
-        self._ended: set[Partition] = set()
+        self._ends: dict[Partition, int] = {}
 
     def __len__(self) -> int:
         """Records buffered."""
@@ -42,18 +42,22 @@ class MergeBuffer:
         partition = (batch.topic, batch.partition)
         self._queues[partition].append(batch)
         self._counts[partition] += len(batch)
-        self._ended.discard(partition)
+        self._ends.pop(partition, None)
 
-    def mark_end(self, partition: Partition) -> None:
-        """The broker has no more of this partition now."""
-        self._ended.add(partition)
+    def mark_end(self, partition: Partition, next_offset: int) -> None:
+        """The broker has no more of this partition now; what comes will be at this offset or behind it."""
+        self._ends[partition] = next_offset
+
+    def end(self, partition: Partition) -> int | None:
+        """The end that was reached behind everything added; None where more may be there, or nobody said so."""
+        return self._ends.get(partition)
 
     def clear(self) -> None:
         """Forget everything: positions are about to be sought."""
         for queue in self._queues.values():
             queue.clear()
         self._counts = dict.fromkeys(self._counts, 0)
-        self._ended.clear()
+        self._ends.clear()
 
     def next(self, max_records: int) -> SourceBatch | None:
         """The longest run from one partition that comes before everything else; None while one must be waited for."""
@@ -61,7 +65,7 @@ class MergeBuffer:
         for partition, queue in self._queues.items():
             if queue:
                 heads.append((queue[0].timestamps_ms[0], self._order[partition], partition))
-            elif partition not in self._ended:
+            elif partition not in self._ends:
                 return None
         if not heads:
             return None

@@ -182,4 +182,4 @@ def opened(topology: Topology, around: WorkerSurroundings, hooks: TransactionHoo
         try:
             yield worker
         finally:
-            session.close()
+            worker.leave()

@@ -64,8 +64,7 @@ class Staging:
 
     def add(self, batch: SourceBatch, staged: Staged) -> None:
         """Stage what a batch came to; one that left nothing behind still has offsets to commit."""
-        if self._due_at_s is None:
-            self._due_at_s = self._clock.monotonic_s() + self._limits.commit_interval_s
+        self.note()
         self._records += staged.records
         if not (staged.outputs or staged.dead):
             return
@@ -82,6 +81,11 @@ class Staging:
             )
         for dead in staged.dead:
             self._dead_letter(batch, dead)
+
+    def note(self) -> None:
+        """There is something to commit: no later than the commit interval from now on."""
+        if self._due_at_s is None:
+            self._due_at_s = self._clock.monotonic_s() + self._limits.commit_interval_s
 
     def is_due(self) -> bool:
         """Whether it is time to commit.

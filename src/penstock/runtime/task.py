@@ -13,7 +13,7 @@ A task knows nothing of Kafka clients: it is given batches and says what is to b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -177,20 +177,26 @@ class Task:
             self._event_time_ms = staged.event_time_ms
             self.is_touched = True
 
-    def prepare(self, positions: Mapping[Partition, int], *, claim: bool = False) -> PreparedTask:
+    def reach_end(self, partition: Partition, next_offset: int) -> bool:
+        """A partition has no more now; whether that moved the task on: over control records behind all it has done."""
+        self.buffer.mark_end(partition, next_offset)
+        if self.buffer.buffered(partition) or next_offset <= self._next_offsets[partition]:
+            return False
+        self.is_touched = True
+        return True
+
+    def _next_offset(self, partition: Partition) -> int:
+        """Behind what was processed, and behind the control records at the partition's end if nothing is in between."""
+        processed, end = self._next_offsets[partition], self.buffer.end(partition)
+        return processed if end is None or self.buffer.buffered(partition) else max(processed, end)
+
+    def prepare(self, *, claim: bool = False) -> PreparedTask:
         """This task's part of the transaction.
 
         Args:
-            positions: the consumer's, for partitions with nothing buffered: they step over control records. A claim
-                and a task that has stopped take no notice of them: what was read there may not have been processed.
             claim: take ownership: the owner epoch goes up.
         """
-        if claim or self.status is not TaskStatus.RUNNING:
-            positions = {}
-        next_offsets = {
-            partition: max(offset, positions.get(partition, offset)) if not self.buffer.buffered(partition) else offset
-            for partition, offset in self._next_offsets.items()
-        }
+        next_offsets = {partition: self._next_offset(partition) for partition in self._next_offsets}
         progress = Progress(
             next_offsets,
             sequence=self._committed.sequence + 1,

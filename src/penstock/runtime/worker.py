@@ -15,6 +15,7 @@ commit, seek, go on. What cannot be known is asked of the log first (`_settle`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 
 from penstock.clock import Clock
 from penstock.errors import (
@@ -28,6 +29,8 @@ from penstock.errors import (
 )
 from penstock.protocols import TransactionHooks
 from penstock.runtime.commit import Committer
+from penstock.runtime.fences import Fences
+from penstock.runtime.intake import Intake
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.member import Member
 from penstock.runtime.merge import Partition
@@ -38,8 +41,6 @@ from penstock.runtime.task import Task, TaskId, TaskStatus
 from penstock.runtime.tasks import Tasks
 from penstock.transactions.session import TransactionSession
 
-MAX_FENCES = 3
-FENCE_WINDOW_S = 300.0
 _IDLE_POLL_S = 0.1
 _RETRY_PAUSE_S = 0.2
 
@@ -78,6 +79,7 @@ class Worker:
         self._clock = clock
         self._hooks = hooks
         self._stopping = False
+        self._has_left = False
         self._assigned: set[Partition] = set()
         self._tasks: dict[TaskId, Task] = {}
         self._restores: dict[TaskId, tuple[Restore, tuple[Partition, ...]]] = {}
@@ -86,7 +88,7 @@ class Worker:
         self._is_polling = False
         self._must_rewind = False
         self._last_failure: RecordFailed | None = None
-        self._fences: list[float] = []
+        self._fences = Fences(clock)
         self._staging = Staging(
             pipeline,
             session,
@@ -97,6 +99,7 @@ class Worker:
             version=version,
         )
         self._consumer = consumer(self)
+        self._intake = Intake(self._consumer)
         self._committer = Committer(
             session,
             self._consumer,
@@ -122,25 +125,36 @@ class Worker:
         try:
             while not self._stopping:
                 self.step()
-        except PenstockError:
-            self._leave()  # and commits nothing: a poll that fails may have swallowed records
+        except BaseException:
+            self.leave()  # and commits nothing: a poll that fails may have swallowed records
             raise
         self.close()
 
     def close(self) -> None:
         """Commit what is done, close the tasks, leave the group. Correctness never depends on it."""
-        self._guarded(self._commit)
-        self._leave()
+        try:
+            self._guarded(self._commit)
+        finally:
+            self.leave()
 
-    def _leave(self) -> None:
-        for task in self._tasks.values():
-            task.close()
-        for restore, _ in self._restores.values():
-            restore.close()
-        self._tasks.clear()
-        self._restores.clear()
-        self._session.close()
-        self._consumer.close()
+    def leave(self) -> None:
+        """Leave the group and commit nothing; what is staged is lost with the transaction, and read again.
+
+        Everything is let go of, even if some of it raises. A second call does nothing.
+        """
+        if self._has_left:
+            return
+        self._has_left = True
+        with ExitStack() as last_to_first:
+            last_to_first.callback(self._consumer.close)
+            last_to_first.callback(self._session.close)
+            for restore, _ in self._restores.values():
+                last_to_first.callback(restore.close)
+            for task in self._tasks.values():
+                last_to_first.callback(task.close)
+            # Closing the consumer calls `on_revoked`, which finds no task and so nothing to commit.
+            self._tasks.clear()
+            self._restores.clear()
 
     @property
     def is_idle(self) -> bool:
@@ -170,13 +184,8 @@ class Worker:
             return
         running = [task for task in self._tasks.values() if task.status is TaskStatus.RUNNING]
         owners = {partition: task for task in running for partition in task.sources}
-        for batch in polled.batches:
-            task = owners.get((batch.topic, batch.partition))
-            if task is not None:  # else given away in this very poll, or stopped: not ours to process
-                task.buffer.add(batch)
-        for partition in polled.ends:
-            if partition in owners:
-                owners[partition].buffer.mark_end(partition)
+        if self._intake.take(polled, owners):
+            self._staging.note()
         self._restore()
         for task in list(self._tasks.values()):
             if task.status is TaskStatus.RUNNING:
@@ -210,6 +219,7 @@ class Worker:
     def _give_away(self, partitions: list[Partition]) -> None:
         self._assigned.difference_update(partitions)
         self._paused.difference_update(partitions)
+        self._intake.forget(partitions)
         for task_id in [t for t, task in self._tasks.items() if not self._assigned.issuperset(task.sources)]:
             self._tasks.pop(task_id).close()
         for task_id in [t for t, (_, own) in self._restores.items() if not self._assigned.issuperset(own)]:
@@ -254,7 +264,7 @@ class Worker:
             raise
         for task in tasks:
             self._tasks[task.id] = task
-            self._consumer.start(task.committed.next_offsets)
+            self._intake.start(task.committed.next_offsets)
             LOGGER.info("task %s: ours, from %s", task.id, _told(task.committed.next_offsets))
 
     # ------------------------------------------------------------ process
@@ -296,7 +306,7 @@ class Worker:
         if not touched:
             return
         self._staging.begin()
-        self._committer.commit(touched, in_poll=self._is_polling)
+        self._committer.commit(touched)
         self._staging.committed()
 
     # ------------------------------------------------------------ trouble
@@ -316,7 +326,7 @@ class Worker:
     def _settle(self, exc: Exception) -> None:
         """A commit may or may not have happened: resolve it, ask the log, and believe it."""
         if isinstance(exc, Fenced):
-            self._count_fence(exc)
+            self._fences.count(exc)
         touched = self._touched()
         self._session.open()
         while True:
@@ -359,16 +369,7 @@ class Worker:
         for task in self._tasks.values():
             if task.status is TaskStatus.RUNNING:
                 positions = task.committed.next_offsets
-                self._consumer.start({p: o for p, o in positions.items() if p in self._assigned})
-
-    def _count_fence(self, exc: Fenced) -> None:
-        now_s = self._clock.monotonic_s()
-        self._fences = [t for t in self._fences if now_s - t < FENCE_WINDOW_S] + [now_s]
-        if len(self._fences) >= MAX_FENCES:
-            raise DuplicateIdentity(
-                f"fenced {MAX_FENCES} times in {FENCE_WINDOW_S:.0f} s: another live worker has this identity; give one "
-                "of them another instance name"
-            ) from exc
+                self._intake.start({p: o for p, o in positions.items() if p in self._assigned})
 
     # ------------------------------------------------------------ back-pressure
 

@@ -181,7 +181,7 @@ class InMemoryMember:
         self.is_live = True
         self.is_closed = False
         self.trouble: PenstockError | None = None
-        self._positions: dict[Partition, int] = {}
+        self.skips: dict[Partition, int] = {}
         self._told_end: set[Partition] = set()
 
     @property
@@ -215,7 +215,6 @@ class InMemoryMember:
             (self._listener.on_revoked if kind == "revoked" else self._listener.on_lost)(partitions)
             for partition in partitions:
                 self.fetches_at.pop(partition, None)
-                self._positions.pop(partition, None)
 
     def _fetch(self, polled: Polled, max_records: int) -> None:
         for partition, start in list(self.fetches_at.items()):
@@ -227,17 +226,15 @@ class InMemoryMember:
                 offsets, keys, values, times = (list(column) for column in zip(*rows, strict=True))
                 polled.batches.append(SourceBatch(*partition, offsets, keys, values, times))
                 self.fetches_at[partition] = rows[-1][0] + 1
-                self._positions[partition] = self.fetches_at[partition]
                 self._told_end.discard(partition)
             if max_records and partition not in self._told_end:
-                self.fetches_at[partition] = self._positions[partition] = self._cluster.end(partition)
+                self.fetches_at[partition] = self._cluster.end(partition)
                 self._told_end.add(partition)
-                polled.ends.add(partition)
+                polled.ends[partition] = self._cluster.end(partition)
 
     def start(self, positions: Mapping[Partition, int]) -> None:
         for partition, offset in positions.items():
-            self.fetches_at[partition] = offset
-            self._positions.pop(partition, None)
+            self.fetches_at[partition] = offset + self.skips.pop(partition, 0)
             self._told_end.discard(partition)
         self.resume(positions)
 
@@ -248,8 +245,8 @@ class InMemoryMember:
     def resume(self, partitions: Iterable[Partition]) -> None:
         self.paused.difference_update(partitions)
 
-    def position(self, partition: Partition) -> int | None:
-        return self._positions.get(partition)
+    def first_offset_from(self, partition: Partition, next_offset: int) -> int | None:
+        return next((row[0] for row in self._cluster.inputs[partition] if row[0] >= next_offset), None)
 
     def committed(self, partitions: Iterable[Partition], timeout_s: float) -> dict[Partition, Committed]:
         del timeout_s
@@ -262,7 +259,9 @@ class InMemoryMember:
         return GroupMetadata(None, self._cluster.generation if self.is_live else -1, "me" if self.is_live else "")
 
     def close(self) -> None:
+        """As the client does: what is assigned is revoked on the way out, and what that raises is lost."""
         self.is_closed = True
+        self._listener.on_revoked(sorted(self.fetches_at.keys() | self.paused))
 
 
 class InMemoryChangelog:

@@ -26,10 +26,6 @@ class Membership:
     def group_metadata(self) -> GroupMetadata:
         return GroupMetadata(None, self.generation, "me" if self.generation >= 0 else "")
 
-    def position(self, partition: Partition) -> int | None:
-        del partition
-        return None
-
     def committed(self, partitions: Sequence[Partition], timeout_s: float) -> dict[Partition, Committed]:
         del timeout_s
         return {p: Committed(10, self.sequences[p]) for p in partitions if p in self.sequences}

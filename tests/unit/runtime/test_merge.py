@@ -38,16 +38,24 @@ def test_an_input_that_may_have_more_is_waited_for() -> None:
     buffer = MergeBuffer([A, B])
     buffer.add(batch(A, [1]))
     assert buffer.next(100) is None
-    buffer.mark_end(B)
+    buffer.mark_end(B, 0)
     assert buffer.next(100) is not None
+
+
+def test_an_end_does_not_outlive_the_records_behind_it() -> None:
+    buffer = MergeBuffer([A, B])
+    buffer.mark_end(B, 0)
+    buffer.add(batch(B, [1]))
+    buffer.add(batch(A, [2]))
+    assert drain(buffer, 10) == [("b", 0, 1)]  # B may have more that is earlier than A's
 
 
 def test_an_end_counts_only_until_more_arrives() -> None:
     buffer = MergeBuffer([A, B])
-    buffer.mark_end(B)
+    buffer.mark_end(B, 0)
     buffer.add(batch(B, [1]))
     assert drain(buffer, 10) == []  # A may have something earlier
-    buffer.mark_end(A)
+    buffer.mark_end(A, 0)
     assert drain(buffer, 10) == [("b", 0, 1)]
 
 
@@ -55,8 +63,8 @@ def test_equal_timestamps_go_in_the_order_of_the_sources() -> None:
     buffer = MergeBuffer([B, A])
     buffer.add(batch(A, [7]))
     buffer.add(batch(B, [7]))
-    buffer.mark_end(A)
-    buffer.mark_end(B)
+    buffer.mark_end(A, 0)
+    buffer.mark_end(B, 0)
     assert [topic for topic, _, _ in drain(buffer, 10)] == ["b", "a"]
 
 
@@ -72,7 +80,7 @@ def test_any_cut_gives_the_same_order(a: list[int], b: list[int], size: int, cut
         for partition, times, piece in ((A, a, pieces[0]), (B, b, pieces[1])):
             for start in range(0, len(times), piece):
                 buffer.add(batch(partition, times[start : start + piece], start))
-            buffer.mark_end(partition)
+            buffer.mark_end(partition, 0)
         return drain(buffer, max_records)
 
     assert order(size, (cut_a, cut_b)) == order(1, (100, 100))
@@ -84,7 +92,7 @@ def test_nothing_is_lost_and_each_input_keeps_its_order(a: list[int], b: list[in
     for partition, times in ((A, a), (B, b)):
         if times:
             buffer.add(batch(partition, times))
-        buffer.mark_end(partition)
+        buffer.mark_end(partition, 0)
     out = drain(buffer, 100)
     assert [offset for topic, offset, _ in out if topic == "a"] == list(range(len(a)))
     assert [offset for topic, offset, _ in out if topic == "b"] == list(range(len(b)))

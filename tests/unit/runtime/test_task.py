@@ -51,25 +51,26 @@ def rows(*values: str, offset: int = 10, topic: str = "left") -> SourceBatch:
 
 
 def feed(task: Task, batch: SourceBatch) -> None:
-    task.buffer.mark_end(LEFT)
-    task.buffer.mark_end(RIGHT)
     task.buffer.add(batch)
+    for partition in {LEFT, RIGHT} - {(batch.topic, batch.partition)}:
+        task.buffer.mark_end(partition, 0)
 
 
 def test_every_source_has_its_offset_unread_ones_too() -> None:
     task = a_task()
     feed(task, rows("a", "b"))
     task.run(100)
-    prepared = task.prepare({})
+    prepared = task.prepare()
     assert {p: offset for p, (offset, _) in prepared.offsets.items()} == {LEFT: 12, RIGHT: 20}
-    assert a_task().prepare({}).offsets.keys() == {LEFT, RIGHT}
+    assert a_task().prepare().offsets.keys() == {LEFT, RIGHT}
 
 
 def test_offsets_metadata_and_commit_record_say_the_same() -> None:
     task = a_task()
     feed(task, rows("a", "b"))
     task.run(100)
-    prepared = task.prepare({RIGHT: 23})
+    task.reach_end(RIGHT, 23)
+    prepared = task.prepare()
     assert prepared.keys[-1] == COMMIT_RECORD_KEY
     record = decode(prepared.values[-1] or b"", "here")
     assert record.next_offsets == {"left": 12, "right": 23}
@@ -80,27 +81,39 @@ def test_offsets_metadata_and_commit_record_say_the_same() -> None:
     assert (record.sequence, record.writer, record.owner_epoch) == (6, "p.0", 2)
 
 
-def test_a_position_steps_over_control_records_behind_what_is_done() -> None:
+def test_an_end_steps_over_control_records_behind_what_is_done() -> None:
     task = a_task()
     feed(task, rows("a"))
     task.run(100)
-    assert task.prepare({LEFT: 13, RIGHT: 25}).progress.next_offsets == {LEFT: 13, RIGHT: 25}
+    assert task.reach_end(LEFT, 13)
+    assert task.reach_end(RIGHT, 25)
+    assert task.prepare().progress.next_offsets == {LEFT: 13, RIGHT: 25}
 
 
-def test_a_position_is_no_progress_where_records_are_buffered() -> None:
+def test_an_end_is_no_progress_where_records_are_buffered() -> None:
     task = a_task()
     feed(task, rows("a", "b", "c"))
+    assert not task.reach_end(LEFT, 13)
     task.run(1)
-    assert task.prepare({LEFT: 13}).progress.next_offsets[LEFT] == 11
+    assert task.prepare().progress.next_offsets[LEFT] == 11
 
 
-def test_a_position_never_goes_back() -> None:
-    assert a_task().prepare({LEFT: 3}).progress.next_offsets[LEFT] == 10
+def test_an_end_is_forgotten_when_records_come_behind_it() -> None:
+    task = a_task()
+    task.reach_end(LEFT, 30)
+    feed(task, rows("a", "b", offset=30))
+    task.run(1)
+    assert task.prepare().progress.next_offsets[LEFT] == 31
 
 
-def test_a_claim_takes_the_restored_offsets_whatever_was_polled() -> None:
-    """After a torn transaction the consumer stands behind records that were never committed."""
-    prepared = a_task().prepare({LEFT: 99, RIGHT: 99}, claim=True)
+def test_an_end_never_goes_back() -> None:
+    task = a_task()
+    assert not task.reach_end(LEFT, 3)
+    assert task.prepare().progress.next_offsets[LEFT] == 10
+
+
+def test_a_claim_takes_the_restored_offsets() -> None:
+    prepared = a_task().prepare(claim=True)
     assert prepared.progress == Progress({LEFT: 10, RIGHT: 20}, sequence=6, owner_epoch=3)
 
 
@@ -112,7 +125,7 @@ def test_a_task_that_stopped_stays_in_front_of_its_record() -> None:
         task.run(100)
     task.stop()
     assert caught.value.staged.records == 1
-    assert task.prepare({LEFT: 13, RIGHT: 20}).progress.next_offsets[LEFT] == 11
+    assert task.prepare().progress.next_offsets[LEFT] == 11
     task.apply()
     assert task.status is TaskStatus.STOPPED
     assert not len(task.buffer)
@@ -124,10 +137,10 @@ def test_a_discard_takes_back_state_offsets_and_the_stop() -> None:
     with pytest.raises(RecordFailed):
         task.run(100)
     task.stop()
-    task.prepare({})
+    task.prepare()
     assert task.discard() == {LEFT: 10, RIGHT: 20}
     assert task.status is TaskStatus.RUNNING
-    prepared = task.prepare({})
+    prepared = task.prepare()
     assert prepared.keys == [COMMIT_RECORD_KEY], "no state of the discarded transaction"
     assert prepared.progress == Progress({LEFT: 10, RIGHT: 20}, sequence=6, owner_epoch=2)
 
@@ -158,12 +171,12 @@ def test_nothing_is_applied_that_was_not_prepared() -> None:
 
 def test_the_sequence_goes_up_by_one_per_commit_and_not_per_attempt() -> None:
     task = a_task()
-    task.prepare({})
-    task.prepare({})
+    task.prepare()
+    task.prepare()
     task.apply()
     assert task.committed.sequence == 6
-    task.prepare({})
+    task.prepare()
     task.discard()
-    task.prepare({})
+    task.prepare()
     task.apply()
     assert task.committed.sequence == 7

@@ -238,6 +238,28 @@ def test_a_poll_that_fails_does_not_commit_what_it_swallowed() -> None:
     assert log.values("out") == totals()
 
 
+def test_an_error_that_is_nobodys_leaves_the_group_and_commits_nothing() -> None:
+    """The revocation on the way out finds nothing to commit; what the next worker does is the whole result."""
+    log = cluster()
+    run = running(log, sums(), WorkerLimits(max_batch_records=4, commit_interval_s=20))
+    while log.calls["produce"] < 3:
+        run.worker.step()
+    committed = len(log.transactions)
+    run.hooks.on_step = _fails  # type: ignore[method-assign] # the hook is what is planted
+    with pytest.raises(RuntimeError, match="planted"):
+        run.worker.run()
+    assert run.member.is_closed
+    assert len(log.transactions) == committed
+    run.worker.leave()
+    assert not run.worker.tasks
+    running(log, sums()).until_idle()
+    assert log.values("out") == totals()
+
+
+def _fails(step: str) -> None:
+    raise RuntimeError(f"planted at {step}")
+
+
 def test_a_poll_that_fails_in_passing_reads_again_what_it_swallowed() -> None:
     log = cluster()
     run = running(log, sums(), WorkerLimits(max_batch_records=4, commit_interval_s=20))
