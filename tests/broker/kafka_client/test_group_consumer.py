@@ -1,0 +1,77 @@
+"""A group member's ends and its proof of a gap, on a topic with committed, aborted and control records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from confluent_kafka import Producer
+
+from penstock.kafka.admin import Admin, TopicSettings
+from penstock.kafka.client import Connection
+from penstock.kafka.consumer import GroupConsumer, Partition, Polled
+from penstock.testing.pytest_plugin import KafkaUnderTest
+
+pytestmark = pytest.mark.broker
+
+COMMITTED, END = [0, 1, 2, 8, 9, 10], 16
+"""Three transactions of three records, the second aborted, each with its marker; then an aborted one at the end."""
+
+
+class Assigned:
+    """Notes what was assigned."""
+
+    def __init__(self) -> None:
+        self.partitions: list[Partition] = []
+
+    def on_assigned(self, partitions: list[Partition]) -> None:
+        self.partitions += partitions
+
+    def on_revoked(self, partitions: list[Partition]) -> None:
+        del partitions
+
+    def on_lost(self, partitions: list[Partition]) -> None:
+        del partitions
+
+
+def publish(kafka: KafkaUnderTest, topic: str) -> None:
+    Admin(Connection(kafka.bootstrap_servers)).create([TopicSettings(topic, 1)])
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "transactional.id": topic})
+    producer.init_transactions()
+    for is_aborted in (False, True, False, True):
+        producer.begin_transaction()
+        for _ in range(3):
+            producer.produce(topic, b"value")
+        producer.flush(30)
+        if is_aborted:
+            producer.abort_transaction()
+        else:
+            producer.commit_transaction()
+
+
+def poll_until(consumer: GroupConsumer, is_so: Callable[[], bool], found: list[Polled]) -> None:
+    for _ in range(300):
+        found.append(consumer.poll(100, 0.1))
+        if is_so():
+            return
+    raise AssertionError("nothing came")
+
+
+def test_an_end_and_a_gap_are_told_from_the_log(kafka: KafkaUnderTest, topic_prefix: str) -> None:
+    """An end comes behind the records before it, and steps over aborted ones and markers; so does the proof."""
+    publish(kafka, topic_prefix)
+    listener = Assigned()
+    consumer = GroupConsumer(Connection(kafka.bootstrap_servers), topic_prefix, topic_prefix, listener)
+    place = (topic_prefix, 0)
+    try:
+        consumer.subscribe([topic_prefix])
+        poll_until(consumer, lambda: bool(listener.partitions), [])
+        for start, expected in ((0, COMMITTED), (3, [8, 9, 10]), (11, []), (END, [])):
+            found: list[Polled] = []
+            consumer.start({place: start})
+            poll_until(consumer, lambda found=found: bool(found[-1].ends), found)
+            assert [offset for polled in found for batch in polled.batches for offset in batch.offsets] == expected
+            assert [end for polled in found for end in polled.ends.items()] == [(place, END)]
+            assert consumer.first_offset_from(place, start) == (expected[0] if expected else None)
+    finally:
+        consumer.close()
