@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from penstock.clock import Clock, SystemClock
+from penstock.errors import ConfigurationError
 from penstock.kafka.admin import Admin
 from penstock.kafka.client import Connection, Option
 from penstock.kafka.consumer import GroupConsumer
@@ -143,6 +144,21 @@ class TaskFactory:
         return topic, self._topics.max_record_bytes[topic]
 
 
+def check_intervals(around: WorkerSurroundings) -> None:
+    """Whether transactions can end in time.
+
+    Raises:
+        ConfigurationError: the commit interval, the budget and the transaction's time-out are not ascending.
+    """
+    interval_ms, budget_ms = around.limits.commit_interval_s * 1000, around.transaction_budget_ms
+    if not interval_ms < budget_ms < around.transaction_timeout_ms:
+        raise ConfigurationError(
+            f"the commit interval ({interval_ms:.0f} ms) has to be below the transaction budget ({budget_ms} ms), and "
+            f"that below the transaction's time-out ({around.transaction_timeout_ms} ms): every transaction would be "
+            "discarded for its age, for ever"
+        )
+
+
 @contextmanager
 def opened(topology: Topology, around: WorkerSurroundings, hooks: TransactionHooks) -> Generator[Worker]:
     """A worker that has joined its group; it is closed, but not stopped gracefully, at the end of the block.
@@ -152,6 +168,7 @@ def opened(topology: Topology, around: WorkerSurroundings, hooks: TransactionHoo
         ConfigurationError: a topic, a serde or a setting does not fit.
         ServerUnreachable: Kafka does not answer.
     """
+    check_intervals(around)
     group = f"{around.prefix}{topology.name}"
     writer = f"{group}.{around.instance}"
     with IdentityLock(around.state_directory / "identities", f"worker.{writer}"):

@@ -25,6 +25,7 @@ from penstock.errors import (
     OutcomeUnknown,
     PenstockError,
     Retriable,
+    ServerUnreachable,
     TransactionAborted,
 )
 from penstock.protocols import TransactionHooks
@@ -43,6 +44,7 @@ from penstock.transactions.session import TransactionSession
 
 _IDLE_POLL_S = 0.1
 _RETRY_PAUSE_S = 0.2
+_SETTLE_BUDGET_S = 120.0
 
 
 class Worker:
@@ -329,11 +331,17 @@ class Worker:
             self._fences.count(exc)
         touched = self._touched()
         self._session.open()
+        give_up_at_s = self._clock.monotonic_s() + _SETTLE_BUDGET_S
         while True:
             try:
                 happened = bool(touched) and self._committer.settle(touched, timeout_s=5.0)
                 break
-            except Retriable:
+            except Retriable as silent:
+                if self._clock.monotonic_s() > give_up_at_s:
+                    raise ServerUnreachable(
+                        f"whether the last transaction was committed is not answered for {_SETTLE_BUDGET_S:.0f} s "
+                        f"({silent}); nothing is lost: start again when Kafka answers"
+                    ) from silent
                 self._clock.sleep(_RETRY_PAUSE_S)
             except TransactionAborted as torn:
                 # Neither whole nor absent: the tasks are restored from the log, whose cross-check names what is wrong.

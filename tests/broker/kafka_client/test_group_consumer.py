@@ -49,11 +49,12 @@ def publish(kafka: KafkaUnderTest, topic: str) -> None:
             producer.commit_transaction()
 
 
-def poll_until(consumer: GroupConsumer, is_so: Callable[[], bool], found: list[Polled]) -> None:
+def poll_until(consumer: GroupConsumer, is_so: Callable[[Polled], bool]) -> list[Polled]:
+    found: list[Polled] = []
     for _ in range(300):
         found.append(consumer.poll(100, 0.1))
-        if is_so():
-            return
+        if is_so(found[-1]):
+            return found
     raise AssertionError("nothing came")
 
 
@@ -65,11 +66,10 @@ def test_an_end_and_a_gap_are_told_from_the_log(kafka: KafkaUnderTest, topic_pre
     place = (topic_prefix, 0)
     try:
         consumer.subscribe([topic_prefix])
-        poll_until(consumer, lambda: bool(listener.partitions), [])
+        poll_until(consumer, lambda _: bool(listener.partitions))
         for start, expected in ((0, COMMITTED), (3, [8, 9, 10]), (11, []), (END, [])):
-            found: list[Polled] = []
             consumer.start({place: start})
-            poll_until(consumer, lambda found=found: bool(found[-1].ends), found)
+            found = poll_until(consumer, lambda polled: bool(polled.ends))
             assert [offset for polled in found for batch in polled.batches for offset in batch.offsets] == expected
             assert [end for polled in found for end in polled.ends.items()] == [(place, END)]
             assert consumer.first_offset_from(place, start) == (expected[0] if expected else None)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from penstock.dsl.pipeline import Pipeline
 from penstock.errors import (
+    ConfigurationError,
     DuplicateIdentity,
+    KafkaUnavailable,
     OperatorMustDecide,
     OutcomeUnknown,
     RegistryUnavailable,
+    ServerUnreachable,
     TransactionAborted,
 )
+from penstock.kafka.client import Connection
 from penstock.kafka.consumer import Committed
 from penstock.runtime.limits import WorkerLimits
+from penstock.runtime.merge import Partition
+from penstock.runtime.opening import WorkerSurroundings, check_intervals
 from penstock.runtime.task import TaskId, TaskStatus
 from penstock.schemas.topic import Topic
 from tests.unit.runtime.in_memory import Cluster, Fault, metadata, running
@@ -350,6 +358,36 @@ def test_a_doubt_that_is_not_answered_at_once_is_asked_again() -> None:
     run.until_idle()
     assert not any(isinstance(error, OutcomeUnknown) for error in run.hooks.aborts)
     assert log.values("out") == totals()
+
+
+def test_a_doubt_that_is_never_answered_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = cluster()
+    log.faults["commit", 2] = "unknown, done"
+    run = running(log, sums())
+    while not run.worker.tasks:
+        run.worker.step()
+
+    def silent(partitions: object, timeout_s: float) -> dict[Partition, Committed]:
+        del partitions, timeout_s
+        raise KafkaUnavailable("planted")
+
+    monkeypatch.setattr(run.member, "committed", silent)
+    with pytest.raises(ServerUnreachable, match="not answered for 120 s"):
+        run.until_idle()
+
+
+@pytest.mark.parametrize(("interval_s", "budget_ms", "timeout_ms"), [(45.0, 45_000, 60_000), (0.1, 60_000, 60_000)])
+def test_transactions_that_cannot_end_in_time_are_refused(interval_s: float, budget_ms: int, timeout_ms: int) -> None:
+    around = WorkerSurroundings(
+        Connection("nowhere:1"),
+        None,
+        Path("unused"),
+        limits=WorkerLimits(commit_interval_s=interval_s),
+        transaction_budget_ms=budget_ms,
+        transaction_timeout_ms=timeout_ms,
+    )
+    with pytest.raises(ConfigurationError, match="below the transaction"):
+        check_intervals(around)
 
 
 def test_closing_commits_what_is_done() -> None:
