@@ -1,69 +1,44 @@
 """A worker that fails where it is told to; started as a process of its own by the crash tests.
 
-Input: numbers under seven keys; every 97th is no number and goes to the dead letters. Per key the pipeline keeps a sum
-and writes it out with each number. The process ends by itself when the input is dealt with.
+Per key the pipeline keeps a sum of the numbers and writes it out with each; what is no number goes to the dead letters.
+The process ends by itself when the input is dealt with.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 import sys
-import threading
 from pathlib import Path
 
 import penstock as ps
 from penstock.errors import PenstockError
 from penstock.kafka.client import Connection
-from penstock.protocols import TransactionHooks
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.opening import WorkerSurroundings, opened
-
-ROWS = 3_000
-
-
-class Failpoint(TransactionHooks):
-    """Fails at the nth time a step is reached: at the step, or a moment after it began."""
-
-    def __init__(self, step: str, nth: int, action: str, log: Path) -> None:
-        self.step, self.left, self.action, self.log = step, nth, action, log
-
-    def on_step(self, step: str) -> None:
-        if step != self.step:
-            return
-        self.left -= 1
-        if self.left:
-            return
-        with self.log.open("a") as file:
-            file.write(f"{step} {self.action}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        match self.action:
-            case "kill":
-                os.kill(os.getpid(), signal.SIGKILL)
-            case "kill-inside":
-                threading.Timer(0.001, os.kill, (os.getpid(), signal.SIGKILL)).start()
-            case "stop":
-                os.kill(os.getpid(), signal.SIGSTOP)
-            case _:
-                raise RuntimeError(f"failpoint {step}")
-
-    def on_abort(self, error: Exception) -> None:
-        print(f"abort: {error}", flush=True)  # noqa: T201 - the test reads it
+from penstock.runtime.worker import Worker
+from tests.broker.harness.failpoint import Failpoint
 
 
-def pipeline(prefix: str) -> ps.Pipeline:
-    numbers = ps.Topic(f"{prefix}-numbers", key=str, value=str)
-    sums = ps.Topic(f"{prefix}-sums", key=str, value=str, partitions=2)
-    made = ps.Pipeline(prefix, on_error="dead_letter")
-    (
-        made.stream(numbers)
-        .map(int, name="parse")
-        .aggregate(int, lambda total, number: total + number, name="sum")
-        .to_stream()
-        .map(str, name="show")
-        .to(sums)
+def pipeline(name: str, topic: str, failpoint: Failpoint) -> ps.Pipeline:
+    """User code is three more places to fail at."""
+    numbers = ps.Topic(topic, key=str, value=str)
+    sums = ps.Topic(f"{name}-sums", key=str, value=str, partitions=2)
+
+    def parse(text: str) -> int:
+        failpoint.on_step("handler")
+        return int(text)
+
+    def add(total: int, number: int) -> int:
+        failpoint.on_step("fold")
+        return total + number
+
+    def show(total: int) -> str:
+        failpoint.on_step("show")
+        return str(total)
+
+    made = ps.Pipeline(name, on_error="dead_letter")
+    made.stream(numbers).map(parse, name="parse").aggregate(int, add, name="sum").to_stream().map(show, name="show").to(
+        sums
     )
     return made
 
@@ -71,8 +46,10 @@ def pipeline(prefix: str) -> ps.Pipeline:
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("bootstrap_servers")
-    parser.add_argument("prefix")
+    parser.add_argument("pipeline")
     parser.add_argument("state", type=Path)
+    parser.add_argument("--topic", required=True)
+    parser.add_argument("--until", required=True, help="offsets behind the last number, with commas")
     parser.add_argument("--step", default="none")
     parser.add_argument("--nth", type=int, default=1)
     parser.add_argument("--action", default="kill")
@@ -87,25 +64,26 @@ def main() -> int:
         consumer_options={"session.timeout.ms": 1_500, "heartbeat.interval.ms": 300},
         limits=WorkerLimits(commit_interval_s=0.005, max_batch_records=50),
     )
-    hooks = Failpoint(args.step, args.nth, args.action, args.state / "failpoint.log")
+    failpoint = Failpoint(args.step, args.nth, args.action, args.state)
+    last = {(args.topic, place): int(offset) for place, offset in enumerate(args.until.split(","))}
     try:
-        with opened(pipeline(args.prefix).topology(), around, hooks) as worker:
-            while not (worker.is_idle and done(worker)):
+        with opened(pipeline(args.pipeline, args.topic, failpoint).topology(), around, failpoint) as worker:
+            while not (worker.is_idle and is_done(worker, last)):
                 worker.step()
+            failpoint.on_step("close")
             worker.close()
+            failpoint.on_step("closed")
     except PenstockError as exc:
-        print(f"{type(exc).__name__}: {exc}", file=sys.stderr)  # noqa: T201 - as above
+        print(f"{type(exc).__name__}: {exc}", file=sys.stderr)  # noqa: T201 - the test reads it
         return exc.exit_code
+    failpoint.write_steps()
     return 0
 
 
-def done(worker: object) -> bool:
-    """Whether every number is dealt with, as the committed offsets say (three partitions, markers not counted)."""
-    from penstock.runtime.worker import Worker
-
-    assert isinstance(worker, Worker)
-    committed = [offset for task in worker.tasks.values() for offset in task.committed.next_offsets.values()]
-    return sum(committed) >= ROWS
+def is_done(worker: Worker, last: dict[tuple[str, int], int]) -> bool:
+    """Whether every number is dealt with, as the committed offsets say."""
+    committed = {p: offset for task in worker.tasks.values() for p, offset in task.committed.next_offsets.items()}
+    return all(committed.get(partition, 0) >= offset for partition, offset in last.items())
 
 
 if __name__ == "__main__":
