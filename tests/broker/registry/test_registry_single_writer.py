@@ -100,7 +100,6 @@ def test_a_registry_killed_in_the_middle_of_registrations_loses_nothing(
         check(http, log, one.acknowledged | two.acknowledged)
 
 
-@pytest.mark.full  # how the woken process learns of it depends on timing; the next but two has the same without a clock
 def test_a_registry_that_hangs_is_superseded_and_leaves_when_it_wakes(new_registry: NewRegistry, log: RawLog) -> None:
     """Stopped with requests in its hands for longer than its session, and woken while the next one is at work."""
     old = new_registry()

@@ -1,7 +1,7 @@
 """The `_schemas` topic and what it adds up to: one thread reads it, whoever leads writes to it.
 
 A write takes five steps: 1. one at a time, and only while leading; 2. read to the end of the log; 3. decide, on what
-was read; 4. append; 5. read back to that offset, and answer only if the record counts (`lineage.py`). A write whose
+was read; 4. append; 5. read back to that offset, and answer only if the record counts (`ledger.py`). A write whose
 outcome is unknown makes the process claim the log anew under another name, so that a late arrival does not count.
 """
 
@@ -16,17 +16,8 @@ from contextlib import contextmanager
 
 from penstock.embedded.registry import refusal
 from penstock.embedded.registry.contents import Contents
-from penstock.embedded.registry.layout import (
-    NOOP,
-    WRITER_HEADER,
-    Claim,
-    Key,
-    KeyType,
-    NotOurs,
-    decode_claim,
-    decode_key,
-)
-from penstock.embedded.registry.lineage import Lineage
+from penstock.embedded.registry.layout import NOOP, WRITER_HEADER, Claim, Key, NotOurs
+from penstock.embedded.registry.ledger import Ledger
 from penstock.errors import OutcomeUnknown, PenstockError, ServerUnreachable
 from penstock.kafka.admin import Admin
 from penstock.kafka.client import Connection
@@ -56,8 +47,7 @@ class Store:
         self, connection: Connection, topic: str, *, timeout_s: float, on_end: Callable[[PenstockError | None], None]
     ) -> None:
         self._connection, self._topic, self._timeout_s, self._on_end = connection, topic, timeout_s, on_end
-        self._contents, self._lineage = Contents(), Lineage()
-        self._disputed: dict[Key, None] = {}
+        self._ledger = Ledger()
         self._next_offset = 0
         self._changed = threading.Condition(threading.RLock())
         self._writing = threading.Lock()
@@ -92,7 +82,7 @@ class Store:
     def reading(self) -> Generator[Contents]:
         """The contents, still while the block runs: keep it short."""
         with self._changed:
-            yield self._contents
+            yield self._ledger.contents
 
     @contextmanager
     def writing(self) -> Generator[Contents]:
@@ -106,7 +96,7 @@ class Store:
             self._read_to_end(self._timeout_s)
             if self._in_doubt:
                 self._claim()
-            yield self._contents
+            yield self._ledger.contents
 
     def put(self, key: Key, value: bytes | None) -> None:
         """Append a record and return once it counts. Only inside `writing`.
@@ -116,13 +106,13 @@ class Store:
         """
         self._append(key, value)
         with self._changed:
-            if self._lineage.holder != self._writer:
+            if self._ledger.lineage.holder != self._writer:
                 self._end(None)
         self._must_lead()
 
     def keep_highest_id(self) -> None:
         """Note the highest id in the log apart from the schemas, before the record that carries it is deleted."""
-        claim = Claim(self._writer, self._writer, self._contents.highest_id)
+        claim = Claim(self._writer, self._writer, self._ledger.contents.highest_id)
         self.put(NOOP, claim.encode())
 
     def lose(self) -> None:
@@ -149,7 +139,7 @@ class Store:
         self._writer = uuid.uuid4().hex
         self._in_doubt = False
         with self._changed:
-            claim = Claim(self._writer, self._lineage.holder, self._contents.highest_id)
+            claim = Claim(self._writer, self._ledger.lineage.holder, self._ledger.contents.highest_id)
         if self._appender:
             self._appender.close()
         self._appender = Appender(
@@ -203,12 +193,12 @@ class Store:
         """
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._ended or (self._disputed and self._writer))
+                self._changed.wait_for(lambda: self._ended or (self._ledger.disputed and self._writer))
                 if self._ended:
                     return
             try:
                 with self.writing() as contents:
-                    for key in list(self._disputed):
+                    for key in list(self._ledger.disputed):
                         self._settle(key, contents)
             except refusal.Refusal as exc:
                 LOGGER.warning("settling records of a former writer: %s", exc)
@@ -240,37 +230,14 @@ class Store:
 
     def _take(self, record: RawRecord) -> None:
         writer = next((v.decode("ascii", "replace") for k, v in record.headers if k == WRITER_HEADER and v), None)
+        former = self._ledger.lineage.holder
         try:
-            key = decode_key(record.key)
-            if key.keytype is KeyType.NOOP:
-                counts = self._take_claim(record.value)
-            else:
-                counts = self._lineage.admits(writer)
-                self._take_content(key, record.value, counts=counts)
+            self._ledger.take(record.key, record.value, writer)
         except NotOurs as exc:
             LOGGER.warning("%s[0]@%s passed over: %s", self._topic, record.offset, exc)
             return
-        if counts:
-            self._disputed.pop(key, None)
-        else:
-            self._disputed[key] = None
-
-    def _take_claim(self, value: bytes | None) -> bool:
-        claim = decode_claim(value)
-        if claim is None:
-            return True
-        self._contents.highest_id = max(self._contents.highest_id, claim.highest_id)
-        former = self._lineage.holder
-        counts = self._lineage.follow(claim)
-        if former == self._writer != self._lineage.holder:
+        if former == self._writer != self._ledger.lineage.holder:
             self._end(None)
-        return counts
-
-    def _take_content(self, key: Key, value: bytes | None, *, counts: bool) -> None:
-        if counts:
-            self._contents.apply(key, value)
-        elif key.keytype is KeyType.SCHEMA and value:
-            self._contents.burn_id(value)
 
     def _end(self, reason: PenstockError | None, *, tell: bool = True) -> None:
         with self._changed:
