@@ -7,19 +7,16 @@ everyone. Before it fails, the process writes the step to its log, so that a tes
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import penstock as ps
 from penstock.errors import PenstockError
 from penstock.kafka.client import Connection
-from penstock.protocols import TransactionHooks
 from penstock.publishing.feed import PublishingLimits
 from penstock.publishing.opening import Surroundings, opened
+from tests.broker.harness.failpoint import Failpoint
 
 ROWS = 3_000
 BATCH = 150
@@ -27,40 +24,6 @@ BATCH = 150
 
 def is_bad(row: int) -> bool:
     return row % 97 == 0
-
-
-class Failpoint(TransactionHooks):
-    """Hooks that fail at the nth time a step is reached.
-
-    `kill` = SIGKILL at the step, `kill-inside` = SIGKILL a moment after it began, from another thread,
-    `stop` = SIGSTOP (the test continues it), `raise` = an exception out of the hook.
-    """
-
-    def __init__(self, step: str, nth: int, action: str, log: Path) -> None:
-        self.step, self.left, self.action, self.log = step, nth, action, log
-
-    def on_step(self, step: str) -> None:
-        if step != self.step:
-            return
-        self.left -= 1
-        if self.left:
-            return
-        with self.log.open("a") as file:
-            file.write(f"{step} {self.action}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        match self.action:
-            case "kill":
-                os.kill(os.getpid(), signal.SIGKILL)
-            case "kill-inside":
-                threading.Timer(0.001, os.kill, (os.getpid(), signal.SIGKILL)).start()
-            case "stop":
-                os.kill(os.getpid(), signal.SIGSTOP)
-            case _:
-                raise RuntimeError(f"failpoint {step}")
-
-    def on_abort(self, error: Exception) -> None:
-        print(f"abort: {error}", flush=True)  # noqa: T201 - the test reads it
 
 
 def convert(row: int) -> ps.Record[str, str]:
@@ -96,7 +59,7 @@ def main() -> int:
         transaction_budget_ms=args.timeout_ms * 3 // 4,
         limits=PublishingLimits(max_batch_records=BATCH, max_transaction_records=2 * BATCH),
     )
-    hooks = Failpoint(args.step, args.nth, args.action, args.state / "failpoint.log")
+    hooks = Failpoint(args.step, args.nth, args.action, args.state)
     try:
         with opened(numbers, around, hooks) as run:
             run.run()

@@ -1,6 +1,7 @@
 """A producer that dies anywhere loses nothing and repeats nothing.
 
-The oracle is a bare client of its own in both isolation levels; it shares no code with what it checks.
+The oracle is a bare client in both isolation levels and a reader of the broker's files; it shares no code with what it
+checks.
 """
 
 from __future__ import annotations
@@ -8,16 +9,15 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
-import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from penstock.testing.pytest_plugin import KafkaUnderTest
+from penstock.testing.segments import read_topic
+from tests.broker.harness import bare_reader, victims
+from tests.broker.harness.victims import finish, nothing_is_open, stands_still, until
 
 pytestmark = pytest.mark.broker
 
@@ -49,60 +49,29 @@ STEPS = [
 
 
 def start(kafka: KafkaUnderTest, prefix: str, state: Path, *options: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, str(SCRIPT), kafka.bootstrap_servers, prefix, str(state), *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return victims.start(SCRIPT, kafka, prefix, state, *options)
 
 
-def finish(process: subprocess.Popen[str]) -> tuple[str, str]:
-    out, err = process.communicate(timeout=90)
-    assert process.returncode == 0, err
-    return out, err
-
-
-def read(kafka: KafkaUnderTest, topic: str, isolation: str) -> dict[int, list[bytes]]:
-    """{partition: values} to the end, by a bare client."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": kafka.bootstrap_servers,
-            "group.id": f"oracle-{time.time_ns()}",
-            "enable.auto.commit": False,
-            "isolation.level": isolation,
-            "enable.partition.eof": True,
-            "auto.offset.reset": "earliest",
-        }
-    )
-    metadata: Any = consumer.list_topics(topic, timeout=10).topics[topic]
-    partitions = sorted(metadata.partitions)
-    consumer.assign([TopicPartition(topic, p, 0) for p in partitions])
-    found: dict[int, list[bytes]] = {p: [] for p in partitions}
-    open_ends = set(partitions)
-    deadline = time.monotonic() + 60
-    while open_ends:
-        assert time.monotonic() < deadline, f"no end of {topic} {sorted(open_ends)}"
-        for message in consumer.consume(1_000, 0.2):
-            error = message.error()
-            if error is not None:
-                assert error.code() == KafkaError._PARTITION_EOF, error
-                open_ends.discard(message.partition() or 0)
-            else:
-                found[message.partition() or 0].append(message.value() or b"")
-    consumer.close()
-    return found
+def read(kafka: KafkaUnderTest, topic: str) -> dict[int, list[bytes]]:
+    """{partition: committed values}, the same by a bare client and by the broker's files."""
+    shown = bare_reader.read(kafka.bootstrap_servers, topic)
+    if kafka.cluster is not None:
+        logs = read_topic(kafka.cluster.log_directory(1), topic)
+        assert {partition: log.visible() for partition, log in logs.items()} == shown
+        everything = bare_reader.read(kafka.bootstrap_servers, topic, "read_uncommitted")
+        assert {partition: log.records() for partition, log in logs.items()} == everything
+    return {partition: [record.value or b"" for record in records] for partition, records in shown.items()}
 
 
 def check(kafka: KafkaUnderTest, prefix: str) -> None:
     """Every good row once and in order per key's partition, every bad one once, the cursor at the end."""
-    by_partition = read(kafka, f"{prefix}.numbers", "read_committed")
+    by_partition = read(kafka, f"{prefix}.numbers")
     values = [v.decode() for part in by_partition.values() for v in part]
     assert Counter(values) == Counter(GOOD)
     for part in by_partition.values():
         numbers = [int(v) for v in part]
         assert numbers == sorted(numbers)
-    dead = [v.decode() for part in read(kafka, f"{prefix}.dlq.numbers", "read_committed").values() for v in part]
+    dead = [v.decode() for part in read(kafka, f"{prefix}.dlq.numbers").values() for v in part]
     assert Counter(dead) == Counter(BAD)
 
 
@@ -127,9 +96,9 @@ def test_a_producer_that_stood_still_past_its_time_out_goes_on_by_itself(
         kafka, topic_prefix, tmp_path, "--step", "commit", "--nth", str(nth), "--action", "stop", "--timeout-ms", "1500"
     )
     log = tmp_path / "failpoint.log"
-    _until(log.exists)
-    _until(lambda: _state(process.pid) == "T")
-    _until(lambda: _nothing_is_open(kafka, f"{topic_prefix}.numbers", f"{topic_prefix}.crash.cursors"))
+    until(log.exists)
+    until(lambda: stands_still(process.pid))
+    until(lambda: nothing_is_open(kafka, f"{topic_prefix}.numbers", f"{topic_prefix}.crash.cursors"))
     os.kill(process.pid, signal.SIGCONT)
     out, _ = finish(process)
     assert "abort:" in out
@@ -146,7 +115,7 @@ def test_an_error_that_ends_a_run_does_not_hold_readers_back(
     _, err = process.communicate(timeout=90)
     assert process.returncode == 1
     assert "failpoint commit" in err
-    _until(lambda: _nothing_is_open(kafka, f"{topic_prefix}.numbers", f"{topic_prefix}.crash.cursors"), timeout_s=20)
+    until(lambda: nothing_is_open(kafka, f"{topic_prefix}.numbers", f"{topic_prefix}.crash.cursors"), timeout_s=20)
 
 
 def test_two_projects_may_have_producers_of_one_name(kafka: KafkaUnderTest, topic_prefix: str, tmp_path: Path) -> None:
@@ -154,13 +123,13 @@ def test_two_projects_may_have_producers_of_one_name(kafka: KafkaUnderTest, topi
     first = start(
         kafka, topic_prefix, tmp_path, "--step", "commit", "--nth", "4", "--action", "stop", "--timeout-ms", "60000"
     )
-    _until((tmp_path / "failpoint.log").exists)
-    _until(lambda: _state(first.pid) == "T")
+    until((tmp_path / "failpoint.log").exists)
+    until(lambda: stands_still(first.pid))
     finish(start(kafka, topic_prefix, tmp_path, "--project", "other"))
     os.kill(first.pid, signal.SIGCONT)
     out, _ = finish(first)
     assert "abort:" not in out
-    values = [v for part in read(kafka, f"{topic_prefix}.numbers", "read_committed").values() for v in part]
+    values = [v for part in read(kafka, f"{topic_prefix}.numbers").values() for v in part]
     assert Counter(v.decode() for v in values) == Counter(GOOD + GOOD)
 
 
@@ -168,7 +137,7 @@ def test_two_processes_with_one_name_on_one_machine_cannot_start(
     kafka: KafkaUnderTest, topic_prefix: str, tmp_path: Path
 ) -> None:
     first = start(kafka, topic_prefix, tmp_path, "--step", "commit", "--nth", "3", "--action", "stop")
-    _until((tmp_path / "failpoint.log").exists)
+    until((tmp_path / "failpoint.log").exists)
     second = start(kafka, topic_prefix, tmp_path)
     _, err = second.communicate(timeout=60)
     assert second.returncode == 6
@@ -186,36 +155,11 @@ def test_a_newer_instance_on_another_machine_takes_over_and_the_older_one_exits(
     here.mkdir()
     there.mkdir()
     older = start(kafka, topic_prefix, here, "--step", "commit", "--nth", "4", "--action", "stop")
-    _until((here / "failpoint.log").exists)
-    _until(lambda: _state(older.pid) == "T")
+    until((here / "failpoint.log").exists)
+    until(lambda: stands_still(older.pid))
     finish(start(kafka, topic_prefix, there))
     os.kill(older.pid, signal.SIGCONT)
     _, err = older.communicate(timeout=60)
     assert older.returncode == 6, err
     assert "taken over" in err
     check(kafka, topic_prefix)
-
-
-def _until(is_so: Any, timeout_s: float = 60.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def _state(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-
-
-def _nothing_is_open(kafka: KafkaUnderTest, *topics: str) -> bool:
-    """Whether the last stable offset has reached the high watermark everywhere."""
-    ends = []
-    for isolation in ("read_committed", "read_uncommitted"):
-        consumer = Consumer(
-            {"bootstrap.servers": kafka.bootstrap_servers, "group.id": "x", "isolation.level": isolation}
-        )
-        metadata: Any = consumer.list_topics(timeout=10).topics
-        partitions = [TopicPartition(topic, p) for topic in topics for p in sorted(metadata[topic].partitions)]
-        ends.append([consumer.get_watermark_offsets(partition, timeout=10) for partition in partitions])
-        consumer.close()
-    return ends[0] == ends[1]
