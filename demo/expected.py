@@ -1,4 +1,4 @@
-"""What the topics must hold, computed from the CSV files in SQL: see expected.sql beside this file."""
+"""What the topics must hold, computed from the CSV files in SQL: see expected.sql and derived.sql."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ from zipfile import ZipFile
 
 import duckdb
 
+FLIGHT = ("carrier", "flight_number", "origin", "scheduled_departure_at")
 IDENTITY = {
     "airlines": ("carrier",),
     "airports": ("code",),
     "planes": ("tail_number",),
     "weather": ("origin", "observed_at"),
-    "flights": ("carrier", "flight_number", "origin", "scheduled_departure_at"),
+    "flights": FLIGHT,
 }
 """{data set: fields that tell its records apart}; no two rows of a file agree in all of them."""
+
+DERIVED = {"flight-status": FLIGHT, "cancelled-flights": FLIGHT, "aircraft-rotations": FLIGHT}
+"""{output topic of a pipeline: likewise}."""
 
 Values = tuple[Any, ...]
 
@@ -60,7 +64,7 @@ class Expected:
 
 
 def expect(folder: Path) -> dict[str, Expected]:
-    """{data set: what it must have become} for the CSV files in `folder`."""
+    """{data set or output topic: what must be there} for the CSV files in `folder`."""
     with duckdb.connect() as database:
         database.execute("SET TimeZone = 'UTC'")
         for name in IDENTITY:
@@ -76,18 +80,29 @@ def expect(folder: Path) -> dict[str, Expected]:
                 f"SELECT line, nullif(COLUMNS(* EXCLUDE (line)), 'NA') FROM {name}_raw"
             )
         database.execute((Path(__file__).parent / "expected.sql").read_text())
-        return {name: _expected(database, name) for name in IDENTITY}
+        data_sets = {name: _expected(database, name) for name in IDENTITY}
+        database.execute((Path(__file__).parent / "derived.sql").read_text())
+        derived = {name: Expected(*_records(database, name.replace("-", "_"), DERIVED[name]), {}) for name in DERIVED}
+        return data_sets | derived
 
 
-def _expected(database: duckdb.DuckDBPyConnection, name: str) -> Expected:
-    database.execute(f"CREATE TABLE {name}_rows AS FROM {name}")
-    result = database.execute(f"SELECT * EXCLUDE (line, reason) FROM {name}_rows WHERE reason IS NULL")  # noqa: S608
+def _records(
+    database: duckdb.DuckDBPyConnection, table: str, identified_by: tuple[str, ...]
+) -> tuple[tuple[str, ...], dict[Values, ExpectedRecord]]:
+    """The schema's fields, and the records by identity."""
+    result = database.execute(f"SELECT * EXCLUDE (line, reason) FROM {table} WHERE reason IS NULL")  # noqa: S608
     fields = tuple(column[0] for column in result.description or ())[2:]
-    identity = [fields.index(field) for field in IDENTITY[name]]
+    identity = [fields.index(field) for field in identified_by]
     records: dict[Values, ExpectedRecord] = {}
     while rows := result.fetchmany(50_000):
         for place, key, *values in rows:
             records[tuple([values[field] for field in identity])] = ExpectedRecord(key, tuple(values), place)
+    return fields, records
+
+
+def _expected(database: duckdb.DuckDBPyConnection, name: str) -> Expected:
+    database.execute(f"CREATE TABLE {name}_rows AS FROM {name}")
+    fields, records = _records(database, f"{name}_rows", IDENTITY[name])
     impossible = database.execute(
         f"SELECT place, reason, raw FROM {name}_rows JOIN (FROM {name}_raw) AS raw USING (line) "  # noqa: S608
         "WHERE reason IS NOT NULL ORDER BY place"

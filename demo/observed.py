@@ -7,6 +7,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -53,12 +54,12 @@ class Source:
     bootstrap_servers: str
     registry_url: str
     topic: str
-    dead_letter_topic: str
+    dead_letter_topics: tuple[str, ...]
     fields: tuple[str, ...]
 
 
 def observe(source: Source) -> Observed:
-    """Everything that is committed in the topic and in its dead-letter topic."""
+    """Everything that is committed in the topic and in its dead-letter topics."""
     decode_frame = _FrameDecoder(source)
     records = [
         ObservedRecord(
@@ -151,7 +152,7 @@ class _FrameDecoder:
 
 
 def _dead_letters(source: Source) -> Iterator[ObservedDeadLetter]:
-    for message in read(source.bootstrap_servers, source.dead_letter_topic):
+    for message in chain.from_iterable(read(source.bootstrap_servers, topic) for topic in source.dead_letter_topics):
         pairs: Any = message.headers() or []
         headers: dict[str, bytes] = dict(pairs)
         yield ObservedDeadLetter(
@@ -159,8 +160,17 @@ def _dead_letters(source: Source) -> Iterator[ObservedDeadLetter]:
             message.offset() or 0,
             headers.get("penstock.dlq.reason", b"").decode(),
             headers.get("penstock.dlq.position", b"").decode(),
-            json.loads(message.value() or b"{}"),
+            _row(message.value()),
         )
+
+
+def _row(value: str | bytes | None) -> dict[str, str]:
+    """A producer's dead letter holds the row as JSON; a pipeline's the record, which is no row: empty."""
+    try:
+        row: Any = json.loads(value or b"{}")
+    except ValueError:
+        return {}
+    return row if isinstance(row, dict) else {}
 
 
 def _text(key: str | bytes | None) -> str | None:

@@ -1,4 +1,4 @@
-"""The five producers as processes of their own, and the one that is killed."""
+"""The project's commands as processes of their own, and the producer that is killed."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Reached(Protocol):
         """So many offsets of its topic are committed."""
 
 
-class Publishing:
-    """Starts `penstock produce` for one project on one cluster.
+class Project:
+    """Starts `penstock produce` and `penstock run` for one project on one cluster.
 
     Args:
         root: the project's folder.
@@ -57,12 +57,12 @@ class Publishing:
     def __init__(self, root: Path, environment: Mapping[str, str], logs: Path) -> None:
         self._root, self._environment, self._logs = root, dict(environment), logs
 
-    def start(self, name: str, arguments: Sequence[str] = ()) -> subprocess.Popen[bytes]:
-        """Start a producer."""
+    def start(self, verb: str, name: str, arguments: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+        """Start a producer (`produce`) or a pipeline's worker (`run`)."""
         command = Path(sys.executable).with_name("penstock")
-        with (self._logs / f"{name}.log").open("ab") as log:
+        with self._log(verb, name).open("ab") as log:
             return subprocess.Popen(
-                [str(command), "produce", name, *arguments],
+                [str(command), verb, name, *arguments],
                 cwd=self._root,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -70,24 +70,29 @@ class Publishing:
                 stderr=log,
             )
 
-    def finish(self, name: str, process: subprocess.Popen[bytes]) -> None:
-        """Wait until a producer is done.
+    def _log(self, verb: str, name: str) -> Path:
+        return self._logs / f"{verb}-{name}.log"
+
+    def finish(self, verb: str, name: str, process: subprocess.Popen[bytes]) -> None:
+        """Wait until it is done.
 
         Raises:
             StartFailed: it ended with an error; the message has its last words.
         """
         if (code := process.wait()) != 0:
-            words = (self._logs / f"{name}.log").read_text(errors="replace").strip().splitlines()[-15:]
-            raise StartFailed(f"`penstock produce {name}` ended with code {code}:\n" + "\n".join(words))
+            words = self._log(verb, name).read_text(errors="replace").strip().splitlines()[-15:]
+            raise StartFailed(f"`penstock {verb} {name}` ended with code {code}:\n" + "\n".join(words))
 
 
 def environment(bootstrap_servers: str, registry_url: str, state: Path) -> dict[str, str]:
-    """Variables for producers on this cluster; nobody's own settings mix in."""
+    """Variables for producers and workers on this cluster; nobody's own settings mix in."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")} | {
         "PENSTOCK_PROFILE": "dev",
         "PENSTOCK_KAFKA__BOOTSTRAP_SERVERS": bootstrap_servers,
         "PENSTOCK_REGISTRY__URL": registry_url,
         "PENSTOCK_STATE__DIRECTORY": str(state),
+        # A dead worker keeps its place in the group for this long; the default of 45 s would be most of the demo.
+        "PENSTOCK_KAFKA__CONSUMER": '{"session.timeout.ms": 2000, "heartbeat.interval.ms": 500}',
     }
 
 
@@ -120,7 +125,7 @@ class TopicWatch:
 
 
 def publish_and_kill(
-    publishing: Publishing,
+    project: Project,
     name: str,
     watch: TopicWatch,
     moments: Sequence[tuple[int, float]],
@@ -130,7 +135,7 @@ def publish_and_kill(
     """Run a producer to its end, killing it with SIGKILL on the way.
 
     Args:
-        publishing: starts it.
+        project: starts it.
         name: the producer.
         watch: of its topic.
         moments: of the kills: when the topic holds so many offsets, and then after so many seconds. The process has
@@ -144,7 +149,7 @@ def publish_and_kill(
     began = time.monotonic()
     kills: list[Kill] = []
     for threshold, delay_s in moments:
-        process = publishing.start(name, arguments)
+        process = project.start("produce", name, arguments)
         try:
             at_start = watch.written()
             # Its first act is to have its predecessor's transaction aborted: one marker in each partition, no record.
@@ -152,7 +157,7 @@ def publish_and_kill(
             _wait_until_written(process, watch, max(threshold, own_first_record), reached)
             time.sleep(delay_s)
             if process.poll() is not None:
-                publishing.finish(name, process)
+                project.finish("produce", name, process)
                 raise StartFailed(f"`penstock produce {name}` was done before it could be killed")
         finally:
             process.kill()
@@ -165,11 +170,11 @@ def publish_and_kill(
                 last_stable_offsets=stable,
             )
         )
-    process = publishing.start(name, arguments)
+    process = project.start("produce", name, arguments)
     while process.poll() is None:
         reached(sum(watch.committed().values()))
         time.sleep(_LOOK_EVERY_S * 4)
-    publishing.finish(name, process)
+    project.finish("produce", name, process)
     return kills
 
 

@@ -1,64 +1,53 @@
-"""The demo in five steps: servers up, publish, kill on the way, read everything back, compare."""
+"""The demo in six steps: servers up, publish, run the pipelines, kill on the way, read everything back, compare."""
 
 from __future__ import annotations
 
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 import penstock as ps
-from demo.expected import IDENTITY, expect
+from demo.expected import IDENTITY, Expected, expect
 from demo.observed import Observed, Source, count, observe
-from demo.publish import Kill, Publishing, TopicWatch, environment, publish_and_kill, random_moments
+from demo.pipelines import PIPELINES, PipelineKill, aborted_data, run_all
+from demo.publish import Kill, Project, TopicWatch, environment, publish_and_kill, random_moments
+from demo.report import Report, report_of
 from demo.screen import Screen
-from demo.verdict import DataSet, compare
+from demo.verdict import compare
 from penstock.embedded import KafkaCluster
 from penstock.embedded.registry import RegistryServer
 from producers.table import data_directory
 
-KILLS = 3
+PRODUCER_KILLS = 3
+KILLS_PER_PIPELINE = 6
 _ROOT = Path(__file__).parent.parent
 _KILLED = "flights"
-_OTHERS = ("airlines", "airports", "planes", "weather")
+_FIRST = ("planes", "airlines")
+"""A pipeline joins the planes: a record of the table counts for flights with later timestamps."""
+_BESIDE = ("airports", "weather")
 
 
-class Report(msgspec.Struct, kw_only=True):
-    """What `--json` writes.
+@dataclass(frozen=True, slots=True)
+class _Servers:
+    """Where the demo's processes find what they need."""
 
-    Attributes:
-        ok: whether every row of every data set is in its topic exactly once.
-        wall_s: seconds, from the start of the servers to the verdict.
-        seed: of the moments of the kills.
-        kills: of the flights producer.
-        aborted: records in the flights topic that belong to aborted transactions.
-        data_sets: {name: verdict}.
-    """
-
-    ok: bool
-    wall_s: float
-    seed: int
-    kills: list[Kill]
-    aborted: int
-    data_sets: dict[str, DataSet]
-
-    def to_json(self) -> bytes:
-        """The report as indented JSON."""
-        return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+    kafka: str
+    registry_url: str
 
 
-def run(screen: Screen, *, seed: int, rate: int | None = None) -> Report:
+def run(screen: Screen, *, seed: int, rate: int | None = None, kills_per_pipeline: int = KILLS_PER_PIPELINE) -> Report:
     """Run the demo and print its verdict.
 
     Args:
         screen: where it is told.
         seed: of the moments of the kills.
         rate: flights a second at most, so that there is time to watch; None = as fast as they go.
+        kills_per_pipeline: of its worker; the verdict asks for enough of them.
     """
     began = time.monotonic()
-    screen.say(f"a year of flights from New York, into Kafka; seed {seed}")
+    screen.say(f"a year of flights from New York, through Kafka and two pipelines; seed {seed}")
     embedded = ps.load_config(_ROOT).embedded
     with ThreadPoolExecutor(1) as background:
         # What must be in the topics is computed while the broker starts, when there is nothing else to do.
@@ -67,52 +56,87 @@ def run(screen: Screen, *, seed: int, rate: int | None = None) -> Report:
             KafkaCluster(java=embedded.java, jars=embedded.jars) as cluster,
             RegistryServer(bootstrap_servers=cluster.bootstrap_servers) as registry,
         ):
-            servers = cluster.bootstrap_servers
-            screen.say(f"Kafka is up at {servers}, the schema registry at {registry.url}")
+            servers = _Servers(cluster.bootstrap_servers, registry.url)
+            screen.say(f"Kafka is up at {servers.kafka}, the schema registry at {servers.registry_url}")
             expected = expecting.result()
-            kills = _publish(screen, servers, registry.url, expected[_KILLED].rows, seed, rate)
-            screen.say("all published; reading the topics back with a bare consumer")
-            observed = {
-                name: observe(Source(servers, registry.url, name, f"dlq.{name}", due.fields))
-                for name, due in expected.items()
-            }
-            written = count(servers, _KILLED, committed=False)
+            producer_kills, pipeline_kills = _work(
+                screen, servers, expected[_KILLED].rows, seed, rate, kills_per_pipeline
+            )
+            screen.say("all done; reading the topics back with a bare consumer, and the broker's own files")
+            observed = _observe(servers, expected)
+            written = count(servers.kafka, _KILLED, committed=False)
+            aborted = aborted_data(cluster.log_directory(1))
     screen.say("comparing them with the files, row by row")
-    _count_committed(kills, observed[_KILLED])
-    data_sets = {name: compare(name, expected[name], observed[name]) for name in IDENTITY}
-    report = Report(
-        ok=all(data_set.ok for data_set in data_sets.values()),
-        wall_s=round(time.monotonic() - began, 1),
-        seed=seed,
-        kills=kills,
+    _count_committed(producer_kills, observed[_KILLED])
+    verdicts = {name: compare(name, expected[name], observed[name]) for name in expected}
+    report = report_of(
+        {name: verdicts[name] for name in IDENTITY},
+        {name: found for name, found in verdicts.items() if name not in IDENTITY},
+        producer_kills,
+        pipeline_kills,
         aborted=written - len(observed[_KILLED].records),
-        data_sets=data_sets,
+        aborted_output=aborted.records,
+        kills_inside=aborted.transactions,
+        wall_s=time.monotonic() - began,
+        seed=seed,
     )
-    screen.verdict(data_sets, kills, report.aborted, report.wall_s)
+    screen.verdict(report)
     return report
 
 
-def _publish(screen: Screen, servers: str, registry_url: str, total: int, seed: int, rate: int | None) -> list[Kill]:
-    screen.say(f"publishing five data sets; the producer of {total:,} flights is killed {KILLS} times on the way")
-    arguments = () if rate is None else ("--rate", str(rate))
-    with (
-        tempfile.TemporaryDirectory(prefix="penstock-demo-") as scratch,
-        ThreadPoolExecutor(1) as background,
-        screen.progress("flights committed", total) as reached,
-    ):
+def _work(
+    screen: Screen, servers: _Servers, total: int, seed: int, rate: int | None, kills_per_pipeline: int
+) -> tuple[list[Kill], list[PipelineKill]]:
+    with tempfile.TemporaryDirectory(prefix="penstock-demo-") as scratch:
         state, logs = Path(scratch, "state"), Path(scratch, "logs")
         logs.mkdir()
-        publishing = Publishing(_ROOT, environment(servers, registry_url, state), logs)
-        others = background.submit(_publish_others, publishing)
-        moments = random_moments(seed, total, KILLS)
-        kills = publish_and_kill(publishing, _KILLED, TopicWatch(servers, _KILLED), moments, reached, arguments)
+        project = Project(_ROOT, environment(servers.kafka, servers.registry_url, state), logs)
+        return (
+            _publish(screen, project, servers, total, seed, rate),
+            _process(screen, project, servers, seed, kills_per_pipeline),
+        )
+
+
+def _publish(
+    screen: Screen, project: Project, servers: _Servers, total: int, seed: int, rate: int | None
+) -> list[Kill]:
+    told = f"publishing five data sets; the producer of {total:,} flights is killed {PRODUCER_KILLS} times on the way"
+    screen.say(told)
+    arguments = () if rate is None else ("--rate", str(rate))
+    _publish_whole(project, _FIRST)
+    with ThreadPoolExecutor(1) as background, screen.progress({"flights committed": total}) as reached:
+        others = background.submit(_publish_whole, project, _BESIDE)
+        moments = random_moments(seed, total, PRODUCER_KILLS)
+        watch, told_to = TopicWatch(servers.kafka, _KILLED), reached["flights committed"]
+        kills = publish_and_kill(project, _KILLED, watch, moments, told_to, arguments)
         others.result()
     return kills
 
 
-def _publish_others(publishing: Publishing) -> None:
-    for name in _OTHERS:
-        publishing.finish(name, publishing.start(name))
+def _publish_whole(project: Project, names: tuple[str, ...]) -> None:
+    for name in names:
+        project.finish("produce", name, project.start("produce", name))
+
+
+def _process(screen: Screen, project: Project, servers: _Servers, seed: int, kills: int) -> list[PipelineKill]:
+    names = " and ".join(pipeline.name for pipeline in PIPELINES)
+    screen.say(f"running {names}; the worker of each is killed {kills} times on the way")
+    totals = {
+        pipeline.name: sum(sum(TopicWatch(servers.kafka, topic).committed().values()) for topic in pipeline.inputs)
+        for pipeline in PIPELINES
+    }
+    with screen.progress(totals) as reached:
+        return run_all(project, servers.kafka, seed=seed, kills=kills, reached=reached)
+
+
+def _observe(servers: _Servers, expected: dict[str, Expected]) -> dict[str, Observed]:
+    dead_letter_topics: dict[str, tuple[str, ...]] = {name: (f"dlq.{name}",) for name in IDENTITY}
+    for pipeline in PIPELINES:
+        dead_letter_topics[pipeline.outputs[0]] = pipeline.dead_letter_topics  # once for each pipeline
+    return {
+        name: observe(Source(servers.kafka, servers.registry_url, name, dead_letter_topics.get(name, ()), due.fields))
+        for name, due in expected.items()
+    }
 
 
 def _count_committed(kills: list[Kill], observed: Observed) -> None:

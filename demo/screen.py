@@ -7,10 +7,12 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
-from demo.publish import Kill, Reached
+from demo.publish import Reached
+from demo.report import Report
 from demo.verdict import DataSet
 
 _LINE_EVERY_S = 5.0
@@ -34,45 +36,71 @@ class Screen:
         self._console.print(text, style="red", markup=False, soft_wrap=True)
 
     @contextmanager
-    def progress(self, text: str, total: int) -> Generator[Reached]:
-        """A bar for the block; elsewhere than on a terminal a line every five seconds."""
+    def progress(self, totals: Mapping[str, int]) -> Generator[dict[str, Reached]]:
+        """A bar for each text, for the block; elsewhere than on a terminal a line every five seconds."""
         if not self._console.is_terminal:
-            yield _Lines(self, text, total)
+            yield {text: _Lines(self, text, total) for text, total in totals.items()}
             return
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.completed:,.0f}"),
+            _Speed(),
             TimeElapsedColumn(),
         )
         with Progress(*columns, console=self._console, transient=True) as bar:
-            task = bar.add_task(text, total=total)
+            yield {text: _Bar(bar, text, total) for text, total in totals.items()}
 
-            def reached(offsets: int) -> None:
-                bar.update(task, completed=min(offsets, total))
-
-            yield reached
-
-    def verdict(self, data_sets: Mapping[str, DataSet], kills: list[Kill], aborted: int, wall_s: float) -> None:
+    def verdict(self, report: Report) -> None:
         """Print the kills, the table and the verdict."""
         self._console.print()
-        for number, kill in enumerate(kills, 1):
+        for number, kill in enumerate(report.producer_kills, 1):
             self._console.print(
-                f"kill {number}: {kill.after_s:.1f} s after the first start, {kill.committed:,} records committed, "
-                f"{kill.uncommitted:,} more in the transaction that died"
+                f"producer, kill {number}: {kill.after_s:.1f} s after the first start, {kill.committed:,} records "
+                f"committed, {kill.uncommitted:,} more in the transaction that died"
             )
+        for pipeline in dict.fromkeys(kill.pipeline for kill in report.pipeline_kills):
+            kills = [kill for kill in report.pipeline_kills if kill.pipeline == pipeline]
+            after = ", ".join(f"{kill.after_s:.1f}" for kill in kills)
+            self._console.print(f"{pipeline}, {len(kills)} kills: {after} s after the first start", soft_wrap=True)
         self._console.print(
-            f"{aborted:,} records of aborted transactions are in the log; no committed reader sees them\n"
+            f"{report.kills_inside} workers died inside a transaction; {report.aborted + report.aborted_output:,} "
+            "records of aborted transactions are in the log, and no committed reader sees them",
+            soft_wrap=True,
         )
-        self._console.print(_table(data_sets))
-        for name, data_set in data_sets.items():
+        self._console.print(
+            f"from a worker's kill to the next visible commit: {report.recovery_s_p50:.1f} s (median), "
+            f"{report.recovery_s_max:.1f} s (longest)\n"
+        )
+        self._console.print(_table(report.data_sets))
+        for name, data_set in report.data_sets.items():
             for problem in data_set.problems:
                 self._console.print(f"{name}: {problem}", style="red", markup=False, soft_wrap=True)
-        if all(data_set.ok for data_set in data_sets.values()):
-            told = "every row is in its topic exactly once, with the content the file gives it"
-            self._console.print(f"\n[bold green]PASS[/]  {told} ({wall_s:.0f} s)")
+        failures = "; ".join(report.failures())
+        if failures:
+            self._console.print(f"\n[bold red]FAIL[/]  {failures} ({report.wall_s:.0f} s)", soft_wrap=True)
         else:
-            self._console.print(f"\n[bold red]FAIL[/]  the topics are not what the files say ({wall_s:.0f} s)")
+            told = f"lost 0, duplicated 0, wrong 0: every row and every result exactly once, after {report.kills} kills"
+            self._console.print(f"\n[bold green]PASS[/]  {told} ({report.wall_s:.0f} s)", soft_wrap=True)
+
+
+class _Speed(ProgressColumn):
+    """How fast it goes, and how much is left."""
+
+    def render(self, task: Task) -> Text:
+        left = "" if task.total is None else f"lag {task.total - task.completed:,.0f}"
+        return Text(left if task.speed is None else f"{task.speed:,.0f}/s  {left}")
+
+
+class _Bar:
+    """One bar among others."""
+
+    def __init__(self, bars: Progress, text: str, total: int) -> None:
+        self._bars, self._total = bars, total
+        self._task = bars.add_task(text, total=total)
+
+    def __call__(self, offsets: int) -> None:
+        self._bars.update(self._task, completed=min(offsets, self._total))
 
 
 class _Lines:
@@ -90,8 +118,8 @@ class _Lines:
 
 def _table(data_sets: Mapping[str, DataSet]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("data set")
-    for heading in ("rows in file", "records", "dead letters", "duplicates", "missing", "wrong"):
+    table.add_column("topic")
+    for heading in ("expected", "records", "dead letters", "duplicates", "missing", "wrong"):
         table.add_column(heading, justify="right")
     for name, found in data_sets.items():
         figures = (found.rows, found.records, found.dead_letters, found.duplicates, found.missing, found.wrong)

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import msgspec
 
-from demo.expected import IDENTITY, Expected, Values
+from demo.expected import DERIVED, IDENTITY, Expected, Values
 from demo.observed import Observed
 
 SHOWN = 5
+_IDENTITY = IDENTITY | DERIVED
 
 
 class DataSet(msgspec.Struct, kw_only=True):
@@ -56,7 +57,7 @@ def compare(name: str, expected: Expected, observed: Observed) -> DataSet:
 
 def _records(name: str, expected: Expected, observed: Observed) -> Iterator[tuple[str, str]]:
     """(kind, description) of everything that is off with the records."""
-    identity = [expected.fields.index(field) for field in IDENTITY[name]]
+    identity = [expected.fields.index(field) for field in _IDENTITY[name]]
     seen: set[Values] = set()
     partition_of: dict[str, int] = {}
     last_place: dict[str, int] = {}
@@ -106,7 +107,7 @@ def _dead_letters(expected: Expected, observed: Observed) -> Iterator[tuple[str,
 
 
 def _shown(name: str, identity: Values) -> str:
-    return " ".join(f"{field}={value}" for field, value in zip(IDENTITY[name], identity, strict=True))
+    return " ".join(f"{field}={value}" for field, value in zip(_IDENTITY[name], identity, strict=True))
 
 
 def _difference(fields: tuple[str, ...], due: Values, found: Values) -> str:

@@ -39,6 +39,64 @@ class EngineKind(StrEnum):
     TURBO_SHAFT = "TURBO_SHAFT"
 
 
+class AircraftRotation(msgspec.Struct, frozen=True, kw_only=True):
+    """A departure, linked to the previous arrival of its aircraft as far as the data has it.
+
+    Record key: the tail number.
+    """
+
+    tail_number: str
+    """Registration of the aircraft."""
+    carrier: str
+    """Two-character code of the airline."""
+    flight_number: int
+    """The airline's number for the flight."""
+    origin: str
+    """Airport of departure."""
+    scheduled_departure_at: dt.datetime
+    """When it was to leave the gate."""
+    departed_at: dt.datetime
+    """When it left the gate."""
+    departure_delay_min: int
+    """Departure behind schedule in minutes, negative when early."""
+    previous_destination: str | None = None
+    """Where the aircraft arrived last; null if it was not seen before, or was not yet there."""
+    previous_arrived_at: dt.datetime | None = None
+    """When it arrived there; null as above."""
+    previous_arrival_delay_min: int | None = None
+    """That arrival behind schedule in minutes; null as above, or if it was diverted."""
+    inherited_delay_min: int
+    """The field `inherited_delay_min`.
+
+    How much of the departure's delay the aircraft may have brought along: at most its previous arrival's, if that was
+    less than 24 hours before; else 0.
+    """
+
+    __avro_schema__: ClassVar[str] = (
+        '{"type":"record","name":"flights.AircraftRotation","doc":"A departure,'
+        ' linked to the previous arrival of its aircraft as far as the data has it. Record key: the tail number.",'
+        '"penstock.key":["tail_number","carrier","flight_number","origin","scheduled_departure_at"],'
+        '"penstock.time":"departed_at","fields":['
+        '{"name":"tail_number","type":"string","doc":"Registration of the aircraft."},'
+        '{"name":"carrier","type":"string","doc":"Two-character code of the airline."},'
+        '{"name":"flight_number","type":"int","doc":"The airline\'s number for the flight."},'
+        '{"name":"origin","type":"string","doc":"Airport of departure."},'
+        '{"name":"scheduled_departure_at","type":{"type":"long","logicalType":"timestamp-millis"},'
+        '"doc":"When it was to leave the gate."},'
+        '{"name":"departed_at","type":{"type":"long","logicalType":"timestamp-millis"},"doc":"When it left the gate."},'
+        '{"name":"departure_delay_min","type":"int","doc":"Departure behind schedule in minutes,'
+        ' negative when early."},'
+        '{"name":"previous_destination","type":["null","string"],"default":null,'
+        '"doc":"Where the aircraft arrived last; null if it was not seen before, or was not yet there."},'
+        '{"name":"previous_arrived_at","type":["null",{"type":"long","logicalType":"timestamp-millis"}],"default":null,'
+        '"doc":"When it arrived there; null as above."},'
+        '{"name":"previous_arrival_delay_min","type":["null","int"],"default":null,'
+        '"doc":"That arrival behind schedule in minutes; null as above, or if it was diverted."},'
+        '{"name":"inherited_delay_min","type":"int","doc":"How much of the departure\'s delay the aircraft may have '
+        "brought along: at most its previous arrival's, if that was less than 24 hours before; else 0.\"}]}"
+    )
+
+
 class Airline(msgspec.Struct, frozen=True, kw_only=True):
     """An airline, looked up by its code."""
 

@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 import penstock as ps
 from demo.expected import Expected, expect
 from demo.observed import Source, observe, read
-from demo.publish import Publishing, TopicWatch, environment, publish_and_kill
+from demo.publish import Project, TopicWatch, environment, publish_and_kill
 from demo.run import run
 from demo.screen import Screen
 from demo.verdict import DataSet, compare
@@ -62,19 +62,23 @@ def _cut(file: Path, lines: list[str], nth: int, always: tuple[str, ...]) -> Non
 def test_the_demo_kills_its_producer_three_times_and_finds_every_row_once(
     cut: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The whole of it, on a broker of its own, slow enough for the kills to find the producer at work."""
+    """On a broker of its own, slow enough for the kills to find the producer at work; too little for workers' kills."""
     monkeypatch.setenv("NYCFLIGHTS_DIR", str(cut))
-    report = run(Screen(), seed=3, rate=800)
+    report = run(Screen(), seed=3, rate=800, kills_per_pipeline=0)
 
-    assert report.ok, report
-    assert len(report.kills) == 3
+    assert (report.lost, report.duplicated, report.wrong) == (0, 0, 0), report
+    # What was not put to the test is not called proven.
+    assert [each.split()[0] for each in report.failures()] == ["3", "0"]
+    assert not report.ok
+    assert report.output_records == sum(each.rows for each in list(report.data_sets.values())[5:]) > 4_000
+    assert len(report.producer_kills) == 3
     before = 0
-    for kill in report.kills:
+    for kill in report.producer_kills:
         assert kill.committed - before + kill.uncommitted > 0, "it was not publishing"
         before = kill.committed
     assert before < report.data_sets["flights"].records
     # The coordinator may have decided to commit right before a kill: then all of that transaction counts.
-    seen = [kill.uncommitted for kill in report.kills]
+    seen = [kill.uncommitted for kill in report.producer_kills]
     assert report.aborted in {sum(some) for n in range(len(seen) + 1) for some in combinations(seen, n)}
     assert {name: found.dead_letters for name, found in report.data_sets.items()} == {
         "airlines": 0,
@@ -82,10 +86,13 @@ def test_the_demo_kills_its_producer_three_times_and_finds_every_row_once(
         "planes": 0,
         "weather": 1,
         "flights": 2,
+        "flight-status": 0,
+        "cancelled-flights": 0,
+        "aircraft-rotations": 0,
     }
     assert report.data_sets["flights"].rows > 2_000
     assert json.loads(report.to_json())["data_sets"]["weather"]["missing"] == 0
-    assert "PASS" in capsys.readouterr().out
+    assert "3 kills prove too little" in capsys.readouterr().out
 
 
 @pytest.mark.full
@@ -96,8 +103,11 @@ def test_the_whole_demo_passes(tmp_path: Path) -> None:
     result = subprocess.run([sys.executable, "-m", "demo", "--json", str(verdict)], check=False)
     assert result.returncode == 0
     told = json.loads(verdict.read_text())
-    assert (told["ok"], len(told["kills"])) == (True, 3)
-    assert sum(found["rows"] for found in told["data_sets"].values()) == 367_687
+    assert told["ok"]
+    assert told["kills"] == 15
+    assert told["kills_inside"] >= 3
+    assert (told["lost"], told["duplicated"], told["wrong"]) == (0, 0, 0)
+    assert (told["input_records"], told["output_records"], told["dead_letters"]) == (367_678, 665_287, 9)
 
 
 # ---------------------------------------------------------------- what the verdict says to tampered topics
@@ -155,7 +165,7 @@ def published(
             producer.run()
     schemas.close()
     expected = expect(cut)["flights"]
-    source = Source(kafka.bootstrap_servers, registry.url, topic.name, f"dlq.{name}", expected.fields)
+    source = Source(kafka.bootstrap_servers, registry.url, topic.name, (f"dlq.{name}",), expected.fields)
     return Published(kafka.bootstrap_servers, source, expected, list(read(kafka.bootstrap_servers, topic.name)))
 
 
@@ -249,7 +259,7 @@ def test_a_producer_that_is_done_before_its_kill_is_told(
         "    yield from ((n, ps.Record(key='k', value=str(n))) for n in range(cursor or 0, 3))\n"
     )
     variables = environment(kafka.bootstrap_servers, registry.url, tmp_path / "state")
-    publishing = Publishing(project, variables, tmp_path)
+    publishing = Project(project, variables, tmp_path)
     watch = TopicWatch(kafka.bootstrap_servers, f"few-{tmp_path.name}")
     with pytest.raises(StartFailed, match="done before it could be killed"):
         publish_and_kill(publishing, "few", watch, [(1_000, 0.0)], lambda _: None)

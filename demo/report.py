@@ -1,0 +1,111 @@
+"""The verdict as a whole: what was compared, what was killed, and whether that was enough to prove anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from statistics import median
+
+import msgspec
+
+from demo.pipelines import PipelineKill
+from demo.publish import Kill
+from demo.verdict import DataSet
+
+MIN_KILLS = 10
+MIN_KILLS_INSIDE = 3
+
+
+class Report(msgspec.Struct, kw_only=True):
+    """What `--json` writes.
+
+    Attributes:
+        ok: whether nothing is lost, duplicated or wrong, after enough kills of enough effect.
+        input_records: committed in the topics of the data sets.
+        output_records: committed in the pipelines' output topics.
+        dead_letters: of producers and pipelines.
+        lost: rows and results that are in no topic.
+        duplicated: records and dead letters that were there already.
+        wrong: records, or dead letters, that should be others.
+        kills: with SIGKILL, of the producer and of the workers.
+        kills_inside: of workers with an open transaction: their aborted data is in the broker's files.
+        recovery_s_p50: seconds from a worker's kill to its pipeline's next visible commit, the median.
+        recovery_s_max: the longest of them.
+        wall_s: seconds, from the start of the servers to the verdict.
+        seed: of the moments of the kills.
+        producer_kills: one by one.
+        pipeline_kills: one by one.
+        aborted: records of aborted transactions in the flights topic.
+        aborted_output: likewise in the pipelines' output topics.
+        data_sets: {data set or output topic: verdict}.
+    """
+
+    ok: bool
+    input_records: int
+    output_records: int
+    dead_letters: int
+    lost: int
+    duplicated: int
+    wrong: int
+    kills: int
+    kills_inside: int
+    recovery_s_p50: float
+    recovery_s_max: float
+    wall_s: float
+    seed: int
+    producer_kills: list[Kill]
+    pipeline_kills: list[PipelineKill]
+    aborted: int
+    aborted_output: int
+    data_sets: dict[str, DataSet]
+
+    def to_json(self) -> bytes:
+        """The report as indented JSON."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+
+    def failures(self) -> Iterator[str]:
+        """Why the verdict is FAIL; nothing when it is PASS."""
+        if not all(found.ok for found in self.data_sets.values()):
+            yield "the topics are not what the files say"
+        if self.kills < MIN_KILLS:
+            yield f"{self.kills} kills prove too little; {MIN_KILLS} are asked for"
+        if self.kills_inside < MIN_KILLS_INSIDE:
+            yield f"{self.kills_inside} kills inside a transaction prove too little; {MIN_KILLS_INSIDE} are asked for"
+
+
+def report_of(
+    inputs: dict[str, DataSet],
+    outputs: dict[str, DataSet],
+    producer_kills: list[Kill],
+    pipeline_kills: list[PipelineKill],
+    *,
+    aborted: int,
+    aborted_output: int,
+    kills_inside: int,
+    wall_s: float,
+    seed: int,
+) -> Report:
+    """Add everything up."""
+    found = inputs | outputs
+    recoveries = [kill.recovery_s for kill in pipeline_kills] or [0.0]
+    report = Report(
+        ok=False,
+        input_records=sum(each.records for each in inputs.values()),
+        output_records=sum(each.records for each in outputs.values()),
+        dead_letters=sum(each.dead_letters for each in found.values()),
+        lost=sum(each.missing for each in found.values()),
+        duplicated=sum(each.duplicates for each in found.values()),
+        wrong=sum(each.wrong for each in found.values()),
+        kills=len(producer_kills) + len(pipeline_kills),
+        kills_inside=kills_inside,
+        recovery_s_p50=round(median(recoveries), 2),
+        recovery_s_max=max(recoveries),
+        wall_s=round(wall_s, 1),
+        seed=seed,
+        producer_kills=producer_kills,
+        pipeline_kills=pipeline_kills,
+        aborted=aborted,
+        aborted_output=aborted_output,
+        data_sets=found,
+    )
+    report.ok = not list(report.failures())
+    return report
