@@ -192,9 +192,12 @@ def test_following_shows_what_comes_in_and_ends_with_ctrl_c(kafka: KafkaUnderTes
     producer = Producer({"bootstrap.servers": kafka.bootstrap_servers})
     producer.produce(topic_prefix, b"one", partition=0)
     producer.flush(20)
+    # A shell starts what is in its background with SIGINT ignored, and children inherit that.
+    deaf = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [*command, "peek", topic_prefix, "--follow", "--json"], env=environment, stdout=subprocess.PIPE, text=True
     ) as peek:
+        signal.signal(signal.SIGINT, deaf)
         assert peek.stdout is not None
         assert json.loads(peek.stdout.readline())["value"] == "one"
         producer.produce(topic_prefix, b"two", partition=1)

@@ -20,6 +20,7 @@ def linked(previous: Arrival | None, delay_min: int = 20) -> AircraftRotation:
         origin="EWR",
         destination="SFO",
         scheduled_departure_at=NOON,
+        scheduled_arrival_at=NOON + timedelta(hours=6),
         distance_mi=2565,
     )
     return rotation(flight, "N1", NOON + timedelta(minutes=delay_min), delay_min, previous)
