@@ -37,7 +37,9 @@ def test_clean_schemas_exit_with_0_and_findings_with_1(project: Path) -> None:
     spoil(project)
     found = penstock(project, "lint")
 
-    assert (clean.returncode, clean.stdout) == (0, "no findings in 6 schemas\n")
+    count = len(list((project / "schemas").rglob("*.avsc")))
+    assert count > 5
+    assert (clean.returncode, clean.stdout) == (0, f"no findings in {count} schemas\n")
     assert found.returncode == 1
     assert found.stdout.startswith("schemas/flights/Weather.avsc:11: error: field origin has no `doc`")
     assert found.stderr == ""
