@@ -54,8 +54,10 @@ def run(
 
 def _surroundings(config: Config, registry: RegistryClient, instance: str) -> WorkerSurroundings:
     from penstock.kafka.client import Connection  # noqa: PLC0415 - keeps `--help` fast
+    from penstock.runtime.limits import WorkerLimits  # noqa: PLC0415 - as above
     from penstock.runtime.opening import WorkerSurroundings  # noqa: PLC0415 - as above
 
+    processing = config.processing
     return WorkerSurroundings(
         connection=Connection.of(config.kafka),
         registry=registry,
@@ -63,8 +65,14 @@ def _surroundings(config: Config, registry: RegistryClient, instance: str) -> Wo
         prefix=config.project.prefixed(""),
         instance=instance,
         state_directory=config.state.create(),
-        transaction_timeout_ms=config.publishing.transaction_timeout_ms,
-        transaction_budget_ms=config.publishing.transaction_budget_ms,
+        checkpoint_interval_s=config.state.checkpoint_interval_ms / 1000,
+        transaction_timeout_ms=processing.transaction_timeout_ms,
+        transaction_budget_ms=processing.transaction_budget_ms,
+        limits=WorkerLimits(
+            commit_interval_s=processing.commit_interval_ms / 1000,
+            max_transaction_records=processing.max_transaction_records,
+            max_batch_records=processing.max_batch_records,
+        ),
     )
 
 

@@ -148,21 +148,26 @@ def _told(error: Mapping[str, Any], origins: Mapping[KeyPath, str]) -> str:
 
 def _got(error: Mapping[str, Any], path: KeyPath) -> str:
     # Only what cannot hold a secret is repeated.
-    harmless = path[0] in ("project", "publishing", "logging") or path[-1] == "bootstrap_servers"
+    harmless = path[0] in ("project", "publishing", "processing", "logging") or path[-1] == "bootstrap_servers"
     return f", got {error['input']!r}" if harmless and isinstance(error["input"], str | int | float) else ""
 
 
 def _across(merged: Table, origins: Mapping[KeyPath, str]) -> Iterator[str]:
     """What no section can judge alone: time-outs that must fit together, and librdkafka's options."""
-    publishing, kafka = _table(merged, "publishing"), _table(merged, "kafka")
-    timeout_ms = _number(publishing.get("transaction_timeout_ms"), 60_000)
-    if (budget_ms := _number(publishing.get("transaction_budget_ms"), 45_000)) >= timeout_ms:
-        path = ("publishing", "transaction_budget_ms")
-        where = origins.get(path) or origins.get(("publishing", "transaction_timeout_ms"), FILE_NAME)
-        yield f"{where}: {dotted(path)}: {budget_ms} must be less than publishing.transaction_timeout_ms ({timeout_ms})"
+    kafka, timeouts_ms = _table(merged, "kafka"), dict[str, int]()
+    for section in ("publishing", "processing"):
+        settings = _table(merged, section)
+        timeouts_ms[section] = timeout_ms = _number(settings.get("transaction_timeout_ms"), 60_000)
+        if (budget_ms := _number(settings.get("transaction_budget_ms"), 45_000)) >= timeout_ms:
+            path = (section, "transaction_budget_ms")
+            where = origins.get(path) or origins.get((section, "transaction_timeout_ms"), FILE_NAME)
+            yield (
+                f"{where}: {dotted(path)}: {budget_ms} must be less than "
+                f"{section}.transaction_timeout_ms ({timeout_ms})"
+            )
     for name in environment.OPTION_TABLES:
         produces = name in ("client", "producer")
-        for option, reason in refusals(_table(kafka, name), timeout_ms if produces else None):
+        for option, reason in refusals(_table(kafka, name), timeouts_ms if produces else {}):
             option_path = ("kafka", name, option)
             yield f"{origins.get(option_path, FILE_NAME)}: {dotted(option_path)}: {reason}"
 

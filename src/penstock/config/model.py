@@ -120,11 +120,28 @@ class PublishingSettings(Section):
     """Time a transaction may take, retries included, before it is given up; below `transaction_timeout_ms`."""
 
 
+class ProcessingSettings(Section):
+    """How pipelines cut their work into batches and transactions."""
+
+    commit_interval_ms: Count = 100
+    """A transaction is committed when it is this old: what readers wait for at most."""
+    max_transaction_records: Count = 50_000
+    """A transaction is committed at the latest when it holds this many input records; a safety bound."""
+    max_batch_records: Count = 1_000
+    """Records that are processed together at most."""
+    transaction_timeout_ms: Annotated[int, Field(ge=1_000, le=900_000), NotBool] = 60_000
+    """After this time the broker aborts a transaction that its worker left open."""
+    transaction_budget_ms: Annotated[int, Field(ge=500), NotBool] = 45_000
+    """Time a transaction may take, retries included, before it is discarded; below `transaction_timeout_ms`."""
+
+
 class StateSettings(Section):
     """What is kept on this machine."""
 
     directory: Path = Path(".penstock")
     """Folder for identities, locks and checkpoints, relative to `penstock.toml`; readable by its owner only."""
+    checkpoint_interval_ms: Count = 30_000
+    """State is written to disk this often, so that the next start reads only the rest from its changelog."""
 
     def create(self) -> Path:
         """Make the folder, private to its owner, and return it."""
@@ -184,6 +201,7 @@ class Config(BaseSettings):
     kafka: KafkaSettings = KafkaSettings()
     registry: RegistrySettings = RegistrySettings()
     publishing: PublishingSettings = PublishingSettings()
+    processing: ProcessingSettings = ProcessingSettings()
     state: StateSettings = StateSettings()
     embedded: EmbeddedSettings = EmbeddedSettings()
     logging: LoggingSettings = LoggingSettings()

@@ -36,7 +36,7 @@ _REFUSED = {
     "acks": _IDEMPOTENCE,
     "request.required.acks": _IDEMPOTENCE,
     "transactional.id": "it is derived from the name of the pipeline or producer, so that a restart fences its past",
-    "transaction.timeout.ms": "set publishing.transaction_timeout_ms",
+    "transaction.timeout.ms": "set publishing.transaction_timeout_ms and processing.transaction_timeout_ms",
     "allow.auto.create.topics": "a misspelt topic must be an error, not a new topic with one partition",
     "partitioner": "keys are partitioned as Java does it (murmur2): another way tears the order of a key apart",
     "enable.partition.eof": _FIXED,
@@ -49,7 +49,7 @@ _REFUSED = {
 _IN_FLIGHT = ("max.in.flight.requests.per.connection", "max.in.flight")
 _WITHIN_TRANSACTION = ("message.timeout.ms", "delivery.timeout.ms", "socket.timeout.ms")
 _TOO_LONG = (
-    "{value} is more than publishing.transaction_timeout_ms ({timeout}): the client would still retry when the broker "
+    "{value} is more than {section}.transaction_timeout_ms ({timeout}): the client would still retry when the broker "
     "has aborted the transaction; lower the one or raise the other"
 )
 
@@ -84,20 +84,23 @@ class ClientOptions(dict[str, OptionValue]):
         return repr({name: redact(name, value) for name, value in self.items()})
 
 
-def refusals(options: Mapping[str, OptionValue], transaction_timeout_ms: int | None) -> Iterator[tuple[str, str]]:
+def refusals(options: Mapping[str, OptionValue], timeouts_ms: Mapping[str, int]) -> Iterator[tuple[str, str]]:
     """Those of the options that are refused, each with the reason.
 
     Args:
         options: as configured.
-        transaction_timeout_ms: what a producer's own time-outs may not exceed; None for clients that produce nothing.
+        timeouts_ms: {section: transaction time-out} that a producer's own time-outs may not exceed; empty for clients
+            that produce nothing.
     """
     for name, value in options.items():
         if reason := _REFUSED.get(name):
             yield name, f"cannot be set: {reason}"
         elif name in _IN_FLIGHT and _as_int(value) > 5:
             yield name, f"must be at most 5, got {value}: more requests in flight lose the idempotent producer's order"
-        elif transaction_timeout_ms and name in _WITHIN_TRANSACTION and _as_int(value) > transaction_timeout_ms:
-            yield name, _TOO_LONG.format(value=value, timeout=transaction_timeout_ms)
+        elif name in _WITHIN_TRANSACTION:
+            for section, timeout_ms in timeouts_ms.items():
+                if _as_int(value) > timeout_ms:
+                    yield name, _TOO_LONG.format(value=value, section=section, timeout=timeout_ms)
 
 
 def _as_int(value: OptionValue) -> int:

@@ -43,6 +43,7 @@ class WorkerSurroundings:
         prefix: precedes every name of ours; empty or ending in a dot.
         instance: names this worker among those of the pipeline; stable over restarts.
         auto_register: whether unknown schemas are registered.
+        checkpoint_interval_s: state is written to disk this often.
         transaction_timeout_ms: after this the coordinator aborts on its own.
         transaction_budget_ms: after this we do; shorter.
         consumer_options: further librdkafka options for the group member.
@@ -56,6 +57,7 @@ class WorkerSurroundings:
     prefix: str = ""
     instance: str = "0"
     auto_register: bool = True
+    checkpoint_interval_s: float = 30.0
     transaction_timeout_ms: int = 60_000
     transaction_budget_ms: int = 45_000
     consumer_options: Mapping[str, Option] = field(default_factory=dict[str, Option])

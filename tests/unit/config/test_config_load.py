@@ -31,7 +31,13 @@ VALID: dict[tuple[str, str], str] = {
     ("publishing", "max_transaction_records"): "10",
     ("publishing", "transaction_timeout_ms"): "30000",
     ("publishing", "transaction_budget_ms"): "20000",
+    ("processing", "commit_interval_ms"): "50",
+    ("processing", "max_transaction_records"): "9",
+    ("processing", "max_batch_records"): "3",
+    ("processing", "transaction_timeout_ms"): "30000",
+    ("processing", "transaction_budget_ms"): "20000",
     ("state", "directory"): "state",
+    ("state", "checkpoint_interval_ms"): "5000",
     ("embedded", "java"): "/opt/java",
     ("embedded", "jars"): "/opt/kafka/libs",
     ("logging", "level"): "debug",
@@ -171,6 +177,13 @@ commit_interval_ms = 3
             (
                 "penstock.toml:4: publishing.transaction_budget_ms: 45000 must be less than "
                 "publishing.transaction_timeout_ms (30000)"
+            ),
+        ),
+        (
+            "[project]\nname = 'a'\n[processing]\ntransaction_budget_ms = 70_000",
+            (
+                "penstock.toml:4: processing.transaction_budget_ms: 70000 must be less than "
+                "processing.transaction_timeout_ms (60000)"
             ),
         ),
     ],

@@ -74,7 +74,7 @@ def test_other_options_pass_verbatim(write_toml: WriteToml) -> None:
 
 
 def test_a_number_that_is_none_is_left_to_librdkafka() -> None:
-    assert list(refusals({"max.in.flight": "many"}, 60_000)) == []
+    assert list(refusals({"max.in.flight": "many"}, {"publishing": 60_000})) == []
 
 
 @pytest.mark.parametrize(

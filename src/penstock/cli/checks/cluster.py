@@ -63,14 +63,19 @@ def _durability(settings: Mapping[str, str], config: Config) -> Iterator[Finding
 
 
 def _transaction_timeout(settings: Mapping[str, str], config: Config) -> Finding:
-    ours, most = config.publishing.transaction_timeout_ms, int(settings.get("transaction.max.timeout.ms", 900_000))
-    if ours > most:
+    most = int(settings.get("transaction.max.timeout.ms", 900_000))
+    wanted = {
+        "publishing": config.publishing.transaction_timeout_ms,
+        "processing": config.processing.transaction_timeout_ms,
+    }
+    too_long = [f"{section}.transaction_timeout_ms is {ours}" for section, ours in wanted.items() if ours > most]
+    if too_long:
         return bad(
             "transaction time-out",
-            f"publishing.transaction_timeout_ms is {ours}, the brokers allow {most}",
+            f"{' and '.join(too_long)}, the brokers allow {most}",
             "lower it, or raise transaction.max.timeout.ms on the brokers",
         )
-    return good("transaction time-out", f"{ours} ms, the brokers allow {most} ms")
+    return good("transaction time-out", f"{max(wanted.values())} ms, the brokers allow {most} ms")
 
 
 def _offsets_retention(settings: Mapping[str, str]) -> Finding:
