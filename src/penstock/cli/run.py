@@ -38,7 +38,7 @@ def run(
     from penstock.config.modules import package_of  # noqa: PLC0415 - keeps `--help` fast
     from penstock.dsl.discovery import pipeline_named  # noqa: PLC0415 - as above
     from penstock.kafka.registry import RegistryClient  # noqa: PLC0415 - as above
-    from penstock.protocols import TransactionHooks  # noqa: PLC0415 - as above
+    from penstock.runtime.hooks import WorkerHooks  # noqa: PLC0415 - as above
     from penstock.runtime.opening import opened  # noqa: PLC0415 - as above
 
     config = project_config(context)
@@ -46,7 +46,7 @@ def run(
     topology = pipeline_named(pipeline, config.root, package).topology()
     with (
         closing(RegistryClient.of(config.registry)) as registry,
-        opened(topology, _surroundings(config, registry, instance), TransactionHooks()) as worker,
+        opened(topology, _surroundings(config, registry, instance), WorkerHooks()) as worker,
     ):
         _stop_on_signals(worker)
         worker.run()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, TypeVar
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined] # re-exported without __all__
     AdminClient,
     ConfigResource,
@@ -153,6 +153,15 @@ class Admin:
             }
 
         return self._retried("describe_configs", call)
+
+    def topic_ids(self, names: Sequence[str]) -> dict[str, str]:
+        """{topic: Kafka's id}; a topic that was deleted and made anew under its old name has another one (KIP-516)."""
+
+        def call(client: AdminClient, timeout_s: float) -> dict[str, str]:
+            answers: Any = client.describe_topics(TopicCollection(list(names)), request_timeout=timeout_s)
+            return {name: str(future.result().topic_id) for name, future in answers.items()}
+
+        return self._retried("describe_topics", call) if names else {}
 
     def broker_config(self, broker: int) -> dict[str, str]:
         """{setting: value} of one broker, defaults included."""

@@ -36,7 +36,8 @@ class PartitionReader:
             return asker.watermarks(*self._place)
 
     def start(self, offset: int) -> None:
-        """Read from here on, read_committed."""
+        """Read from here on, read_committed; may be called again."""
+        self.close()
         self._reader = Reader(self._connection, client_id=self._client_id)
         self._reader.assign({self._place: offset})
 

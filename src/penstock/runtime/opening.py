@@ -15,8 +15,10 @@ from penstock.kafka.client import Connection, Option
 from penstock.kafka.consumer import GroupConsumer
 from penstock.kafka.transactional_producer import KafkaTransactionalProducer
 from penstock.operators.operator import OpenTopic
-from penstock.protocols import SchemaRegistry, TransactionHooks
+from penstock.protocols import SchemaRegistry
 from penstock.runtime.changelog_reader import PartitionReader
+from penstock.runtime.checkpoints import Checkpoints
+from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.internal_topics import PipelineTopics, ensure_topics
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.member import Member
@@ -25,6 +27,7 @@ from penstock.runtime.program import Program
 from penstock.runtime.restore import Restore, Restored
 from penstock.runtime.savepoint import SavepointLogic
 from penstock.runtime.task import Task, TaskId
+from penstock.runtime.task_checkpoint import TaskCheckpoint
 from penstock.runtime.worker import Worker
 from penstock.state.task_state import TaskState
 from penstock.topology.topology import Topology
@@ -39,7 +42,7 @@ class WorkerSurroundings:
     Attributes:
         connection: the cluster.
         registry: of schemas; None where no topic needs one.
-        state_directory: holds the identity lock.
+        state_directory: holds the identity lock and the checkpoints; workers of one machine share it.
         prefix: precedes every name of ours; empty or ending in a dot.
         instance: names this worker among those of the pipeline; stable over restarts.
         auto_register: whether unknown schemas are registered.
@@ -66,13 +69,29 @@ class WorkerSurroundings:
 
 
 class TaskFactory:
-    """`worker.Tasks` for one topology on one cluster."""
+    """`worker.Tasks` for one topology on one cluster.
 
-    def __init__(self, topology: Topology, topics: PipelineTopics, around: WorkerSurroundings, writer: str) -> None:
+    Args:
+        topology: what to run.
+        topics: as they were found.
+        around: see there.
+        writer: our `transactional.id`.
+        checkpoints: of tasks with state; None = neither read nor written.
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        topics: PipelineTopics,
+        around: WorkerSurroundings,
+        writer: str,
+        checkpoints: Checkpoints | None = None,
+    ) -> None:
         self._topology = topology
         self._topics = topics
         self._around = around
         self._writer = writer
+        self._checkpoints = checkpoints
         self._open = {
             name: OpenTopic(
                 topic.bind(around.registry, auto_register=around.auto_register),
@@ -102,11 +121,12 @@ class TaskFactory:
     def restore(self, task_id: TaskId, sources: tuple[Partition, ...], consumer: Member) -> Restore:
         """Begin to bring a task back from the log."""
         changelog = self.changelog_of(task_id)
-        reader = (
-            PartitionReader(self._around.connection, changelog, task_id.partition, f"{self._writer}.restore")
-            if changelog is not None
-            else None
-        )
+        reader: PartitionReader | None = None
+        stored: TaskCheckpoint | None = None
+        if changelog is not None:
+            reader = PartitionReader(self._around.connection, changelog, task_id.partition, f"{self._writer}.restore")
+            if self._checkpoints is not None:
+                stored = self._checkpoints.open(task_id, changelog, sources)
         return Restore(
             task_id,
             sources,
@@ -115,7 +135,7 @@ class TaskFactory:
                 0 if self._starts[partition[0]] == "earliest" else 1
             ],
             changelog=reader,
-            checkpoint=None,
+            stored=stored,
             clock=self._around.clock,
         )
 
@@ -134,6 +154,7 @@ class TaskFactory:
             restored.progress,
             writer=self._writer,
             topology=self._topology.fingerprint,
+            checkpoint=restored.checkpoint,
         )
 
     def changelog_of(self, task_id: TaskId) -> str | None:
@@ -162,7 +183,7 @@ def check_intervals(around: WorkerSurroundings) -> None:
 
 
 @contextmanager
-def opened(topology: Topology, around: WorkerSurroundings, hooks: TransactionHooks) -> Generator[Worker]:
+def opened(topology: Topology, around: WorkerSurroundings, hooks: WorkerHooks) -> Generator[Worker]:
     """A worker that has joined its group; it is closed, but not stopped gracefully, at the end of the block.
 
     Raises:
@@ -185,13 +206,22 @@ def opened(topology: Topology, around: WorkerSurroundings, hooks: TransactionHoo
         session = TransactionSession(
             connect, clock=around.clock, hooks=hooks, budget_s=around.transaction_budget_ms / 1000
         )
+        checkpoints = Checkpoints(
+            around.connection,
+            state_directory=around.state_directory,
+            group=group,
+            topology=topology.fingerprint,
+            interval_s=around.checkpoint_interval_s,
+            clock=around.clock,
+            hooks=hooks,
+        )
         worker = Worker(
             topology.name,
             consumer=lambda listener: GroupConsumer(
                 around.connection, group, writer, listener, around.consumer_options
             ),
             session=session,
-            tasks=TaskFactory(topology, topics, around, writer),
+            tasks=TaskFactory(topology, topics, around, writer, checkpoints),
             topics=sorted({t.name for g in topology.groups.values() for t in g.source_topics}),
             limits=around.limits,
             clock=around.clock,
@@ -202,3 +232,4 @@ def opened(topology: Topology, around: WorkerSurroundings, hooks: TransactionHoo
             yield worker
         finally:
             worker.leave()
+            checkpoints.close()

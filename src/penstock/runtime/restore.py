@@ -3,13 +3,15 @@
 1. the group's committed offsets, stable ones: a pending transaction is waited out
 2. *then* the changelog's high watermark as a read_uncommitted client sees it, and everything up to it as a
    read_committed one: to the last stable offset would be too little while a dead writer's transaction is open
-3. the last commit record's offsets must be the group's, and the digest that of what was restored
+3. the last commit record's offsets and sequence must be the group's, and the digest that of what was restored
 
-A local checkpoint shortens step 2; it is used only if everything in it fits.
+A local checkpoint shortens step 2; it is used only if everything in it fits. If step 3 fails with one, it is wiped and
+the task restored once more from the changelog alone: a file never stops a task.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -20,12 +22,15 @@ from penstock.kafka.consumer import Committed
 from penstock.kafka.reader import RawRecord, Watermarks
 from penstock.runtime.merge import Partition
 from penstock.runtime.task import Progress, TaskId
+from penstock.runtime.task_checkpoint import TaskCheckpoint
 from penstock.state.checkpoint_file import Checkpoint
+from penstock.state.checkpoint_rules import Reason, Rejected
 from penstock.state.offset_metadata import parse
 from penstock.state.replay import Replay
 from penstock.state.task_state import TaskState
 
 STALL_S = 90.0
+LOGGER = logging.getLogger("penstock.runtime")
 
 
 class ChangelogReader(Protocol):
@@ -62,6 +67,8 @@ class Restored:
         records: changelog records read.
         changelog_bytes: of these.
         checkpoint_bytes: keys and values that came from the checkpoint.
+        rejected: why no checkpoint was used; None = one was, or the task has no state.
+        checkpoint: where to write the next ones; None = nowhere. To be closed by whoever has the task.
     """
 
     state: TaskState | None
@@ -69,6 +76,8 @@ class Restored:
     records: int
     changelog_bytes: int
     checkpoint_bytes: int
+    rejected: Reason | None = None
+    checkpoint: TaskCheckpoint | None = None
 
 
 class Restore:
@@ -80,7 +89,7 @@ class Restore:
         committed: asks for the group's positions.
         first_offset: where a source begins for a group that never read it.
         changelog: reads the task's changelog; None for a task without stores.
-        checkpoint: what the disk has, checked already; None = nothing.
+        stored: the task's checkpoint, locked; None = it has none, or another process here has it.
         clock: for the stall time-out.
     """
 
@@ -92,7 +101,7 @@ class Restore:
         committed: Callable[[tuple[Partition, ...]], Mapping[Partition, Committed]],
         first_offset: Callable[[Partition], int],
         changelog: ChangelogReader | None,
-        checkpoint: Checkpoint | None,
+        stored: TaskCheckpoint | None,
         clock: Clock,
     ) -> None:
         self.task_id = task_id
@@ -100,18 +109,21 @@ class Restore:
         self._ask_committed = committed
         self._first_offset = first_offset
         self._changelog = changelog
-        self._checkpoint = checkpoint
+        self._stored = stored
+        self._loaded: Checkpoint | Rejected | None = None
         self._clock = clock
         self._committed: Mapping[Partition, Committed] | None = None
         self._replay: Replay | None = None
+        self._checkpoint_bytes = 0
         self._end: int | None = None
+        self._begin_at = 0
         self._position = 0
         self._moved_at_s = clock.monotonic_s()
 
     @property
-    def remaining(self) -> int | None:
-        """Offsets of the changelog still to be read; None before the end is known."""
-        return None if self._end is None else max(0, self._end - self._position)
+    def progress(self) -> tuple[int, int] | None:
+        """Offsets of the changelog that are read, and all that are to be; None before the end is known."""
+        return None if self._end is None else (self._position - self._begin_at, self._end - self._begin_at)
 
     def step(self) -> Restored | None:
         """Do a little; None while there is more to do.
@@ -125,6 +137,11 @@ class Restore:
                 self._committed = self._ask_committed(self._sources)
             if self._changelog is None:
                 return Restored(None, self._progress_from_offsets(), 0, 0, 0)
+            if self._stored is not None and self._loaded is None:
+                self._loaded = self._stored.load()
+                if self._loaded is None:
+                    self._check_stall(None)
+                    return None
             if self._end is None:
                 self._begin(self._changelog)
         except KafkaUnavailable as exc:
@@ -132,24 +149,49 @@ class Restore:
             return None
         if not self._read(self._changelog):
             return None
-        return self._finish()
+        try:
+            return self._finish()
+        except OperatorMustDecide as exc:
+            if not isinstance(self._loaded, Checkpoint):
+                raise
+            self._without_checkpoint("digest", str(exc))
+            return None
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Let go of the connection, and of the checkpoint unless it went with what was restored."""
         if self._changelog is not None:
             self._changelog.close()
+        if self._stored is not None:
+            self._stored.close()
+            self._stored = None
 
     # ------------------------------------------------------------ steps
 
     def _begin(self, changelog: ChangelogReader) -> None:
         marks = changelog.watermarks()
+        if isinstance(self._loaded, Checkpoint) and self._loaded.header.changelog_next_offset > marks.end:
+            self._without_checkpoint("topics", f"the changelog ends at {marks.end}, before what the checkpoint covers")
         group, partition = self.task_id.group, self.task_id.partition
-        self._replay = Replay(f"the changelog of {group}", partition, checkpoint=self._checkpoint)
-        self._position = max(marks.begin, self._replay.next_offset)
+        checkpoint = self._loaded if isinstance(self._loaded, Checkpoint) else None
+        self._replay = Replay(
+            f"the changelog of {group}", partition, checkpoint=checkpoint, account=self._stored is not None
+        )
+        self._checkpoint_bytes = 0 if checkpoint is None else sum(map(_size, checkpoint.entries.items()))
+        self._position = self._begin_at = max(marks.begin, self._replay.next_offset)
         self._end = marks.end
         if self._position < self._end:
             changelog.start(self._position)
         self._moved_at_s = self._clock.monotonic_s()
+
+    def _without_checkpoint(self, reason: Reason, detail: str) -> None:
+        """Wipe it and begin anew, once: there is none then."""
+        LOGGER.warning(
+            "task %s: its checkpoint is wiped, the whole changelog is read instead: %s", self.task_id, detail
+        )
+        if self._stored is not None:
+            self._stored.wipe()
+        self._loaded = Rejected(reason, detail)
+        self._replay = self._end = None
 
     def _read(self, changelog: ChangelogReader) -> bool:
         """Read a slice; whether the end is reached."""
@@ -172,7 +214,7 @@ class Restore:
         replay = self._replay
         assert replay is not None  # noqa: S101 - set by _begin
         if not replay.digest_fits():
-            raise DigestDiffers(self.task_id, from_checkpoint=self._checkpoint is not None)
+            raise DigestDiffers(self.task_id)
         record = replay.last_commit
         offsets = self._progress_from_offsets()
         if record is None:
@@ -189,10 +231,11 @@ class Restore:
                 f"task {self.task_id}: the group's offsets are gone (expired, or deleted), its changelog says "
                 f"{_told(recorded)}. Set the group's offsets to these, then start again"
             )
-        if recorded != offsets.next_offsets:
+        if recorded != offsets.next_offsets or offsets.sequence not in {0, record.sequence}:
             raise OperatorMustDecide(
                 f"task {self.task_id}: the group is at {_told(offsets.next_offsets)}, its changelog at "
-                f"{_told(recorded)}. Behind: an operator has rewound it, or a transaction was torn; ahead: the "
+                f"{_told(recorded)} (transactions {offsets.sequence} and {record.sequence}). "
+                "Behind: an operator has rewound it, or a transaction was torn; ahead: the "
                 "changelog was lost. Set the group's offsets to the changelog's, or start the pipeline anew under "
                 "another name"
             )
@@ -200,10 +243,11 @@ class Restore:
         return self._restored(progress, replay)
 
     def _restored(self, progress: Progress, replay: Replay) -> Restored:
-        size = 0
-        if self._checkpoint is not None:
-            size = sum(len(key) + len(value) for key, value in self._checkpoint.entries.items())
-        return Restored(replay.state(), progress, replay.records, replay.bytes_fed, size)
+        stored, self._stored = self._stored, None
+        rejected = self._loaded.reason if isinstance(self._loaded, Rejected) else None
+        return Restored(
+            replay.state(), progress, replay.records, replay.bytes_fed, self._checkpoint_bytes, rejected, stored
+        )
 
     def _progress_from_offsets(self) -> Progress:
         """Where the group is; a source that it never committed begins where its declaration says."""
@@ -230,16 +274,18 @@ class Restore:
 
 
 class DigestDiffers(OperatorMustDecide):
-    """What was restored is not what was committed: wipe the checkpoint and restore from the changelog alone, once."""
+    """What was restored from the changelog is not what was committed."""
 
-    def __init__(self, task: TaskId, *, from_checkpoint: bool) -> None:
-        self.from_checkpoint = from_checkpoint
-        source = "its checkpoint and changelog" if from_checkpoint else "its changelog"
+    def __init__(self, task: TaskId) -> None:
         super().__init__(
-            f"task {task}: the state restored from {source} does not have the digest of its last commit: records are "
-            "missing, or were changed. Restore the changelog topic from a copy, or start the pipeline anew under "
+            f"task {task}: the state restored from its changelog does not have the digest of its last commit: records "
+            "are missing, or were changed. Restore the changelog topic from a copy, or start the pipeline anew under "
             "another name"
         )
+
+
+def _size(entry: tuple[bytes, bytes]) -> int:
+    return len(entry[0]) + len(entry[1])
 
 
 def _told(offsets: Mapping[Partition, int]) -> str:

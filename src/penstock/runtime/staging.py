@@ -8,7 +8,7 @@ from collections.abc import Callable
 from penstock.batch import SourceBatch
 from penstock.clock import Clock
 from penstock.deadletter.envelope import Failure, fit, headers_of
-from penstock.protocols import TransactionHooks
+from penstock.runtime.hooks import BatchReport, WorkerHooks
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.staged import DeadRecord, Staged
 from penstock.transactions.session import TransactionSession
@@ -37,7 +37,7 @@ class Staging:
         dead_letter_topic: Callable[[str], tuple[str, int]],
         limits: WorkerLimits,
         clock: Clock,
-        hooks: TransactionHooks,
+        hooks: WorkerHooks,
         version: str,
     ) -> None:
         self._pipeline = pipeline
@@ -62,10 +62,24 @@ class Staging:
             self._session.open()
         self._session.begin()
 
-    def add(self, batch: SourceBatch, staged: Staged) -> None:
-        """Stage what a batch came to; one that left nothing behind still has offsets to commit."""
+    def add(self, batch: SourceBatch, staged: Staged, duration_s: float) -> None:
+        """Stage what a batch came to, after so many seconds; one that left nothing behind has offsets to commit."""
         self.note()
         self._records += staged.records
+        self._stage(batch, staged)
+        self._hooks.on_batch(
+            BatchReport(
+                batch.topic,
+                batch.partition,
+                staged.records,
+                staged.filtered,
+                len(staged.dead),
+                {output.topic: len(output.keys) for output in staged.outputs},
+                duration_s,
+            )
+        )
+
+    def _stage(self, batch: SourceBatch, staged: Staged) -> None:
         if not (staged.outputs or staged.dead):
             return
         self.begin()
@@ -133,3 +147,4 @@ class Staging:
             timestamps_ms=[batch.timestamps_ms[place]],
         )
         self._dead_letters += 1
+        self._hooks.on_dead_letter(batch.topic, batch.partition, batch.offsets[place], dead.stage, dead.error)

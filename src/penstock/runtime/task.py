@@ -22,6 +22,7 @@ from penstock.batch import SourceBatch
 from penstock.runtime.merge import MergeBuffer, Partition
 from penstock.runtime.savepoint import RecordFailed
 from penstock.runtime.staged import Staged
+from penstock.runtime.task_checkpoint import TaskCheckpoint
 from penstock.state import commit_record
 from penstock.state import digest as digests
 from penstock.state.changelog import COMMIT_RECORD_KEY
@@ -100,6 +101,7 @@ class PreparedTask:
     values: list[bytes | None]
     offsets: dict[Partition, tuple[int, str]]
     progress: Progress
+    record: CommitRecord | None
 
 
 class Task:
@@ -113,6 +115,7 @@ class Task:
         progress: as committed.
         writer: our `transactional.id`.
         topology: fingerprint.
+        checkpoint: where the state is written to now and then; None = nowhere.
     """
 
     def __init__(
@@ -125,6 +128,7 @@ class Task:
         *,
         writer: str,
         topology: str,
+        checkpoint: TaskCheckpoint | None = None,
     ) -> None:
         self.id = task_id
         self.sources = tuple(sources)
@@ -140,6 +144,10 @@ class Task:
         self._prepared: PreparedTask | None = None
         self._writer = writer
         self._topology = topology
+        self._checkpoint = checkpoint
+        self._record: CommitRecord | None = None
+        if checkpoint is not None and state is not None:
+            checkpoint.started(state)
         logic.stream_time_ms = progress.stream_time_ms
 
     @property
@@ -210,19 +218,22 @@ class Task:
                 owner_epoch=progress.owner_epoch,
                 append_time_ms=self._append_time_ms,
                 event_time_ms=self._event_time_ms,
+                checkpoint=None if self._checkpoint is None else self._checkpoint.covers,
             )
         )
+        record: CommitRecord | None = None
         keys: list[bytes | None] = []
         values: list[bytes | None] = []
         if self.state is not None:
             changes = self.state.prepare()
+            record = self._record_of(progress, changes.digest)
             keys = [*changes.keys, COMMIT_RECORD_KEY]
-            values = [*changes.values, commit_record.encode(self._record(progress, changes.digest))]
+            values = [*changes.values, commit_record.encode(record)]
         offsets = {partition: (offset, metadata) for partition, offset in next_offsets.items()}
-        self._prepared = PreparedTask(keys, values, offsets, progress)
+        self._prepared = PreparedTask(keys, values, offsets, progress, record)
         return self._prepared
 
-    def _record(self, progress: Progress, digest: int) -> CommitRecord:
+    def _record_of(self, progress: Progress, digest: int) -> CommitRecord:
         return CommitRecord(
             next_offsets={topic: offset for (topic, _), offset in progress.next_offsets.items()},
             sequence=progress.sequence,
@@ -239,6 +250,7 @@ class Task:
         if prepared is None:
             raise RuntimeError(f"task {self.id}: applied without being prepared; please report this")
         self._committed = prepared.progress
+        self._record = prepared.record
         self._next_offsets = dict(prepared.progress.next_offsets)
         self.is_touched = False
         return self.state.apply() if self.state is not None else 0
@@ -264,6 +276,20 @@ class Task:
             self.state.discard()
         return dict(self._next_offsets)
 
+    def save_when_due(self) -> None:
+        """Have the committed state written to disk if it is time; returns at once."""
+        if self._checkpoint is not None and self._record is not None:
+            self._checkpoint.step(self._record)
+
+    def save(self, timeout_s: float) -> None:
+        """Write the committed state to disk, so that the next start finds all of it; gives up after `timeout_s`."""
+        if self._checkpoint is not None and self._record is not None:
+            self._checkpoint.finish(self._record, timeout_s)
+
     def close(self) -> None:
-        """Close the processors."""
-        self._logic.close()
+        """Close the processors and the checkpoint."""
+        try:
+            self._logic.close()
+        finally:
+            if self._checkpoint is not None:
+                self._checkpoint.close()

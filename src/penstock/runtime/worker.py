@@ -6,7 +6,8 @@
 2. restore       a slice of each task that is not back yet; one that is back claims its task
 3. process       one batch per task, staged in the open transaction
 4. commit        when it is time
-5. back-pressure partitions with enough buffered are paused
+5. checkpoint    what was committed goes to disk now and then, by another thread
+6. back-pressure partitions with enough buffered are paused
 
 Whatever goes wrong with a transaction has one way out (`_discard`): drop the producer, roll everything back to the last
 commit, seek, go on. What cannot be known is asked of the log first (`_settle`).
@@ -28,14 +29,14 @@ from penstock.errors import (
     ServerUnreachable,
     TransactionAborted,
 )
-from penstock.protocols import TransactionHooks
 from penstock.runtime.commit import Committer
 from penstock.runtime.fences import Fences
+from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.intake import Intake
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.member import Member
 from penstock.runtime.merge import Partition
-from penstock.runtime.restore import Restore
+from penstock.runtime.restores import Restores
 from penstock.runtime.savepoint import RecordFailed
 from penstock.runtime.staging import LOGGER, Staging
 from penstock.runtime.task import Task, TaskId, TaskStatus
@@ -45,6 +46,7 @@ from penstock.transactions.session import TransactionSession
 _IDLE_POLL_S = 0.1
 _RETRY_PAUSE_S = 0.2
 _SETTLE_BUDGET_S = 120.0
+_SAVE_BUDGET_S = 10.0
 
 
 class Worker:
@@ -72,7 +74,7 @@ class Worker:
         topics: Iterable[str],
         limits: WorkerLimits,
         clock: Clock,
-        hooks: TransactionHooks,
+        hooks: WorkerHooks,
         version: str,
     ) -> None:
         self._session = session
@@ -84,7 +86,7 @@ class Worker:
         self._has_left = False
         self._assigned: set[Partition] = set()
         self._tasks: dict[TaskId, Task] = {}
-        self._restores: dict[TaskId, tuple[Restore, tuple[Partition, ...]]] = {}
+        self._restores = Restores(clock, hooks)
         self._paused: set[Partition] = set()
         self._is_initialised = False
         self._is_polling = False
@@ -133,9 +135,11 @@ class Worker:
         self.close()
 
     def close(self) -> None:
-        """Commit what is done, close the tasks, leave the group. Correctness never depends on it."""
+        """Commit what is done, write checkpoints, close the tasks, leave the group. Correctness never depends on it."""
         try:
             self._guarded(self._commit)
+            for task in self._tasks.values():
+                task.save(_SAVE_BUDGET_S)
         finally:
             self.leave()
 
@@ -150,19 +154,18 @@ class Worker:
         with ExitStack() as last_to_first:
             last_to_first.callback(self._consumer.close)
             last_to_first.callback(self._session.close)
-            for restore, _ in self._restores.values():
-                last_to_first.callback(restore.close)
+            last_to_first.callback(self._restores.close)
             for task in self._tasks.values():
                 last_to_first.callback(task.close)
             # Closing the consumer calls `on_revoked`, which finds no task and so nothing to commit.
             self._tasks.clear()
-            self._restores.clear()
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is buffered, staged or being restored."""
+        """Whether every task that could run does, with nothing buffered or staged."""
         buffered = any(len(task.buffer) for task in self._tasks.values())
-        return not (buffered or self._restores or self._touched())
+        is_missing = self._makes.complete(self._assigned).keys() - self._tasks.keys()
+        return not (buffered or is_missing or self._touched())
 
     @property
     def tasks(self) -> dict[TaskId, Task]:
@@ -176,11 +179,13 @@ class Worker:
     def _step(self) -> None:
         self._hooks.on_step("poll")
         wait_s = 0.0 if self._restores or any(len(t.buffer) for t in self._tasks.values()) else _IDLE_POLL_S
+        began_at_s = self._clock.monotonic_s()
         self._is_polling = True
         try:
             polled = self._consumer.poll(self._limits.max_batch_records, wait_s)
         finally:
             self._is_polling = False
+        self._hooks.on_poll(sum(map(len, polled.batches)), self._clock.monotonic_s() - began_at_s)
         if self._must_rewind:
             self._rewind()
             return
@@ -194,6 +199,8 @@ class Worker:
                 self._process(task)
         if self._staging.is_due():
             self._commit()
+        for task in self._tasks.values():
+            task.save_when_due()
         self._balance()
         self._check_stopped()
 
@@ -201,10 +208,12 @@ class Worker:
 
     def on_assigned(self, partitions: list[Partition]) -> None:
         """These are ours now, paused."""
+        self._hooks.on_rebalance("assigned", partitions)
         self._assigned.update(partitions)
 
     def on_revoked(self, partitions: list[Partition]) -> None:
         """Commit what is done, offsets included, before they go."""
+        self._hooks.on_rebalance("revoked", partitions)
         try:
             self._guarded(self._commit)
         finally:
@@ -212,6 +221,7 @@ class Worker:
 
     def on_lost(self, partitions: list[Partition]) -> None:
         """They are somebody else's already: nothing may be committed."""
+        self._hooks.on_rebalance("lost", partitions)
         try:
             if any(partition in partitions for task in self._touched() for partition in task.sources):
                 self._discard(TransactionAborted("partitions were lost with work on them"))
@@ -224,8 +234,7 @@ class Worker:
         self._intake.forget(partitions)
         for task_id in [t for t, task in self._tasks.items() if not self._assigned.issuperset(task.sources)]:
             self._tasks.pop(task_id).close()
-        for task_id in [t for t, (_, own) in self._restores.items() if not self._assigned.issuperset(own)]:
-            self._restores.pop(task_id)[0].close()
+        self._restores.give_away(self._assigned)
 
     # ------------------------------------------------------------ restore and claim
 
@@ -237,15 +246,10 @@ class Worker:
                     self._session.open()
                     self._is_initialised = True
                 self._hooks.on_step("restore")
-                self._restores[task_id] = (self._makes.restore(task_id, sources, self._consumer), sources)
+                self._restores.begin(task_id, sources, self._makes.restore(task_id, sources, self._consumer))
         back: list[Task] = []
         try:
-            for task_id, (restore, sources) in list(self._restores.items()):
-                restored = restore.step()
-                if restored is not None:
-                    restore.close()
-                    del self._restores[task_id]
-                    back.append(self._makes.start(task_id, sources, restored))
+            back.extend(self._makes.start(*restored) for restored in self._restores.step())
         finally:  # should one of them fail, the others are back nevertheless
             if back:
                 self._claim(back)
@@ -273,21 +277,23 @@ class Worker:
 
     def _process(self, task: Task) -> None:
         self._hooks.on_step("process")
+        began_at_s = self._clock.monotonic_s()
         try:
             done = task.run(self._limits.max_batch_records)
         except RecordFailed as failed:
-            self._stop_task(task, failed)
+            self._stop_task(task, failed, self._clock.monotonic_s() - began_at_s)
             return
         if done is not None:
-            self._staging.add(*done)
+            self._staging.add(*done, self._clock.monotonic_s() - began_at_s)
 
-    def _stop_task(self, task: Task, failed: RecordFailed) -> None:
+    def _stop_task(self, task: Task, failed: RecordFailed, duration_s: float) -> None:
         """A record failed and its policy is to stop: keep what came before it, then stand still in front of it."""
         task.stop()
         self._last_failure = failed
         LOGGER.error("task %s has stopped: %s", task.id, failed)
+        self._hooks.on_stop(str(task.id), failed)
         if failed.staged.records:
-            self._staging.add(failed.source, failed.staged)
+            self._staging.add(failed.source, failed.staged, duration_s)
         self._consumer.pause(task.sources)
         self._commit()
 

@@ -15,7 +15,7 @@ was overwritten, under another name that then takes the place of the old one. Wh
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -88,10 +88,12 @@ class CheckpointFile:
 
     Args:
         path: of the file; beside it stands `<path>.new` for as long as it is written anew.
+        on_step: told "checkpoint write", "checkpoint sync" and "checkpoint written", in the thread that writes.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_step: Callable[[str], None] | None = None) -> None:
         self.path = path
+        self._on_step = on_step or (lambda _: None)
         self._end = 0  # of the last complete checkpoint
         self._seal = b""
         self._compact_end = 0  # the same, when the file was last written as a whole
@@ -138,6 +140,7 @@ class CheckpointFile:
             CheckpointLost: the file was removed or cut by someone else.
             OSError: the disk is full or failing; what was there before still counts.
         """
+        self._on_step("checkpoint write")
         with open_for_writing(self.path) as file:
             if os.fstat(file.fileno()).st_size < self._end:
                 raise CheckpointLost(f"{self.path} is shorter than what was written to it")
@@ -153,6 +156,7 @@ class CheckpointFile:
             sync_directory(self.path.parent)
             self._compact_end = writer.end
         self._end, self._seal = writer.end, writer.seal
+        self._on_step("checkpoint written")
 
     def compact(self) -> None:
         """Write the file anew without what was overwritten. Memory is needed for what changed since the last time only.
@@ -199,6 +203,7 @@ class CheckpointFile:
             writer.write(_ENTRIES, msgspec.msgpack.encode(block))
         self._stop_if_cancelled()
         writer.write(_COMPLETE, msgspec.msgpack.encode(header))
+        self._on_step("checkpoint sync")
         writer.sync()
 
     def _stop_if_cancelled(self) -> None:

@@ -40,7 +40,7 @@ class CheckpointFailed:
 class Checkpointer:
     """Takes what was committed since the last checkpoint and has it written.
 
-    All methods are for the loop's thread and return at once, but `close`.
+    All methods are for the loop's thread and return at once, but `wait` and `close`.
 
     Args:
         file: the task's; touched by nobody else from now on.
@@ -89,6 +89,11 @@ class Checkpointer:
             else:
                 self._state.return_unsaved(taken)
             return CheckpointFailed(err, is_lost)
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until `outcome` has something to tell, this long at most."""
+        if self._running is not None:
+            wait([self._running], timeout_s)
 
     def close(self) -> None:
         """Have a write that is under way given up, and wait until it is: for one block, or for the disk."""

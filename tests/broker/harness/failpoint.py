@@ -10,14 +10,14 @@ from collections import Counter
 from pathlib import Path
 
 from penstock.errors import OutcomeUnknown, TransactionAborted
-from penstock.protocols import TransactionHooks
+from penstock.runtime.hooks import WorkerHooks
 
 LOG = "failpoint.log"
 STEPS = "steps.txt"
 FIRST_COMMIT = "first-commit.txt"
 
 
-class Failpoint(TransactionHooks):
+class Failpoint(WorkerHooks):
     """Fails at the nth time a step is reached. Before it does, step and action stand on disk, in `failpoint.log`.
 
     * `kill`: SIGKILL at the step.

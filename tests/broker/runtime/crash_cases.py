@@ -59,6 +59,7 @@ class Outcome:
 STEPS = [
     ("init", 1),
     ("restore", 2),
+    ("load checkpoint", 2),
     ("claim", 1),
     ("begin", 1),
     ("changelog", 1),
@@ -82,11 +83,17 @@ STEPS = [
     ("commit", 5),
     ("committed", 5),
     ("apply", 5),
+    ("checkpoint", 4),
+    ("checkpoint write", 4),
+    ("checkpoint sync", 4),
+    ("checkpoint written", 4),
     ("close", 1),
     ("closed", 1),
 ]
-INSIDE = [("init", 1), ("poll", 12), ("flush", 6), ("send offsets", 6), ("commit", 6), ("close", 1)]
-BEFORE_COMMIT = [step for step in STEPS if step[0] not in {"committed", "apply", "close", "closed"}]
+INSIDE = [("init", 1), ("poll", 12), ("flush", 6), ("send offsets", 6), ("commit", 6), ("checkpoint write", 4), ("close", 1)]
+WRITING = {"checkpoint write", "checkpoint sync", "checkpoint written"}
+"""These are another thread's, which has no transaction."""
+BEFORE_COMMIT = [step for step in STEPS if step[0] not in {"committed", "apply", "close", "closed"} | WRITING]
 IN_DOUBT = [step for step in STEPS if step[0] in {"commit", "committed", "apply"} and step[1] > 1]
 
 MATRIX = [

@@ -59,6 +59,7 @@ def main() -> int:
         connection=Connection(args.bootstrap_servers),
         registry=None,
         state_directory=args.state,
+        checkpoint_interval_s=0.05,
         transaction_timeout_ms=args.timeout_ms,
         transaction_budget_ms=args.timeout_ms * 3 // 4,
         consumer_options={"session.timeout.ms": 1_500, "heartbeat.interval.ms": 300},

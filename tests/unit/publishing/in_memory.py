@@ -13,9 +13,10 @@ from enum import Enum
 from typing import NamedTuple
 
 from penstock.errors import Fenced, KafkaUnavailable, OutcomeUnknown, TransactionAborted
-from penstock.protocols import RefusedRecord, TransactionHooks
+from penstock.protocols import RefusedRecord
 from penstock.publishing.cursor import CursorRecord, decode
 from penstock.record import Headers
+from penstock.runtime.hooks import WorkerHooks
 
 
 class Written(NamedTuple):
@@ -280,7 +281,7 @@ class ManualClock:
         self.on_sleep()
 
 
-class Seen(TransactionHooks):
+class Seen(WorkerHooks):
     """Hooks that remember what they were told."""
 
     def __init__(self) -> None:

@@ -309,7 +309,7 @@ class InMemoryTasks(TaskFactory):
             changelog=None
             if changelog is None
             else InMemoryChangelog(self.cluster.changelog(changelog, task_id.partition)),
-            checkpoint=None,
+            stored=None,
             clock=ManualClock(),
         )
 

@@ -48,7 +48,7 @@ def restore(
         committed=lambda _: committed,
         first_offset=lambda _: 3,
         changelog=log,
-        checkpoint=None,
+        stored=None,
         clock=clock or ManualClock(),
     )
 
@@ -79,7 +79,7 @@ def test_it_goes_on_to_the_high_watermark_and_not_to_the_last_stable_offset() ->
     log = InMemoryChangelog(changelog(), end=8, stable=2)
     restoring = restore(AT_30, log)
     assert all(restoring.step() is None for _ in range(5))
-    assert restoring.remaining == 6
+    assert restoring.progress == (2, 8)
     log.stable = 8  # the coordinator has ended it
     assert finish(restoring).records == 4
 
@@ -155,7 +155,7 @@ def test_offsets_that_are_pending_are_asked_for_again() -> None:
         committed=committed,
         first_offset=lambda _: 0,
         changelog=InMemoryChangelog(changelog(), end=8),
-        checkpoint=None,
+        stored=None,
         clock=ManualClock(),
     )
     assert restoring.step() is None

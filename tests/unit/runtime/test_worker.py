@@ -24,7 +24,11 @@ from penstock.runtime.merge import Partition
 from penstock.runtime.opening import WorkerSurroundings, check_intervals
 from penstock.runtime.task import TaskId, TaskStatus
 from penstock.schemas.topic import Topic
-from tests.unit.runtime.in_memory import Cluster, Fault, metadata, running
+from penstock.state import commit_record
+from penstock.state import digest as digests
+from penstock.state.changelog import COMMIT_RECORD_KEY
+from penstock.state.commit_record import CommitRecord
+from tests.unit.runtime.in_memory import Cluster, Fault, Written, metadata, running
 
 IN = Topic("in", key=str, value=str)
 OUT = Topic("out", key=str, value=str)
@@ -337,7 +341,17 @@ def test_a_transaction_of_another_writer_is_not_taken_for_ours() -> None:
     while not run.worker.tasks:
         run.worker.step()
     (task,) = run.worker.tasks.values()
-    log.offsets[A] = Committed(0, metadata(task.committed.sequence + 1, writer="p.1"))
+    other = CommitRecord(
+        next_offsets={"in": 0},
+        sequence=task.committed.sequence + 1,
+        writer="p.1",
+        owner_epoch=task.committed.owner_epoch + 1,
+        stream_time_ms=None,
+        digest=digests.to_bytes(digests.EMPTY),
+        topology="another",
+    )
+    written = [Written("in.changelog", 0, COMMIT_RECORD_KEY, commit_record.encode(other))]
+    log.commit(written, {A: (0, metadata(other.sequence, writer="p.1"))})
     run.until_idle()
     assert any("another writer" in str(error) for error in run.hooks.aborts)
     assert log.values("out") == totals()

@@ -1,0 +1,93 @@
+"""The checkpoints of a worker's tasks: where they lie, what they have to fit, and the one thread that writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from penstock.clock import Clock
+from penstock.errors import Retriable
+from penstock.kafka.admin import Admin
+from penstock.kafka.client import Connection
+from penstock.runtime.hooks import WorkerHooks
+from penstock.runtime.merge import Partition
+from penstock.runtime.task import TaskId
+from penstock.runtime.task_checkpoint import LOGGER, TaskCheckpoint
+from penstock.state.checkpoint_rules import Expected
+from penstock.state.task_directory import TaskDirectory
+
+_ASK_BUDGET_S = 10.0
+_ONE_DAY_MS = 24 * 3_600_000
+
+
+class Checkpoints:
+    """Makes a task's checkpoint when the task comes back.
+
+    Args:
+        connection: the cluster.
+        state_directory: of this machine; its workers share it, so that a task finds its checkpoint whichever has it.
+        group: the consumer group's name.
+        topology: fingerprint.
+        interval_s: how often to write.
+        clock: time.
+        hooks: told steps and outcomes.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        state_directory: Path,
+        group: str,
+        topology: str,
+        interval_s: float,
+        clock: Clock,
+        hooks: WorkerHooks,
+    ) -> None:
+        self._admin = Admin(connection, budget_s=_ASK_BUDGET_S)
+        self._state_directory = state_directory
+        self._group = group
+        self._topology = topology
+        self._interval_s = interval_s
+        self._clock = clock
+        self._hooks = hooks
+        self._executor = ThreadPoolExecutor(1, "penstock-checkpoint")
+
+    def open(self, task_id: TaskId, changelog: str, sources: Sequence[Partition]) -> TaskCheckpoint | None:
+        """The task's checkpoint, locked; None where another process of this machine still has it.
+
+        Raises:
+            ConfigurationError: the state directory lies on a network file system.
+        """
+        directory = TaskDirectory(self._state_directory, f"{self._group}.{task_id.group}.{task_id.partition}")
+        try:
+            directory.__enter__()
+        except Retriable as held:
+            LOGGER.warning("task %s: restored without a checkpoint, and none is written: %s", task_id, held)
+            return None
+        partition: Partition = (changelog, task_id.partition)
+        topics = sorted({changelog, *(topic for topic, _ in sources)})
+        return TaskCheckpoint(
+            str(task_id),
+            directory,
+            self._executor,
+            expected=lambda: self._expected(changelog, topics),
+            changelog_end=lambda: self._admin.end_offsets([partition], "read_committed")[partition],
+            interval_s=self._interval_s,
+            clock=self._clock,
+            hooks=self._hooks,
+        )
+
+    def close(self) -> None:
+        """Let the thread end; the tasks' checkpoints are closed by then."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _expected(self, changelog: str, topics: Sequence[str]) -> Expected:
+        config = self._admin.topic_config([changelog])[changelog]
+        return Expected(
+            topology=self._topology,
+            topic_ids=self._admin.topic_ids(topics),
+            max_age_ms=int(config.get("delete.retention.ms", _ONE_DAY_MS)),
+            now_ms=self._clock.now_ms(),
+        )

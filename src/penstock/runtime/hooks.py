@@ -1,0 +1,85 @@
+"""What a worker tells of itself: metrics, displays and crash tests override what they need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from penstock.deadletter.envelope import Stage
+from penstock.protocols import TransactionHooks
+from penstock.state.checkpoint_rules import Reason
+from penstock.state.checkpointer import CheckpointFailed, CheckpointWritten
+
+Rebalance = Literal["assigned", "revoked", "lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """One batch of one task, processed and staged; whether it becomes visible, `on_commit` and `on_abort` tell.
+
+    Attributes:
+        topic: where it was read.
+        partition: likewise.
+        records: input records dealt with.
+        filtered: of these, those that left nothing behind on purpose.
+        dead_letters: of these, those that were set aside.
+        outputs: {topic: records written}.
+        duration_s: decoding, operators, state and encoding.
+    """
+
+    topic: str
+    partition: int
+    records: int
+    filtered: int
+    dead_letters: int
+    outputs: dict[str, int]
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreReport:
+    """A task is back.
+
+    Attributes:
+        task: `group[partition]`.
+        records: read from the changelog.
+        changelog_bytes: of these, keys and values.
+        checkpoint_bytes: keys and values that came from the checkpoint on disk.
+        rejected: why a checkpoint was not used; None = it was, or the task has no state.
+        duration_s: from the assignment on.
+    """
+
+    task: str
+    records: int
+    changelog_bytes: int
+    checkpoint_bytes: int
+    rejected: Reason | None
+    duration_s: float
+
+
+class WorkerHooks(TransactionHooks):
+    """Told what a worker does. Hooks must return at once; what they raise ends the process.
+
+    All are called on the worker's thread, but for the steps of writing a checkpoint (`checkpoint ...`).
+    """
+
+    def on_poll(self, records: int, duration_s: float) -> None:
+        """A poll ended, with so many records."""
+
+    def on_batch(self, batch: BatchReport) -> None:
+        """A batch is staged in the open transaction."""
+
+    def on_dead_letter(self, topic: str, partition: int, offset: int, stage: Stage, error: BaseException) -> None:
+        """An input record is staged as a dead letter. The error's text may hold payload; its class does not."""
+
+    def on_rebalance(self, kind: Rebalance, partitions: list[tuple[str, int]]) -> None:
+        """Partitions came, are about to go, or are gone."""
+
+    def on_restore(self, restore: RestoreReport) -> None:
+        """A task's state is back and agrees with its offsets."""
+
+    def on_checkpoint(self, task: str, outcome: CheckpointWritten | CheckpointFailed) -> None:
+        """A checkpoint is on disk, or could not be written."""
+
+    def on_stop(self, task: str, error: Exception) -> None:
+        """A task stands still in front of a record, or at a lost position; an operator must act."""
