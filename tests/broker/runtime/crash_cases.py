@@ -90,7 +90,15 @@ STEPS = [
     ("close", 1),
     ("closed", 1),
 ]
-INSIDE = [("init", 1), ("poll", 12), ("flush", 6), ("send offsets", 6), ("commit", 6), ("checkpoint write", 4), ("close", 1)]
+INSIDE = [
+    ("init", 1),
+    ("poll", 12),
+    ("flush", 6),
+    ("send offsets", 6),
+    ("commit", 6),
+    ("checkpoint write", 4),
+    ("close", 1),
+]
 WRITING = {"checkpoint write", "checkpoint sync", "checkpoint written"}
 """These are another thread's, which has no transaction."""
 BEFORE_COMMIT = [step for step in STEPS if step[0] not in {"committed", "apply", "close", "closed"} | WRITING]

@@ -16,7 +16,8 @@ from penstock.errors import Fenced, KafkaUnavailable, OutcomeUnknown, Transactio
 from penstock.protocols import RefusedRecord
 from penstock.publishing.cursor import CursorRecord, decode
 from penstock.record import Headers
-from penstock.runtime.hooks import WorkerHooks
+from penstock.runtime.hooks import RestoreReport, WorkerHooks
+from penstock.state.checkpointer import CheckpointFailed, CheckpointWritten
 
 
 class Written(NamedTuple):
@@ -290,6 +291,15 @@ class Seen(WorkerHooks):
         self.aborts: list[Exception] = []
         self.rotations: list[str] = []
         self.starts: list[int] = []
+        self.restores: list[RestoreReport] = []
+        self.checkpoints: list[CheckpointWritten | CheckpointFailed] = []
+
+    def on_restore(self, restore: RestoreReport) -> None:
+        self.restores.append(restore)
+
+    def on_checkpoint(self, task: str, outcome: CheckpointWritten | CheckpointFailed) -> None:
+        del task
+        self.checkpoints.append(outcome)
 
     def on_step(self, step: str) -> None:
         self.steps.append(step)

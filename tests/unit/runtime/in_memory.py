@@ -8,7 +8,8 @@ known only after the first fetch behind a seek. It is as lenient as the broker, 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -21,6 +22,7 @@ from penstock.kafka.consumer import Committed, Polled
 from penstock.kafka.reader import RawRecord, Watermarks
 from penstock.protocols import GroupMetadata, RefusedRecord
 from penstock.record import Headers, Record
+from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.internal_topics import PipelineTopics
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.member import Member
@@ -28,8 +30,11 @@ from penstock.runtime.merge import Partition
 from penstock.runtime.opening import TaskFactory, WorkerSurroundings
 from penstock.runtime.restore import Restore
 from penstock.runtime.task import TaskId
+from penstock.runtime.task_checkpoint import TaskCheckpoint
 from penstock.runtime.worker import Worker
+from penstock.state.checkpoint_rules import Expected
 from penstock.state.offset_metadata import OffsetMetadata
+from penstock.state.task_directory import TaskDirectory
 from penstock.transactions.session import TransactionSession
 from tests.unit.publishing.in_memory import ManualClock, Seen
 
@@ -279,7 +284,7 @@ class InMemoryChangelog:
         return Watermarks(0, self._end)
 
     def start(self, offset: int) -> None:
-        self._start = offset
+        self._start, self._position = offset, None
 
     def poll(self) -> list[RawRecord]:
         at = self._start if self._position is None else self._position
@@ -294,13 +299,49 @@ class InMemoryChangelog:
         self.is_closed = True
 
 
+@dataclass
+class Disk:
+    """A state directory, and what the brokers would say of the topics when a checkpoint is looked at."""
+
+    folder: Path
+    topic_ids: dict[str, str] = field(default_factory=lambda: {"in": "A", "in.changelog": "B"})
+    topology: str = "t"
+    interval_s: float = 0.0
+    clock: ManualClock = field(default_factory=ManualClock)
+    executor: Executor = field(default_factory=lambda: ThreadPoolExecutor(1))
+
+    def open(self, task_id: TaskId, changelog_end: Callable[[], int], hooks: WorkerHooks) -> TaskCheckpoint:
+        directory = TaskDirectory(self.folder, f"p.{task_id.group}.{task_id.partition}")
+        directory.__enter__()
+        return TaskCheckpoint(
+            str(task_id),
+            directory,
+            self.executor,
+            expected=lambda: Expected(self.topology, self.topic_ids, 60_000, self.clock.now_ms()),
+            changelog_end=changelog_end,
+            interval_s=self.interval_s,
+            clock=self.clock,
+            hooks=hooks,
+        )
+
+    def file(self, partition: int = 0) -> Path:
+        return self.folder / "tasks" / f"p.in.{partition}" / "checkpoint"
+
+
 class InMemoryTasks(TaskFactory):
-    """The real factory, but for the changelog reader."""
+    """The real factory, but for the changelog reader and what a checkpoint asks the brokers."""
 
     cluster: Cluster
+    disk: Disk | None = None
+    hooks: WorkerHooks
 
     def restore(self, task_id: TaskId, sources: tuple[Partition, ...], consumer: Member) -> Restore:
         changelog = self.changelog_of(task_id)
+        stored: TaskCheckpoint | None = None
+        if changelog is not None and self.disk is not None:
+            stored = self.disk.open(
+                task_id, lambda: len(self.cluster.changelog(changelog, task_id.partition)), self.hooks
+            )
         return Restore(
             task_id,
             sources,
@@ -309,7 +350,7 @@ class InMemoryTasks(TaskFactory):
             changelog=None
             if changelog is None
             else InMemoryChangelog(self.cluster.changelog(changelog, task_id.partition)),
-            stored=None,
+            stored=stored,
             clock=ManualClock(),
         )
 
@@ -333,8 +374,10 @@ class Running:
         raise AssertionError("the worker does not come to rest")
 
 
-def running(cluster: Cluster, pipeline: Pipeline, limits: WorkerLimits | None = None) -> Running:
-    """Start a worker; every topic is as wide as its inputs say."""
+def running(
+    cluster: Cluster, pipeline: Pipeline, limits: WorkerLimits | None = None, disk: Disk | None = None
+) -> Running:
+    """Start a worker; every topic is as wide as its inputs say. Checkpoints are written where there is a disk."""
     topology = pipeline.topology()
     partitions: dict[str, int] = dict.fromkeys(topology.topics, 1)
     for topic, _ in cluster.inputs:
@@ -346,7 +389,7 @@ def running(cluster: Cluster, pipeline: Pipeline, limits: WorkerLimits | None = 
     around = WorkerSurroundings(Connection("nowhere:1"), None, Path("unused"), limits=limits, clock=clock)
     sizes = dict.fromkeys([*partitions, *dead.values()], 1_000_000)
     tasks = InMemoryTasks(topology, PipelineTopics(partitions, sizes, changelogs, dead), around, "p.0")
-    tasks.cluster = cluster
+    tasks.cluster, tasks.disk, tasks.hooks = cluster, disk, hooks
     members: list[InMemoryMember] = []
 
     def member(worker: Worker) -> InMemoryMember:
