@@ -51,5 +51,18 @@ def project_config(context: typer.Context) -> Config:
     if options.project is not None and config.file is None:
         raise ConfigurationError(f"there is no penstock.toml in {options.project}, nor in a folder above it")
     if options.owns_process:
-        configure("debug" if options.debug else config.logging.level, config.logging.format)
+        configure(_level(options, config), config.logging.format)
     return config
+
+
+def log_as_a_service(context: typer.Context, config: Config, **coordinates: object) -> None:
+    """From now on librdkafka's warnings are shown too, and every line carries these coordinates."""
+    from penstock.logs import configure  # noqa: PLC0415 - as above
+
+    options = invocation(context)
+    if options.owns_process:
+        configure(_level(options, config), config.logging.format, is_service=True, always=coordinates)
+
+
+def _level(options: Invocation, config: Config) -> str:
+    return "debug" if options.debug else config.logging.level

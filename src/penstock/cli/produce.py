@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from penstock.cli.invocation import project_config
+from penstock.cli.invocation import log_as_a_service, project_config
 from penstock.cli.output import print_json, print_table
 from penstock.errors import UsageError
 
@@ -59,6 +59,7 @@ def produce(
         _list(producers(config.root, package), as_json=as_json)
         return
     spec = producer_named(name, config.root, package)
+    log_as_a_service(context, config, producer=spec.name)
     _run(spec, config, rate=rate, from_cursor=_cursor(from_cursor), limit=limit, as_json=as_json)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from penstock.cli.invocation import project_config
+from penstock.cli.invocation import log_as_a_service, project_config
 
 if TYPE_CHECKING:
     from penstock.config import Config
@@ -44,6 +44,7 @@ def run(
     config = project_config(context)
     package = package_of(config.project.processors, config.root, f"{config.file}: project.processors")
     topology = pipeline_named(pipeline, config.root, package).topology()
+    log_as_a_service(context, config, pipeline=topology.name, worker=instance)
     with (
         closing(RegistryClient.of(config.registry)) as registry,
         opened(topology, _surroundings(config, registry, instance), WorkerHooks()) as worker,
