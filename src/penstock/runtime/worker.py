@@ -26,10 +26,11 @@ from penstock.errors import (
     OutcomeUnknown,
     PenstockError,
     Retriable,
-    ServerUnreachable,
     TransactionAborted,
 )
+from penstock.runtime.back_pressure import BackPressure
 from penstock.runtime.commit import Committer
+from penstock.runtime.doubt import RETRY_PAUSE_S, was_committed
 from penstock.runtime.fences import Fences
 from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.intake import Intake
@@ -44,8 +45,6 @@ from penstock.runtime.tasks import Tasks
 from penstock.transactions.session import TransactionSession
 
 _IDLE_POLL_S = 0.1
-_RETRY_PAUSE_S = 0.2
-_SETTLE_BUDGET_S = 120.0
 _SAVE_BUDGET_S = 10.0
 
 
@@ -87,7 +86,6 @@ class Worker:
         self._assigned: set[Partition] = set()
         self._tasks: dict[TaskId, Task] = {}
         self._restores = Restores(clock, hooks)
-        self._paused: set[Partition] = set()
         self._is_initialised = False
         self._is_polling = False
         self._must_rewind = False
@@ -104,6 +102,7 @@ class Worker:
         )
         self._consumer = consumer(self)
         self._intake = Intake(self._consumer)
+        self._back_pressure = BackPressure(self._consumer, limits.max_buffered_records)
         self._committer = Committer(
             session,
             self._consumer,
@@ -201,7 +200,7 @@ class Worker:
             self._commit()
         for task in self._tasks.values():
             task.save_when_due()
-        self._balance()
+        self._back_pressure.balance(self._tasks.values())
         self._check_stopped()
 
     # ------------------------------------------------------------ partitions that come and go (inside poll)
@@ -230,7 +229,7 @@ class Worker:
 
     def _give_away(self, partitions: list[Partition]) -> None:
         self._assigned.difference_update(partitions)
-        self._paused.difference_update(partitions)
+        self._back_pressure.forget(partitions)
         self._intake.forget(partitions)
         for task_id in [t for t, task in self._tasks.items() if not self._assigned.issuperset(task.sources)]:
             self._tasks.pop(task_id).close()
@@ -329,7 +328,7 @@ class Worker:
         except (TransactionAborted, Retriable) as exc:
             self._discard(exc)
             if isinstance(exc, Retriable):
-                self._clock.sleep(_RETRY_PAUSE_S)
+                self._clock.sleep(RETRY_PAUSE_S)
 
     def _settle(self, exc: Exception) -> None:
         """A commit may or may not have happened: resolve it, ask the log, and believe it."""
@@ -337,25 +336,15 @@ class Worker:
             self._fences.count(exc)
         touched = self._touched()
         self._session.open()
-        give_up_at_s = self._clock.monotonic_s() + _SETTLE_BUDGET_S
-        while True:
-            try:
-                happened = bool(touched) and self._committer.settle(touched, timeout_s=5.0)
-                break
-            except Retriable as silent:
-                if self._clock.monotonic_s() > give_up_at_s:
-                    raise ServerUnreachable(
-                        f"whether the last transaction was committed is not answered for {_SETTLE_BUDGET_S:.0f} s "
-                        f"({silent}); nothing is lost: start again when Kafka answers"
-                    ) from silent
-                self._clock.sleep(_RETRY_PAUSE_S)
-            except TransactionAborted as torn:
-                # Neither whole nor absent: the tasks are restored from the log, whose cross-check names what is wrong.
-                for task in touched:
-                    self._consumer.pause(task.sources)
-                    self._tasks.pop(task.id).close()
-                self._discard(torn)
-                return
+        try:
+            happened = was_committed(touched, self._committer, self._clock)
+        except TransactionAborted as torn:
+            # Neither whole nor absent: the tasks are restored from the log, whose cross-check names what is wrong.
+            for task in touched:
+                self._consumer.pause(task.sources)
+                self._tasks.pop(task.id).close()
+            self._discard(torn)
+            return
         if happened:
             self._committer.apply(touched)
             self._staging.committed()
@@ -379,27 +368,11 @@ class Worker:
     def _rewind(self) -> None:
         """Read again from the last commit on; to be called when no poll holds records."""
         self._must_rewind = False
-        self._paused.clear()
+        self._back_pressure.forget()
         for task in self._tasks.values():
             if task.status is TaskStatus.RUNNING:
                 positions = task.committed.next_offsets
                 self._intake.start({p: o for p, o in positions.items() if p in self._assigned})
-
-    # ------------------------------------------------------------ back-pressure
-
-    def _balance(self) -> None:
-        """Fetch no more of what is buffered enough; a record limit, since librdkafka bounds the bytes."""
-        for task in self._tasks.values():
-            if task.status is not TaskStatus.RUNNING:
-                continue
-            for partition in task.sources:
-                buffered = task.buffer.buffered(partition)
-                if partition not in self._paused and buffered >= self._limits.max_buffered_records:
-                    self._consumer.pause([partition])
-                    self._paused.add(partition)
-                elif partition in self._paused and buffered < self._limits.max_buffered_records // 2:
-                    self._consumer.resume([partition])
-                    self._paused.discard(partition)
 
 
 def _told(offsets: Mapping[Partition, int]) -> str:
