@@ -161,7 +161,7 @@ class InputOffsets(NamedTuple):
 
 
 class RefusedRecord(NamedTuple):
-    """A record that is refused for its own sake (size, no key): sending it again cannot help.
+    """A record that is refused for its own sake (size, time, no key): sending it again cannot help.
 
     `is_certain` is False where the broker refused the whole batch it was in, so that a neighbour may be the one.
     """

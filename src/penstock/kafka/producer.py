@@ -16,7 +16,6 @@ from penstock.record import Headers
 RETRY_BACKOFF_MS = 250
 _MAX_FAILURES_KEPT = 100
 
-# INVALID_TIMESTAMP is none of these: records are stamped with the time of now, so all of them would be refused.
 _OWN_FAULT = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError.INVALID_MSG}
 
 DEFAULTS: dict[str, Option] = {
@@ -40,10 +39,20 @@ class IdempotentProducer:
         connection: the cluster.
         name: its `client.id`, for messages too.
         options: further librdkafka options, under the configuration's.
+        records_have_timestamps: they are written with times of their own, so that a time which is refused is a record's
+            fault. Where records are stamped with the time of now, it is the clock's, and all of them would be refused.
     """
 
-    def __init__(self, connection: Connection, name: str, options: Mapping[str, Option] | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        name: str,
+        options: Mapping[str, Option] | None = None,
+        *,
+        records_have_timestamps: bool = False,
+    ) -> None:
         self.name = name
+        self._own_fault = _OWN_FAULT | ({KafkaError.INVALID_TIMESTAMP} if records_have_timestamps else set())
         self._failed = 0
         self._first_failure: tuple[str, KafkaError] | None = None
         self._refused: list[RefusedRecord] = []
@@ -104,8 +113,8 @@ class IdempotentProducer:
                 self._serve(0.005)  # the queue is full: let the background threads send
             except KafkaException as exc:
                 error = kafka_error(exc)
-                if error is not None and error.code() in _OWN_FAULT:
-                    self._refuse(RefusedRecord(topic, key, value, describe(error)))
+                if error is not None and error.code() in self._own_fault:
+                    self._refuse(RefusedRecord(topic, key, value, self._reason(error)))
                 raise self._fatal(exc, f"produce to {topic}") from exc
             else:
                 return
@@ -183,12 +192,18 @@ class IdempotentProducer:
         if self._first_failure is None:
             self._first_failure = message.topic() or "", error
         self._failed += 1
-        if error.code() in _OWN_FAULT:
-            # The broker answers a batch that is too large with one code for all of its records.
-            is_certain = error.code() != KafkaError.MSG_SIZE_TOO_LARGE
+        if error.code() in self._own_fault:
+            # Seen on 4.3.1: one code for all records of a batch, whichever of them is meant.
             self._refuse(
-                RefusedRecord(message.topic() or "", message.key(), message.value(), describe(error), is_certain)
+                RefusedRecord(
+                    message.topic() or "", message.key(), message.value(), self._reason(error), is_certain=False
+                )
             )
+
+    def _reason(self, error: KafkaError) -> str:
+        if error.code() == KafkaError.INVALID_TIMESTAMP and error.code() in self._own_fault:
+            return "INVALID_TIMESTAMP: the topic refuses the record's time; see its message.timestamp.* settings"
+        return describe(error)
 
     def _refuse(self, record: RefusedRecord) -> None:
         if len(self._refused) < _MAX_FAILURES_KEPT:
@@ -196,6 +211,10 @@ class IdempotentProducer:
 
     def _not_accepted(self, topic: str, error: KafkaError) -> PenstockError:
         """What a failed delivery means: where trying again cannot help it is said at once."""
-        told = f"flush of '{self.name}': {self._failed} record(s) not accepted, the first: {topic}: {describe(error)}"
+        told = (
+            f"flush of '{self.name}': {self._failed} record(s) not accepted, the first: {topic}: {self._reason(error)}"
+        )
+        if error.code() in self._own_fault:
+            return TransactionAborted(told)
         family = type(from_call(KafkaException(error), ""))
         return family(told) if issubclass(family, ConfigurationError | Fenced) else TransactionAborted(told)

@@ -27,10 +27,17 @@ class KafkaTransactionalProducer(IdempotentProducer):
         transactional_id: stable over restarts, so that a restart aborts what its predecessor left open.
         transaction_timeout_ms: after this the coordinator aborts on its own.
         max_batch_bytes: the smallest `max.message.bytes` of the topics written to: it holds for whole batches.
+        records_have_timestamps: see `IdempotentProducer`.
     """
 
     def __init__(
-        self, connection: Connection, transactional_id: str, transaction_timeout_ms: int, max_batch_bytes: int
+        self,
+        connection: Connection,
+        transactional_id: str,
+        transaction_timeout_ms: int,
+        max_batch_bytes: int,
+        *,
+        records_have_timestamps: bool = False,
     ) -> None:
         self._doubt: str | None = None
         super().__init__(
@@ -44,6 +51,7 @@ class KafkaTransactionalProducer(IdempotentProducer):
                 "message.timeout.ms": transaction_timeout_ms,
                 "socket.timeout.ms": min(60_000, transaction_timeout_ms),
             },
+            records_have_timestamps=records_have_timestamps,
         )
 
     def doubt(self) -> str | None:

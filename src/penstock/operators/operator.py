@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from penstock.batch import Batch, SourceBatch
 from penstock.clock import Clock
 from penstock.errors import BadRecord
+from penstock.operators.topic_bounds import TopicBounds
 from penstock.schemas.topic import BoundTopic
 from penstock.state.spec import StoreSpec
 from penstock.state.store import Store
@@ -35,12 +36,12 @@ class OpenTopic:
     Attributes:
         bound: its serdes, opened.
         partitions: how many it has.
-        max_record_bytes: what it takes at most, key, value and headers together, Kafka's own overhead left out.
+        bounds: what it takes.
     """
 
     bound: BoundTopic[Any, Any]
     partitions: int
-    max_record_bytes: int = 1_000_000
+    bounds: TopicBounds = field(default_factory=TopicBounds)
 
 
 class TaskContext:

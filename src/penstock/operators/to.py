@@ -10,7 +10,6 @@ from penstock.record import Headers
 from penstock.topology.node import AnyTopic, slug
 
 RESERVED_HEADERS = "penstock."
-_HEADER_OVERHEAD_BYTES = 10  # two lengths, each a varint of at most five bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,31 +35,16 @@ class To(Operator):
         """Ready to run; gives a batch of bytes."""
         del place
         opened = task.topics[self.topic.name]
-        bound, most = opened.bound, opened.max_record_bytes
+        bound, bounds, clock = opened.bound, opened.bounds, task.clock
 
         def run(batch: AnyBatch) -> AnyBatch:
             encoded = batch.with_keys(bound.encode_keys(batch.keys)).with_values(bound.encode_values(batch.values))
             if batch.headers is not None:
                 _check_headers(batch.headers)
-            _check_size(encoded, most, bound.topic.name)
+            bounds.check(encoded, bound.topic.name, clock.now_ms())
             return encoded
 
         return run
-
-
-def _check_size(batch: AnyBatch, most: int, topic: str) -> None:
-    """The broker would refuse what is too large, and the whole transaction with it."""
-    headers = [0] if batch.headers is None else list(map(_header_bytes, batch.headers))
-    if _largest(batch.keys) + _largest(batch.values) + max(headers, default=0) <= most:
-        return
-    sizes = [len(key or b"") + len(value or b"") for key, value in zip(batch.keys, batch.values, strict=True)]
-    if batch.headers is not None:
-        sizes = [size + extra for size, extra in zip(sizes, headers, strict=True)]
-    for index, size in enumerate(sizes):
-        if size > most:
-            raise UnencodableValue(
-                f"a record of {size:,} bytes, topic '{topic}' takes {most:,}", index=index, reason="oversize"
-            )
 
 
 def _check_headers(headers: list[Headers]) -> None:
@@ -73,11 +57,3 @@ def _check_headers(headers: list[Headers]) -> None:
                     index=index,
                     reason="header",
                 )
-
-
-def _largest(column: list[bytes | None]) -> int:
-    return max(map(len, filter(None, column)), default=0)
-
-
-def _header_bytes(headers: Headers) -> int:
-    return sum(len(name.encode()) + len(value or b"") + _HEADER_OVERHEAD_BYTES for name, value in headers)

@@ -364,9 +364,9 @@ class ProducerRun(Generic[K, V]):
                 ) from exc
             if not failed.is_certain:
                 raise OperatorMustDecide(
-                    f"producer '{self._spec.name}': {failed.topic} refuses a batch ({failed.reason}), though each "
-                    "record was small enough when this run began. Nothing is lost: start again, and what is too large "
-                    "for the topic's settings of now becomes a dead letter"
+                    f"producer '{self._spec.name}': {failed.topic} refuses a batch ({failed.reason}), and the broker "
+                    "does not say which of its records. Nothing is lost: mend the topic's settings or the source, and "
+                    "start again; what is too large for the topic's settings of now becomes a dead letter then"
                 ) from exc
             self._refused[failed.key, failed.value] = failed.reason
 

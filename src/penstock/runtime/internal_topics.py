@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from penstock.deadletter.topic import ANY_TIME, dead_letter_topic
 from penstock.errors import ConfigurationError
 from penstock.kafka.admin import Admin, TopicDescription, TopicSettings
+from penstock.operators.topic_bounds import TopicBounds
 from penstock.topology.groups import TaskGroup
 from penstock.topology.topology import Topology
 
 CLIENT_MAX_BYTES = 1_000_000
 OVERHEAD_BYTES = 512
+_ANY_DISTANCE_MS = 2**62  # the default of what is unbounded is Java's largest long
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +23,13 @@ class PipelineTopics:
 
     Attributes:
         partitions: {topic: how many} of everything that is read or written.
-        max_record_bytes: {topic: the largest record, Kafka's overhead left out}.
+        bounds: {topic: what it takes}; brought up to date by `renew_bounds`.
         changelogs: {task group: changelog topic} of the groups with state.
         dead_letters: {source topic: dead-letter topic}.
     """
 
     partitions: Mapping[str, int]
-    max_record_bytes: Mapping[str, int]
+    bounds: Mapping[str, TopicBounds]
     changelogs: Mapping[str, str]
     dead_letters: Mapping[str, str]
 
@@ -115,11 +116,34 @@ def _described(
         raise ConfigurationError("\n".join([f"pipeline '{topology.name}':", *(f"  - {line}" for line in problems)]))
     return PipelineTopics(
         partitions={name: there[name].partitions for name in names},
-        max_record_bytes={name: _max_bytes(config[name]) for name in names},
+        bounds={name: bounds_of(config[name]) for name in names},
         changelogs={group: settings.name for group, settings in changelogs.items()},
         dead_letters={source: settings.name for source, settings in dead.items()},
     )
 
 
-def _max_bytes(config: Mapping[str, Any]) -> int:
-    return min(CLIENT_MAX_BYTES, int(config.get("max.message.bytes", CLIENT_MAX_BYTES))) - OVERHEAD_BYTES
+def renew_bounds(admin: Admin, bounds: Mapping[str, TopicBounds]) -> None:
+    """Ask anew what the topics take: somebody may have changed it.
+
+    Raises:
+        ServerUnreachable: Kafka does not answer.
+    """
+    for name, config in admin.topic_config(list(bounds)).items():
+        now = bounds_of(config)
+        bounds[name].max_record_bytes = now.max_record_bytes
+        bounds[name].max_ahead_ms = now.max_ahead_ms
+        bounds[name].max_behind_ms = now.max_behind_ms
+
+
+def bounds_of(config: Mapping[str, str]) -> TopicBounds:
+    """What a topic with these settings takes; where the broker stamps records itself, any timestamp."""
+    is_stamped = config.get("message.timestamp.type") == "LogAppendTime"
+    return TopicBounds(
+        min(CLIENT_MAX_BYTES, int(config.get("max.message.bytes", CLIENT_MAX_BYTES))) - OVERHEAD_BYTES,
+        max_ahead_ms=None if is_stamped else _bound_ms(config.get("message.timestamp.after.max.ms")),
+        max_behind_ms=None if is_stamped else _bound_ms(config.get("message.timestamp.before.max.ms")),
+    )
+
+
+def _bound_ms(setting: str | None) -> int | None:
+    return None if setting is None or int(setting) >= _ANY_DISTANCE_MS else int(setting)

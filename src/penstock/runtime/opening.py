@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from penstock.clock import Clock, SystemClock
-from penstock.errors import ConfigurationError
+from penstock.errors import ConfigurationError, ServerUnreachable
 from penstock.kafka.admin import Admin
 from penstock.kafka.client import Connection, Option
 from penstock.kafka.consumer import GroupConsumer
@@ -19,13 +19,14 @@ from penstock.protocols import SchemaRegistry
 from penstock.runtime.changelog_reader import PartitionReader
 from penstock.runtime.checkpoints import Checkpoints
 from penstock.runtime.hooks import WorkerHooks
-from penstock.runtime.internal_topics import PipelineTopics, ensure_topics
+from penstock.runtime.internal_topics import PipelineTopics, ensure_topics, renew_bounds
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.member import Member
 from penstock.runtime.merge import Partition
 from penstock.runtime.program import Program
 from penstock.runtime.restore import Restore, Restored
 from penstock.runtime.savepoint import SavepointLogic
+from penstock.runtime.staging import LOGGER
 from penstock.runtime.task import Task, TaskId
 from penstock.runtime.task_checkpoint import TaskCheckpoint
 from penstock.runtime.worker import Worker
@@ -33,6 +34,8 @@ from penstock.state.task_state import TaskState
 from penstock.topology.topology import Topology
 from penstock.transactions.identity import IdentityLock
 from penstock.transactions.session import TransactionSession
+
+_BOUNDS_BUDGET_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ class TaskFactory:
             name: OpenTopic(
                 topic.bind(around.registry, auto_register=around.auto_register),
                 topics.partitions[name],
-                topics.max_record_bytes[name],
+                topics.bounds[name],
             )
             for name, topic in topology.topics.items()
         }
@@ -164,7 +167,14 @@ class TaskFactory:
     def dead_letter_topic(self, source: str) -> tuple[str, int]:
         """Where a source's dead letters go, and the largest record there."""
         topic = self._topics.dead_letters[source]
-        return topic, self._topics.max_record_bytes[topic]
+        return topic, self._topics.bounds[topic].max_record_bytes
+
+    def renew_bounds(self) -> None:
+        """Ask anew what the topics take; if Kafka does not say, what was known before holds."""
+        try:
+            renew_bounds(Admin(self._around.connection, budget_s=_BOUNDS_BUDGET_S), self._topics.bounds)
+        except ServerUnreachable as exc:
+            LOGGER.warning("what the topics take is not answered: %s", exc)
 
 
 def check_intervals(around: WorkerSurroundings) -> None:
@@ -196,11 +206,15 @@ def opened(topology: Topology, around: WorkerSurroundings, hooks: WorkerHooks) -
     writer = f"{group}.{around.instance}"
     with IdentityLock(around.state_directory / "identities", f"worker.{writer}"):
         topics = ensure_topics(Admin(around.connection), topology, around.prefix)
-        smallest = min(topics.max_record_bytes.values())
 
         def connect() -> KafkaTransactionalProducer:
+            smallest = min(bounds.max_record_bytes for bounds in topics.bounds.values())
             return KafkaTransactionalProducer(
-                around.connection, writer, around.transaction_timeout_ms, max_batch_bytes=smallest
+                around.connection,
+                writer,
+                around.transaction_timeout_ms,
+                max_batch_bytes=smallest,
+                records_have_timestamps=True,
             )
 
         session = TransactionSession(

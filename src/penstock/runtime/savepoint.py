@@ -13,11 +13,15 @@ from __future__ import annotations
 
 from penstock.batch import SourceBatch
 from penstock.deadletter.envelope import message_of
-from penstock.errors import OperatorMustDecide
+from penstock.errors import OperatorMustDecide, UnencodableValue
 from penstock.runtime.program import Program
 from penstock.runtime.route import OperatorFailed
 from penstock.runtime.staged import DeadRecord, OutputBatch, Staged
+from penstock.runtime.verdict import Verdict
 from penstock.state.task_state import TaskState
+from penstock.topology.node import Node
+
+_MEND_THE_CODE = "mend the code and deploy it, or set on_error='dead_letter' there to set such records aside"
 
 
 class RecordFailed(OperatorMustDecide):
@@ -35,7 +39,7 @@ class RecordFailed(OperatorMustDecide):
         staged: what the records before it came to.
     """
 
-    def __init__(self, source: SourceBatch, dead: DeadRecord, staged: Staged) -> None:
+    def __init__(self, source: SourceBatch, dead: DeadRecord, staged: Staged, *, advice: str = _MEND_THE_CODE) -> None:
         self.source = source
         self.topic, self.partition, self.offset = source.topic, source.partition, source.offsets[dead.place]
         self.place, self.operator, self.stage, self.error = dead.place, dead.operator, dead.stage, dead.error
@@ -43,10 +47,7 @@ class RecordFailed(OperatorMustDecide):
         where = f"{self.topic}[{self.partition}]@{self.offset}"
         told = message_of(dead.error).removeprefix(f"{where}: ")
         at = f"'{dead.operator}' (stage {dead.stage})" if dead.operator else f"stage {dead.stage}"
-        super().__init__(
-            f"{where} failed at {at}: {told}. The task stops in front of it and nothing is lost: mend the code and "
-            "deploy it, or set on_error='dead_letter' there to set such records aside"
-        )
+        super().__init__(f"{where} failed at {at}: {told}. The task stops in front of it and nothing is lost: {advice}")
 
 
 class SavepointLogic:
@@ -100,6 +101,32 @@ class SavepointLogic:
         staged.records += len(dead)
         return staged
 
+    def set_aside(self, source: SourceBatch, verdict: Verdict) -> Staged:
+        """What becomes of one record, alone in its batch, whose outputs a topic refuses: the policy of that step.
+
+        Nothing runs for it, so it leaves nothing behind in the state.
+
+        Raises:
+            RecordFailed: the policy is to stop, or its dead letter is refused as well, in every form.
+        """
+        refused, advice = verdict.refused, "mend that topic's settings, then start again"
+        if verdict.last_refusal is not None:
+            letter = verdict.last_refusal
+            error = UnencodableValue(
+                f"topic '{letter.topic}' refuses its dead letter in every form: {letter.reason}", reason="refused"
+            )
+            raise RecordFailed(source, DeadRecord(0, "sink", "", error), Staged(), advice=advice)
+        if refused is None:
+            raise RuntimeError("set aside without a refusal; please report this")
+        writers = [node for node in self._program.group.nodes if _writes(node) == refused.topic]
+        error = UnencodableValue(f"topic '{refused.topic}' refuses what it came to: {refused.reason}", reason="refused")
+        dead = DeadRecord(0, "sink" if writers else "state", writers[0].name if writers else "", error)
+        if not writers:
+            raise RecordFailed(source, dead, Staged(), advice=advice)
+        if any(self._program.group.policy(node) == "fail" for node in writers):
+            raise RecordFailed(source, dead, Staged(), advice=f"{advice}; or {_MEND_THE_CODE}")
+        return Staged(dead=[dead], records=1)
+
     def _one_by_one(self, source: SourceBatch, places: list[int], undecodable: list[DeadRecord]) -> Staged:
         """The records at these places, each a batch of its own: step 3.
 
@@ -151,6 +178,11 @@ class SavepointLogic:
     def _stops(self, operator: str, topic: str) -> bool:
         node = self._program.node(operator) if operator else self._program.source_of(topic)
         return self._program.group.policy(node) == "fail"
+
+
+def _writes(node: Node) -> str | None:
+    topic = node.operation.writes
+    return None if topic is None else topic.name
 
 
 def _add(whole: Staged, one: Staged) -> None:

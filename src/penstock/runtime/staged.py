@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from penstock.deadletter.envelope import Stage
+from penstock.deadletter.letter import Form
 from penstock.record import Headers
 
 
@@ -56,6 +57,7 @@ class Staged:
         records: input records dealt with, dead ones included.
         filtered: of these, those that left nothing behind on purpose.
         event_time_ms: of the last record; None where there was none.
+        form: the most that its dead letters may hold.
     """
 
     outputs: list[OutputBatch] = field(default_factory=list[OutputBatch])
@@ -63,3 +65,4 @@ class Staged:
     records: int = 0
     filtered: int = 0
     event_time_ms: int | None = None
+    form: Form = Form.WHOLE

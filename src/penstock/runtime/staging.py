@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from penstock.batch import SourceBatch
 from penstock.clock import Clock
-from penstock.deadletter.envelope import Failure, fit, headers_of
+from penstock.deadletter.envelope import Failure
+from penstock.deadletter.letter import Form, Original, letter_of
 from penstock.runtime.hooks import BatchReport, WorkerHooks
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.staged import DeadRecord, Staged
@@ -94,7 +95,12 @@ class Staging:
                 timestamps_ms=output.timestamps_ms,
             )
         for dead in staged.dead:
-            self._dead_letter(batch, dead)
+            self._dead_letter(batch, dead, staged.form)
+
+    @property
+    def records(self) -> int:
+        """Input records that are dealt with in the transaction."""
+        return self._records
 
     def note(self) -> None:
         """There is something to commit: no later than the commit interval from now on."""
@@ -123,7 +129,7 @@ class Staging:
         self._records = self._dead_letters = 0
         self._due_at_s = None
 
-    def _dead_letter(self, batch: SourceBatch, dead: DeadRecord) -> None:
+    def _dead_letter(self, batch: SourceBatch, dead: DeadRecord, form: Form) -> None:
         topic, max_bytes = self._dead_letter_topic(batch.topic)
         place = dead.place
         failure = Failure(
@@ -136,15 +142,16 @@ class Staging:
             failed_ms=self._clock.now_ms(),
             version=self._version,
         )
-        original = () if batch.headers is None else batch.headers[place]
-        value, extra = fit(batch.values[place], max_bytes)
+        headers = () if batch.headers is None else batch.headers[place]
+        original = Original(batch.keys[place], batch.values[place], headers, batch.timestamps_ms[place])
+        letter = letter_of(original, failure, form, max_bytes)
         self._session.producer.produce(
             topic,
-            [batch.keys[place]],
-            [value],
+            [letter.key],
+            [letter.value],
             partitions=[batch.partition],
-            headers=[headers_of(failure, original) + extra],
-            timestamps_ms=[batch.timestamps_ms[place]],
+            headers=[letter.headers],
+            timestamps_ms=[letter.timestamp_ms],
         )
         self._dead_letters += 1
         self._hooks.on_dead_letter(batch.topic, batch.partition, batch.offsets[place], dead.stage, dead.error)

@@ -13,22 +13,25 @@ A task knows nothing of Kafka clients: it is given batches and says what is to b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
 from penstock.batch import SourceBatch
 from penstock.runtime.merge import MergeBuffer, Partition
 from penstock.runtime.savepoint import RecordFailed
 from penstock.runtime.staged import Staged
 from penstock.runtime.task_checkpoint import TaskCheckpoint
+from penstock.runtime.verdict import Place, Verdict
 from penstock.state import commit_record
 from penstock.state import digest as digests
 from penstock.state.changelog import COMMIT_RECORD_KEY
 from penstock.state.commit_record import CommitRecord
 from penstock.state.offset_metadata import OffsetMetadata
 from penstock.state.task_state import TaskState
+
+_NONE: Final[Mapping[Place, Verdict]] = {}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -68,6 +71,14 @@ class Logic(Protocol):
         Raises:
             RecordFailed: a record failed and its policy is to stop. The records before it are accepted; `staged` in the
                 exception holds what they came to.
+        """
+        ...
+
+    def set_aside(self, source: SourceBatch, verdict: Verdict) -> Staged:
+        """What becomes of one record whose outputs were refused; nothing runs for it.
+
+        Raises:
+            RecordFailed: its policy is to stop.
         """
         ...
 
@@ -160,8 +171,17 @@ class Task:
         """How far the log is."""
         return self._committed
 
-    def run(self, max_records: int) -> tuple[SourceBatch, Staged] | None:
+    @property
+    def next_offsets(self) -> Mapping[Partition, int]:
+        """How far it is in memory: behind what was processed."""
+        return self._next_offsets
+
+    def run(self, max_records: int, verdicts: Mapping[Place, Verdict] = _NONE) -> tuple[SourceBatch, Staged] | None:
         """Process the next batch in merge order; None while an input must be waited for, or there is nothing.
+
+        Args:
+            max_records: in the batch; 1 while there are verdicts.
+            verdicts: on records that are not to be processed as usual.
 
         Raises:
             RecordFailed: see `Logic.run_batch`; what was accepted before it counts as processed.
@@ -170,12 +190,20 @@ class Task:
         if batch is None:
             return None
         try:
-            staged = self._logic.run_batch(batch)
+            staged = self._staged(batch, verdicts.get((batch.topic, batch.partition, batch.offsets[0])))
         except RecordFailed as failed:
             self._processed(batch, failed.place, failed.staged)
             raise
         self._processed(batch, len(batch), staged)
         return batch, staged
+
+    def _staged(self, batch: SourceBatch, verdict: Verdict | None) -> Staged:
+        if verdict is None:
+            return self._logic.run_batch(batch)
+        is_hopeless = verdict.refused is not None or verdict.last_refusal is not None
+        staged = self._logic.set_aside(batch, verdict) if is_hopeless else self._logic.run_batch(batch)
+        staged.form = verdict.form
+        return staged
 
     def _processed(self, batch: SourceBatch, count: int, staged: Staged) -> None:
         """Note that the first `count` records of a batch are dealt with."""

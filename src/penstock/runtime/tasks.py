@@ -32,3 +32,7 @@ class Tasks(Protocol):
     def dead_letter_topic(self, source: str) -> tuple[str, int]:
         """Where a source's dead letters go, and the largest record there."""
         ...
+
+    def renew_bounds(self) -> None:
+        """Ask anew what the topics take: one of them has refused a record."""
+        ...

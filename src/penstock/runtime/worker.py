@@ -40,6 +40,7 @@ from penstock.runtime.merge import Partition
 from penstock.runtime.restores import Restores
 from penstock.runtime.savepoint import RecordFailed
 from penstock.runtime.staging import LOGGER, Staging
+from penstock.runtime.suspects import Suspects
 from penstock.runtime.task import Task, TaskId, TaskStatus
 from penstock.runtime.tasks import Tasks
 from penstock.transactions.session import TransactionSession
@@ -91,6 +92,7 @@ class Worker:
         self._must_rewind = False
         self._last_failure: RecordFailed | None = None
         self._fences = Fences(clock)
+        self._suspects = Suspects(lambda source: tasks.dead_letter_topic(source)[0])
         self._staging = Staging(
             pipeline,
             session,
@@ -275,19 +277,28 @@ class Worker:
     # ------------------------------------------------------------ process
 
     def _process(self, task: Task) -> None:
+        alone = self._suspects.limit(task.id)
+        if alone is not None:
+            self._commit()  # whatever else is staged
         self._hooks.on_step("process")
         began_at_s = self._clock.monotonic_s()
         try:
-            done = task.run(self._limits.max_batch_records)
+            done = task.run(alone or self._limits.max_batch_records, self._suspects.verdicts(task.id))
         except RecordFailed as failed:
             self._stop_task(task, failed, self._clock.monotonic_s() - began_at_s)
             return
-        if done is not None:
-            self._staging.add(*done, self._clock.monotonic_s() - began_at_s)
+        if done is None:
+            return
+        if alone is not None:
+            self._suspects.take(task.id, done[0])
+        self._staging.add(*done, self._clock.monotonic_s() - began_at_s)
+        if alone is not None:
+            self._commit()
 
     def _stop_task(self, task: Task, failed: RecordFailed, duration_s: float) -> None:
         """A record failed and its policy is to stop: keep what came before it, then stand still in front of it."""
         task.stop()
+        self._suspects.forget(task.id)
         self._last_failure = failed
         LOGGER.error("task %s has stopped: %s", task.id, failed)
         self._hooks.on_stop(str(task.id), failed)
@@ -314,7 +325,11 @@ class Worker:
             return
         self._staging.begin()
         self._committer.commit(touched)
+        self._committed()
+
+    def _committed(self) -> None:
         self._staging.committed()
+        self._suspects.committed(self._tasks)
 
     # ------------------------------------------------------------ trouble
 
@@ -347,7 +362,7 @@ class Worker:
             return
         if happened:
             self._committer.apply(touched)
-            self._staging.committed()
+            self._committed()
         else:
             self._discard(exc)
 
@@ -355,6 +370,11 @@ class Worker:
         """Back to the last commit, by the way a restart takes."""
         LOGGER.warning("transaction discarded: %s", exc)
         self._hooks.on_abort(exc)
+        refused = self._session.refused()
+        if refused:
+            self._suspects.refused(refused, self._touched(), self._staging.records)
+            self._makes.renew_bounds()
+        self._suspects.discarded()
         self._session.open()
         for task in self._tasks.values():
             task.discard()

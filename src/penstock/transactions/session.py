@@ -23,7 +23,7 @@ from collections.abc import Callable
 
 from penstock.clock import Clock
 from penstock.errors import OutcomeUnknown, Retriable, ServerUnreachable, TransactionAborted
-from penstock.protocols import InputOffsets, TransactionalProducer, TransactionHooks
+from penstock.protocols import InputOffsets, RefusedRecord, TransactionalProducer, TransactionHooks
 
 _INIT_SLICE_S = 5.0
 _COMMIT_SLICE_S = 5.0
@@ -68,6 +68,10 @@ class TransactionSession:
     def doubt(self) -> str | None:
         """Why the handle must be replaced before the next `begin`; None when it need not be."""
         return self.producer.doubt()
+
+    def refused(self) -> list[RefusedRecord]:
+        """What the broker refused of the open transaction for its own sake; to be asked before the next `open`."""
+        return [] if self._producer is None else self._producer.refused()
 
     @property
     def age_s(self) -> float:

@@ -20,6 +20,7 @@ from penstock.errors import Fenced, KafkaUnavailable, OutcomeUnknown, PenstockEr
 from penstock.kafka.client import Connection
 from penstock.kafka.consumer import Committed, Polled
 from penstock.kafka.reader import RawRecord, Watermarks
+from penstock.operators.topic_bounds import TopicBounds
 from penstock.protocols import GroupMetadata, RefusedRecord
 from penstock.record import Headers, Record
 from penstock.runtime.hooks import WorkerHooks
@@ -48,6 +49,12 @@ class Written(NamedTuple):
     partition: int
     key: bytes | None
     value: bytes | None
+    headers: Headers = ()
+    timestamp_ms: int = 0
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(len(part) for part in (self.key or b"", self.value or b"", *(v or b"" for _, v in self.headers)))
 
 
 @dataclass
@@ -60,6 +67,8 @@ class Cluster:
         offsets: of the group.
         transactions: what became visible: records and offsets, one pair per transaction.
         faults: {(call, how manyeth, from 1): what happens}.
+        refuses: why a topic refuses a record; None = it does not. All that a transaction has for the topic is blamed.
+        bounds: what topics take, where it has changed since the worker was started.
     """
 
     inputs: dict[Partition, list[Row]]
@@ -67,6 +76,8 @@ class Cluster:
     offsets: dict[Partition, Committed] = field(default_factory=dict[Partition, Committed])
     transactions: list[tuple[list[Written], dict[Partition, tuple[int, str]]]] = field(default_factory=list[Any])
     faults: dict[tuple[str, int], Fault] = field(default_factory=dict[tuple[str, int], Fault])
+    refuses: Callable[[Written], str | None] = lambda _: None
+    bounds: dict[str, TopicBounds] = field(default_factory=dict[str, TopicBounds])
     calls: Counter[str] = field(default_factory=Counter[str])
     epoch: int = 0
     generation: int = 1
@@ -99,6 +110,7 @@ class InMemoryProducer:
         self._may: tuple[str, ...] = ("init",)
         self._records: list[Written] = []
         self._offsets: dict[Partition, tuple[int, str]] = {}
+        self._refused: list[RefusedRecord] = []
 
     def _call(self, name: str, then: tuple[str, ...]) -> Fault | None:
         assert name in self._may, f"{name} on a handle that may {self._may}"
@@ -122,7 +134,7 @@ class InMemoryProducer:
 
     def begin_transaction(self) -> None:
         self._call("begin", ("produce", "flush"))
-        self._records, self._offsets = [], {}
+        self._records, self._offsets, self._refused = [], {}, []
 
     def produce(
         self,
@@ -134,14 +146,24 @@ class InMemoryProducer:
         headers: Sequence[Headers] | None = None,
         timestamps_ms: Sequence[int] | None = None,
     ) -> None:
-        del headers, timestamps_ms
         self._call("produce", ("produce", "flush"))
         places = [0] * len(keys) if partitions is None else partitions
-        self._records += [Written(topic, p, k, v) for p, k, v in zip(places, keys, values, strict=True)]
+        extra = [()] * len(keys) if headers is None else headers
+        times = [0] * len(keys) if timestamps_ms is None else timestamps_ms
+        columns = zip(places, keys, values, extra, times, strict=True)
+        self._records += [Written(topic, *each) for each in columns]
 
     def flush(self, timeout_s: float) -> None:
         del timeout_s
         self._call("flush", ("offsets",))
+        for topic in {record.topic for record in self._records}:
+            records = [record for record in self._records if record.topic == topic]
+            reason = next(filter(None, map(self._cluster.refuses, records)), None)
+            if reason is not None:
+                self._refused += [RefusedRecord(topic, r.key, r.value, reason, is_certain=False) for r in records]
+        if self._refused:
+            self._may = ()
+            raise TransactionAborted("flush: refused")
 
     def send_offsets(
         self, offsets: Mapping[Partition, tuple[int, str]], group: GroupMetadata, timeout_s: float
@@ -164,7 +186,7 @@ class InMemoryProducer:
             raise OutcomeUnknown("commit: planted")
 
     def refused(self) -> list[RefusedRecord]:
-        return []
+        return list(self._refused)
 
     def close(self) -> None:
         self._may = ()
@@ -334,6 +356,7 @@ class InMemoryTasks(TaskFactory):
     cluster: Cluster
     disk: Disk | None = None
     hooks: WorkerHooks
+    bounds: dict[str, TopicBounds]
 
     def restore(self, task_id: TaskId, sources: tuple[Partition, ...], consumer: Member) -> Restore:
         changelog = self.changelog_of(task_id)
@@ -353,6 +376,10 @@ class InMemoryTasks(TaskFactory):
             stored=stored,
             clock=ManualClock(),
         )
+
+    def renew_bounds(self) -> None:
+        for topic, now in self.cluster.bounds.items():
+            self.bounds[topic].max_record_bytes = now.max_record_bytes
 
 
 @dataclass
@@ -387,9 +414,9 @@ def running(
     limits = limits or WorkerLimits()
     clock, hooks = ManualClock(), Seen()
     around = WorkerSurroundings(Connection("nowhere:1"), None, Path("unused"), limits=limits, clock=clock)
-    sizes = dict.fromkeys([*partitions, *dead.values()], 1_000_000)
-    tasks = InMemoryTasks(topology, PipelineTopics(partitions, sizes, changelogs, dead), around, "p.0")
-    tasks.cluster, tasks.disk, tasks.hooks = cluster, disk, hooks
+    bounds = {topic: TopicBounds() for topic in [*partitions, *dead.values()]}
+    tasks = InMemoryTasks(topology, PipelineTopics(partitions, bounds, changelogs, dead), around, "p.0")
+    tasks.cluster, tasks.disk, tasks.hooks, tasks.bounds = cluster, disk, hooks, bounds
     members: list[InMemoryMember] = []
 
     def member(worker: Worker) -> InMemoryMember:

@@ -1,0 +1,26 @@
+"""What is known about an input record because the broker refused what it came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from penstock.deadletter.letter import Form
+from penstock.protocols import RefusedRecord
+
+Place = tuple[str, int, int]
+"""Topic, partition, offset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """About one input record, found alone in a transaction that was refused.
+
+    Attributes:
+        refused: the record of its outputs that a topic refuses; None = only its dead letter was.
+        form: the most that its dead letter may hold.
+        last_refusal: of its dead letter in its smallest form: nothing of it can be written; None = it was not tried.
+    """
+
+    refused: RefusedRecord | None = None
+    form: Form = Form.WHOLE
+    last_refusal: RefusedRecord | None = None
