@@ -128,12 +128,7 @@ class AvroCodec(Generic[T]):
         """
         frames = {record[:FRAME_BYTES] for record in data}
         if len(frames) == 1:
-            try:
-                return Decoded(self._reader(frames.pop()).read(data), {})
-            except (RegistryUnavailable, MemoryError):
-                raise
-            except Exception:  # noqa: BLE001 - fastavro raises nearly anything; each record is judged alone
-                return self._decode_each(data)
+            return self._decode_of_one_schema(frames.pop(), data)
         by_frame: dict[bytes, list[int]] = {}
         for index, record in enumerate(data):
             by_frame.setdefault(record[:FRAME_BYTES], []).append(index)
@@ -148,13 +143,25 @@ class AvroCodec(Generic[T]):
                 failures[failure.index] = failure
         return Decoded(values, failures)
 
-    def _decode_each(self, data: Sequence[bytes]) -> Decoded[T]:
+    def _decode_of_one_schema(self, frame: bytes, data: Sequence[bytes]) -> Decoded[T]:
+        try:
+            reader = self._reader(frame)
+        except (RegistryUnavailable, MemoryError):
+            raise  # nothing was learnt about the records
+        except Exception as err:  # noqa: BLE001 - a schema that cannot be used is the fault of all that name it
+            return Decoded([None] * len(data), {i: self._failure(err, each, i) for i, each in enumerate(data)})
+        try:
+            return Decoded(reader.read(data), {})
+        except Exception:  # noqa: BLE001 - fastavro raises nearly anything; each record is judged alone
+            return self._decode_each(reader, data)
+
+    def _decode_each(self, reader: BatchReader, data: Sequence[bytes]) -> Decoded[T]:
         values: list[T | None] = []
         failures: dict[int, UndecodableRecord] = {}
         for index, record in enumerate(data):
             try:
-                values += self._reader(record[:FRAME_BYTES]).read([record])
-            except (RegistryUnavailable, MemoryError):
+                values += reader.read([record])
+            except MemoryError:
                 raise
             except Exception as err:  # noqa: BLE001 - likewise: the record is at fault, whatever it tripped
                 values.append(None)

@@ -187,6 +187,39 @@ def test_a_registry_that_is_down_is_never_a_bad_record() -> None:
     assert codec.decode(codec.encode([Order(id=1)])).values == [Order(id=1)]
 
 
+def test_a_registry_that_goes_down_between_two_schemas_of_a_batch_takes_nothing_of_it_for_bad() -> None:
+    """The first schema is known, the second has to be asked for."""
+    registry = MemoryRegistry()
+    codec = avro(Order).bind("orders", "value", registry, auto_register=True)
+    known = codec.encode([Order(id=1)])
+    codec.decode(known)
+    registry.is_down = True
+    with pytest.raises(RegistryUnavailable):
+        codec.decode([*known, frame(2) + b"\x02"])
+    assert codec.decode(known).values == [Order(id=1)]
+
+
+class Exhausting(msgspec.Struct, frozen=True, kw_only=True):
+    """Stands for a record that is decoded when memory has run out."""
+
+    id: int
+    __avro_schema__: ClassVar[str] = schema("Order", ("id", "long"))
+
+    def __post_init__(self) -> None:
+        if self.id == 2:
+            raise MemoryError
+
+
+@pytest.mark.parametrize("ids", [[2], [1, 2], [-1, 2]])
+def test_a_process_out_of_memory_is_never_a_bad_record(ids: list[int]) -> None:
+    registry = MemoryRegistry()
+    registry.register("orders-value", Order.__avro_schema__)
+    codec = avro(Exhausting).bind("orders", "value", registry)
+    records = [frame(1) + (b"" if each < 0 else bytes([2 * each])) for each in ids]  # below 0: cut off
+    with pytest.raises(MemoryError):
+        codec.decode(records)
+
+
 def test_an_empty_batch_asks_nothing() -> None:
     registry = MemoryRegistry()
     codec = avro(Order).bind("orders", "value", registry)
