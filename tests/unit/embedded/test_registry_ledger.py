@@ -148,3 +148,33 @@ def test_each_takeover_uses_one_id_up(takeovers: int) -> None:
         world.writers[-1].append()
     world.writers[-1].read_to_end()
     assert world.writers[-1].ledger.contents.highest_id == takeovers
+
+
+def test_the_highest_id_stands_in_the_claim_when_the_schema_that_had_it_is_deleted_and_compacted_away() -> None:
+    """What is left of such a log is the claim; the next schema must not get the id that some record may still bear."""
+    ledger = Ledger()
+    ledger.take(NOOP.encode(), Claim("a", "a", highest_id=7).encode(), "a")
+    assert ledger.contents.highest_id == 7
+    ledger.take(NOOP.encode(), Claim("a", "a", highest_id=3).encode(), "a")
+    assert ledger.contents.highest_id == 7
+
+
+def test_a_claim_that_does_not_count_tells_its_highest_id_all_the_same() -> None:
+    """Its writer gave that id away before it was superseded."""
+    ledger = Ledger()
+    ledger.take(NOOP.encode(), Claim("a").encode(), "a")
+    ledger.take(NOOP.encode(), Claim("b", "a", highest_id=1).encode(), "b")
+    ledger.take(NOOP.encode(), Claim("a", "a", highest_id=9).encode(), "a")
+    assert ledger.lineage.holder == "b"
+    assert ledger.contents.highest_id == 9
+
+
+def test_the_id_of_a_record_that_does_not_count_is_never_given_again() -> None:
+    """Whoever reads the log without its claims has seen it under that id."""
+    ledger = Ledger()
+    ledger.take(NOOP.encode(), Claim("a").encode(), "a")
+    ledger.take(NOOP.encode(), Claim("b", "a").encode(), "b")
+    late = SchemaValue(subject="s", version=1, id=40, text='"int"')
+    ledger.take(late.key.encode(), late.encode(), "a")
+    assert list(ledger.contents.every()) == []
+    assert ledger.contents.highest_id == 40
