@@ -9,7 +9,7 @@ from pathlib import Path
 
 from penstock.dsl.pipeline import Pipeline
 from penstock.kafka.client import Connection
-from penstock.protocols import TransactionHooks
+from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.merge import Partition
 from penstock.runtime.opening import WorkerSurroundings, opened
@@ -24,7 +24,7 @@ def working(
     state: Path,
     *,
     limits: WorkerLimits | None = None,
-    hooks: TransactionHooks | None = None,
+    hooks: WorkerHooks | None = None,
 ) -> Generator[Worker]:
     """A worker that leaves its group at the end of the block; what it had not committed is gone with it."""
     around = WorkerSurroundings(
@@ -36,7 +36,7 @@ def working(
         consumer_options={"session.timeout.ms": 6_000, "heartbeat.interval.ms": 500},
         limits=limits or WorkerLimits(commit_interval_s=0.01),
     )
-    with opened(pipeline.topology(), around, hooks or TransactionHooks()) as worker:
+    with opened(pipeline.topology(), around, hooks or WorkerHooks()) as worker:
         yield worker
 
 
