@@ -10,8 +10,8 @@ import pytest
 
 from penstock.dsl.pipeline import Pipeline
 from penstock.errors import OperatorMustDecide
-from penstock.protocols import TransactionHooks
 from penstock.record import Record
+from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.limits import WorkerLimits
 from penstock.schemas.topic import Topic
 from penstock.testing.pytest_plugin import KafkaUnderTest
@@ -26,7 +26,7 @@ ROWS = 300
 BAD = 123
 
 
-class Aborts(TransactionHooks):
+class Aborts(WorkerHooks):
     """Counts them."""
 
     def __init__(self) -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from penstock.errors import TransactionAborted
 from penstock.kafka.consumer import Committed
-from penstock.protocols import GroupMetadata, TransactionHooks
+from penstock.protocols import GroupMetadata
 from penstock.runtime.commit import Committer, TornTransaction
+from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.merge import Partition
 from penstock.transactions.session import TransactionSession
 from tests.unit.publishing.in_memory import ManualClock, Seen
@@ -31,7 +32,7 @@ class Membership:
         return {p: Committed(10, self.sequences[p]) for p in partitions if p in self.sequences}
 
 
-def committer(membership: Membership, log: Cluster, hooks: TransactionHooks, ours: set[Partition]) -> Committer:
+def committer(membership: Membership, log: Cluster, hooks: WorkerHooks, ours: set[Partition]) -> Committer:
     session = TransactionSession(lambda: InMemoryProducer(log), clock=ManualClock(), hooks=hooks)
     session.open()
     session.begin()
