@@ -15,9 +15,9 @@ from typing import Any, Protocol
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from penstock.batch import SourceBatch
-from penstock.errors import KafkaUnavailable
+from penstock.errors import KafkaUnavailable, OperatorMustDecide, TransactionAborted
 from penstock.kafka.client import Connection, Option, connected
-from penstock.kafka.error_map import from_call
+from penstock.kafka.error_map import from_call, kafka_error
 from penstock.kafka.reader import Reader, headers_of
 from penstock.protocols import GroupMetadata
 from penstock.record import Headers
@@ -51,13 +51,18 @@ class Committed:
 
 @dataclass(slots=True)
 class Polled:
-    """What one poll gave: batches in arrival order, and the ends that were reached behind them.
+    """What one poll gave: batches in arrival order, and what was reached behind them.
 
-    An end is the offset at which the next record will stand or behind which it will: control records are stepped over.
+    Attributes:
+        batches: records.
+        ends: {partition: offset} at which the next record will stand or behind which it will: control records are
+            stepped over.
+        lost: {partition: offset} that comes next and is no longer in the log; nothing more comes until `start`.
     """
 
     batches: list[SourceBatch] = field(default_factory=list[SourceBatch])
     ends: dict[Partition, int] = field(default_factory=dict[Partition, int])
+    lost: dict[Partition, int] = field(default_factory=dict[Partition, int])
 
 
 class GroupConsumer:
@@ -111,7 +116,6 @@ class GroupConsumer:
         """The next records, each partition's as batches in offset order; runs rebalance callbacks.
 
         Raises:
-            OperatorMustDecide: a position is no longer in the log.
             ConfigurationError: a topic does not exist, or there is no right to it.
             Exception: what a rebalance callback ran into.
         """
@@ -126,12 +130,36 @@ class GroupConsumer:
 
     def start(self, positions: Mapping[Partition, int]) -> None:
         """Fetch these partitions from these offsets on."""
+        stuck: dict[Partition, int] = {}
         for (topic, partition), offset in positions.items():
             try:
                 self._consumer.seek(TopicPartition(topic, partition, offset))
             except KafkaException as exc:
-                raise from_call(exc, f"seek of {topic}[{partition}] to {offset}") from exc
+                error = kafka_error(exc)
+                if error is None or error.code() != KafkaError._STATE:
+                    raise from_call(exc, f"seek of {topic}[{partition}] to {offset}") from exc
+                stuck[topic, partition] = offset
+        if stuck:
+            self._assign_anew(stuck)
         self.resume(positions)
+
+    def _assign_anew(self, positions: Mapping[Partition, int]) -> None:
+        """Get partitions going whose position was lost: the client does not seek them any more.
+
+        They are not sought behind that, since the new position may be lost by then as well.
+        """
+        try:
+            if self._is_eager:
+                # All of them, each where it was: those that this is wrong for are noticed by whoever follows offsets.
+                now = {(tp.topic, tp.partition): tp for tp in self._consumer.position(self._consumer.assignment())}
+                for place, tp in now.items():
+                    tp.offset = positions.get(place, max(tp.offset, 0))
+                self._consumer.assign(list(now.values()))
+            else:
+                self._consumer.incremental_unassign([TopicPartition(*place) for place in positions])
+                self._consumer.incremental_assign([TopicPartition(*place, o) for place, o in positions.items()])
+        except KafkaException as exc:
+            raise from_call(exc, f"assigning anew {len(positions)} partitions of group '{self._group}'") from exc
 
     def pause(self, partitions: Iterable[Partition]) -> None:
         """Fetch no more of these until `resume`; positions stay."""
@@ -146,12 +174,17 @@ class GroupConsumer:
 
         Raises:
             KafkaUnavailable: no answer in time.
+            TransactionAborted: the position was lost meanwhile; the next poll after a `start` says so.
         """
         with Reader(self._connection, client_id=f"{self._client_id}.proof") as reader:
             reader.assign({partition: next_offset})
             deadline = time.monotonic() + timeout_s
             while time.monotonic() < deadline:
-                for record in reader.poll(0.1):
+                try:
+                    records = reader.poll(0.1)
+                except OperatorMustDecide as exc:
+                    raise TransactionAborted(str(exc)) from exc
+                for record in records:
                     if record.offset is not None:
                         return record.offset
                 if partition in reader.at_end:
@@ -255,6 +288,9 @@ def _sort_into(polled: Polled, messages: list[Message], group: str) -> None:
             family = from_call(KafkaException(error), f"reading {topic}[{partition}] in group '{group}'")
             if isinstance(family, KafkaUnavailable):
                 continue  # connections come and go: the client goes on by itself
+            if isinstance(family, OperatorMustDecide):
+                polled.lost[topic, partition] = message.offset() or 0
+                continue
             raise family
         polled.ends.pop((topic, partition), None)
         if current is None or current.topic != topic or current.partition != partition:

@@ -22,7 +22,6 @@ from penstock.clock import Clock
 from penstock.errors import (
     DuplicateIdentity,
     Fenced,
-    OperatorMustDecide,
     OutcomeUnknown,
     PenstockError,
     Retriable,
@@ -37,10 +36,9 @@ from penstock.runtime.intake import Intake
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.member import Member
 from penstock.runtime.merge import Partition
+from penstock.runtime.processing import Processing
 from penstock.runtime.restores import Restores
-from penstock.runtime.savepoint import RecordFailed
 from penstock.runtime.staging import LOGGER, Staging
-from penstock.runtime.suspects import Suspects
 from penstock.runtime.task import Task, TaskId, TaskStatus
 from penstock.runtime.tasks import Tasks
 from penstock.transactions.session import TransactionSession
@@ -90,9 +88,7 @@ class Worker:
         self._is_initialised = False
         self._is_polling = False
         self._must_rewind = False
-        self._last_failure: RecordFailed | None = None
         self._fences = Fences(clock)
-        self._suspects = Suspects(lambda source: tasks.dead_letter_topic(source)[0])
         self._staging = Staging(
             pipeline,
             session,
@@ -110,6 +106,15 @@ class Worker:
             self._consumer,
             changelog_of=tasks.changelog_of,
             is_ours=lambda partition: partition in self._assigned,
+            hooks=hooks,
+        )
+        self._processing = Processing(
+            self._consumer,
+            self._staging,
+            commit=self._commit,
+            dead_letter_topic=lambda source: tasks.dead_letter_topic(source)[0],
+            limits=limits,
+            clock=clock,
             hooks=hooks,
         )
         self._consumer.subscribe(topics)
@@ -194,16 +199,16 @@ class Worker:
         owners = {partition: task for task in running for partition in task.sources}
         if self._intake.take(polled, owners):
             self._staging.note()
+        self._processing.lost.note(polled.lost)
         self._restore()
-        for task in list(self._tasks.values()):
-            if task.status is TaskStatus.RUNNING:
-                self._process(task)
+        self._processing.step(list(self._tasks.values()))
         if self._staging.is_due():
             self._commit()
         for task in self._tasks.values():
             task.save_when_due()
         self._back_pressure.balance(self._tasks.values())
-        self._check_stopped()
+        if not self._restores:
+            self._processing.check(self._tasks.values())
 
     # ------------------------------------------------------------ partitions that come and go (inside poll)
 
@@ -271,48 +276,8 @@ class Worker:
             raise
         for task in tasks:
             self._tasks[task.id] = task
-            self._intake.start(task.committed.next_offsets)
+            self._start(task)
             LOGGER.info("task %s: ours, from %s", task.id, _told(task.committed.next_offsets))
-
-    # ------------------------------------------------------------ process
-
-    def _process(self, task: Task) -> None:
-        alone = self._suspects.limit(task.id)
-        if alone is not None:
-            self._commit()  # whatever else is staged
-        self._hooks.on_step("process")
-        began_at_s = self._clock.monotonic_s()
-        try:
-            done = task.run(alone or self._limits.max_batch_records, self._suspects.verdicts(task.id))
-        except RecordFailed as failed:
-            self._stop_task(task, failed, self._clock.monotonic_s() - began_at_s)
-            return
-        if done is None:
-            return
-        if alone is not None:
-            self._suspects.take(task.id, done[0])
-        self._staging.add(*done, self._clock.monotonic_s() - began_at_s)
-        if alone is not None:
-            self._commit()
-
-    def _stop_task(self, task: Task, failed: RecordFailed, duration_s: float) -> None:
-        """A record failed and its policy is to stop: keep what came before it, then stand still in front of it."""
-        task.stop()
-        self._suspects.forget(task.id)
-        self._last_failure = failed
-        LOGGER.error("task %s has stopped: %s", task.id, failed)
-        self._hooks.on_stop(str(task.id), failed)
-        if failed.staged.records:
-            self._staging.add(failed.source, failed.staged, duration_s)
-        self._consumer.pause(task.sources)
-        self._commit()
-
-    def _check_stopped(self) -> None:
-        failed, tasks = self._last_failure, self._tasks.values()
-        if failed is None or not tasks or self._restores:
-            return
-        if all(task.status is TaskStatus.STOPPED for task in tasks):
-            raise OperatorMustDecide(f"every task of this worker has stopped; the last: {failed}") from failed.error
 
     # ------------------------------------------------------------ commit
 
@@ -325,11 +290,7 @@ class Worker:
             return
         self._staging.begin()
         self._committer.commit(touched)
-        self._committed()
-
-    def _committed(self) -> None:
-        self._staging.committed()
-        self._suspects.committed(self._tasks)
+        self._processing.committed(self._tasks)
 
     # ------------------------------------------------------------ trouble
 
@@ -362,7 +323,7 @@ class Worker:
             return
         if happened:
             self._committer.apply(touched)
-            self._committed()
+            self._processing.committed(self._tasks)
         else:
             self._discard(exc)
 
@@ -372,9 +333,9 @@ class Worker:
         self._hooks.on_abort(exc)
         refused = self._session.refused()
         if refused:
-            self._suspects.refused(refused, self._touched(), self._staging.records)
+            self._processing.suspects.refused(refused, self._touched(), self._staging.records)
             self._makes.renew_bounds()
-        self._suspects.discarded()
+        self._processing.suspects.discarded()
         self._session.open()
         for task in self._tasks.values():
             task.discard()
@@ -391,8 +352,12 @@ class Worker:
         self._back_pressure.forget()
         for task in self._tasks.values():
             if task.status is TaskStatus.RUNNING:
-                positions = task.committed.next_offsets
-                self._intake.start({p: o for p, o in positions.items() if p in self._assigned})
+                self._start(task)
+
+    def _start(self, task: Task) -> None:
+        """Read from the task's last commit on; what is given away in this very poll is not ours to seek."""
+        self._processing.lost.forget(task.sources)
+        self._intake.start({p: o for p, o in task.committed.next_offsets.items() if p in self._assigned})
 
 
 def _told(offsets: Mapping[Partition, int]) -> str:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from penstock.dsl.pipeline import Pipeline
-from penstock.kafka.client import Connection
+from penstock.kafka.client import Connection, Option
 from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.merge import Partition
@@ -25,6 +25,7 @@ def working(
     *,
     limits: WorkerLimits | None = None,
     hooks: WorkerHooks | None = None,
+    options: Mapping[str, Option] | None = None,
 ) -> Generator[Worker]:
     """A worker that leaves its group at the end of the block; what it had not committed is gone with it."""
     around = WorkerSurroundings(
@@ -33,7 +34,7 @@ def working(
         state_directory=state,
         transaction_timeout_ms=20_000,
         transaction_budget_ms=15_000,
-        consumer_options={"session.timeout.ms": 6_000, "heartbeat.interval.ms": 500},
+        consumer_options={"session.timeout.ms": 6_000, "heartbeat.interval.ms": 500, **(options or {})},
         limits=limits or WorkerLimits(commit_interval_s=0.01),
     )
     with opened(pipeline.topology(), around, hooks or WorkerHooks()) as worker:

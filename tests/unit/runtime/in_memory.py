@@ -63,6 +63,7 @@ class Cluster:
 
     Attributes:
         inputs: rows per partition, offsets ascending, with gaps where control records are.
+        begins: where a partition begins, if that is not at 0.
         ends: where a partition ends, if that is behind its last row: control records stand there.
         offsets: of the group.
         transactions: what became visible: records and offsets, one pair per transaction.
@@ -72,6 +73,7 @@ class Cluster:
     """
 
     inputs: dict[Partition, list[Row]]
+    begins: dict[Partition, int] = field(default_factory=dict[Partition, int])
     ends: dict[Partition, int] = field(default_factory=dict[Partition, int])
     offsets: dict[Partition, Committed] = field(default_factory=dict[Partition, Committed])
     transactions: list[tuple[list[Written], dict[Partition, tuple[int, str]]]] = field(default_factory=list[Any])
@@ -209,6 +211,7 @@ class InMemoryMember:
         self.is_closed = False
         self.trouble: PenstockError | None = None
         self.skips: dict[Partition, int] = {}
+        self.stuck: set[Partition] = set()
         self._told_end: set[Partition] = set()
 
     @property
@@ -245,7 +248,11 @@ class InMemoryMember:
 
     def _fetch(self, polled: Polled, max_records: int) -> None:
         for partition, start in list(self.fetches_at.items()):
-            if partition in self.paused:
+            if partition in self.paused or partition in self.stuck:
+                continue
+            if not self._cluster.begins.get(partition, 0) <= start <= self._cluster.end(partition):
+                polled.lost[partition] = start
+                self.stuck.add(partition)
                 continue
             rows = [row for row in self._cluster.inputs[partition] if row[0] >= start][:max_records]
             max_records -= len(rows)
@@ -263,6 +270,7 @@ class InMemoryMember:
         for partition, offset in positions.items():
             self.fetches_at[partition] = offset + self.skips.pop(partition, 0)
             self._told_end.discard(partition)
+            self.stuck.discard(partition)
         self.resume(positions)
 
     def pause(self, partitions: Iterable[Partition]) -> None:
@@ -280,7 +288,7 @@ class InMemoryMember:
         return {p: self._cluster.offsets[p] for p in partitions if p in self._cluster.offsets}
 
     def end_offsets(self, partition: Partition) -> tuple[int, int]:
-        return 0, self._cluster.end(partition)
+        return self._cluster.begins.get(partition, 0), self._cluster.end(partition)
 
     def group_metadata(self) -> GroupMetadata:
         return GroupMetadata(None, self._cluster.generation if self.is_live else -1, "me" if self.is_live else "")

@@ -156,7 +156,7 @@ def test_a_record_that_was_alone_when_something_else_failed_is_not_blamed_for_th
     while not run.hooks.aborts:
         run.worker.step()
         run.clock.now_s += 1
-    while run.worker._suspects.limit(TaskId("in", 1)) != 1:
+    while run.worker._processing.suspects.limit(TaskId("in", 1)) != 1:
         run.worker.step()
     log.faults[call, log.calls[call] + 1] = fault
     run.worker.step()

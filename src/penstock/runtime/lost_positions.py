@@ -1,0 +1,86 @@
+"""Positions that are no longer in the log: deleted by retention or by hand, truncated, or the topic was made anew.
+
+Only the task that reads there stops. It first deals with the records that it has in hand: they stood in front of the
+gap, and stopping at once would make it larger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from penstock.errors import OperatorMustDecide, TransactionAborted
+from penstock.runtime.merge import Partition
+from penstock.runtime.task import Task, TaskStatus
+
+
+class PositionLost(OperatorMustDecide):
+    """A task cannot go on where it is.
+
+    Args:
+        task: the task.
+        partition: where.
+        next_offset: what it would read next.
+        begin: the first offset that the log has.
+        end: behind the last that it has.
+    """
+
+    def __init__(self, task: Task, partition: Partition, next_offset: int, begin: int, end: int) -> None:
+        where = f"{partition[0]}[{partition[1]}]"
+        if next_offset < begin:
+            told = f"{where}@{next_offset} to {begin - 1} is gone before it was read: the log begins at {begin} now"
+            cause, go_on_at = "retention, or somebody, deleted it", begin
+        else:
+            told = f"{where}@{next_offset} comes next, and the log has {begin} to {end - 1} only"
+            cause, go_on_at = "the topic was made anew, or a replica without its last records became leader", begin
+        advice = (
+            "its state would lack these records: start the pipeline anew under another name, or bring the topic back"
+            if task.state is not None
+            else f"to go on without them, set the group's offset of {where} to {go_on_at} while no worker runs"
+        )
+        super().__init__(
+            f"task {task.id}: {told} ({cause}). The task stands still in front of it, and what it did before is "
+            f"committed; {advice}"
+        )
+
+
+class LostPositions:
+    """Those of a worker's tasks.
+
+    Args:
+        end_offsets: (first offset, end) of a partition as the broker says now.
+    """
+
+    def __init__(self, end_offsets: Callable[[Partition], tuple[int, int]]) -> None:
+        self._end_offsets = end_offsets
+        self._lost: dict[Partition, int] = {}
+
+    def note(self, lost: Mapping[Partition, int]) -> None:
+        """These were asked for at these offsets, which are not there."""
+        self._lost |= lost
+
+    def forget(self, partitions: Iterable[Partition]) -> None:
+        """These begin anew."""
+        for partition in partitions:
+            self._lost.pop(partition, None)
+
+    def due(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, PositionLost]]:
+        """The tasks that have nothing left in front of a position that is lost; each once.
+
+        Raises:
+            KafkaUnavailable: the broker does not say what it has.
+            TransactionAborted: the position is in the log: told of before a restart, or by a broker that was behind.
+        """
+        for task in tasks:
+            for partition in task.sources if task.status is TaskStatus.RUNNING else ():
+                if partition in self._lost and not task.buffer.buffered(partition):
+                    yield task, self._judged(task, partition, self._lost[partition])
+                    break
+
+    def _judged(self, task: Task, partition: Partition, next_offset: int) -> PositionLost:
+        begin, end = self._end_offsets(partition)
+        if begin <= next_offset <= end:
+            topic, number = partition
+            raise TransactionAborted(
+                f"{topic}[{number}]@{next_offset} was told to be gone, and is there; reading again"
+            )
+        return PositionLost(task, partition, next_offset, begin, end)

@@ -1,0 +1,129 @@
+"""One batch of each task: how many records are in it, and which tasks stand still.
+
+A task stops in front of a record that fails and whose policy says so, or of a position that is no longer in the log.
+What it did before is committed, its partitions stay assigned and paused, the other tasks go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Protocol
+
+from penstock.clock import Clock
+from penstock.errors import OperatorMustDecide
+from penstock.runtime.hooks import WorkerHooks
+from penstock.runtime.limits import WorkerLimits
+from penstock.runtime.lost_positions import LostPositions
+from penstock.runtime.merge import Partition
+from penstock.runtime.savepoint import RecordFailed
+from penstock.runtime.staging import LOGGER, Staging
+from penstock.runtime.suspects import Suspects
+from penstock.runtime.task import Task, TaskId, TaskStatus
+
+
+class Source(Protocol):
+    """What processing asks of the consumer."""
+
+    def pause(self, partitions: Iterable[Partition]) -> None:
+        """Fetch no more of these."""
+        ...
+
+    def end_offsets(self, partition: Partition) -> tuple[int, int]:
+        """(first offset, last stable offset)."""
+        ...
+
+
+class Processing:
+    """Runs the tasks' batches and stages what they come to.
+
+    Args:
+        source: the consumer.
+        staging: holds the open transaction.
+        commit: commits what is staged.
+        dead_letter_topic: of a source topic.
+        limits: see there.
+        clock: time.
+        hooks: told what happens.
+
+    Attributes:
+        suspects: tasks that work in small transactions, because one was refused.
+        lost: positions that are no longer in the log.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        staging: Staging,
+        *,
+        commit: Callable[[], None],
+        dead_letter_topic: Callable[[str], str],
+        limits: WorkerLimits,
+        clock: Clock,
+        hooks: WorkerHooks,
+    ) -> None:
+        self.suspects = Suspects(dead_letter_topic)
+        self.lost = LostPositions(source.end_offsets)
+        self._source = source
+        self._staging = staging
+        self._commit = commit
+        self._limits = limits
+        self._clock = clock
+        self._hooks = hooks
+        self._last_failure: OperatorMustDecide | None = None
+
+    def step(self, tasks: Collection[Task]) -> None:
+        """Run a batch of each task that runs; commit where that cannot wait."""
+        for task in tasks:
+            if task.status is TaskStatus.RUNNING:
+                self._run(task)
+        for task, lost in self.lost.due(tasks):
+            self._stop(task, lost)
+
+    def check(self, tasks: Collection[Task]) -> None:
+        """Whether anything is left to do.
+
+        Args:
+            tasks: all that the worker has or will have; none yet says nothing.
+
+        Raises:
+            OperatorMustDecide: every task has stopped.
+        """
+        failed = self._last_failure
+        if failed is not None and tasks and all(task.status is TaskStatus.STOPPED for task in tasks):
+            raise OperatorMustDecide(f"every task of this worker has stopped; the last: {failed}") from failed
+
+    def committed(self, tasks: Mapping[TaskId, Task]) -> None:
+        """What was staged is visible."""
+        self._staging.committed()
+        self.suspects.committed(tasks)
+
+    def _run(self, task: Task) -> None:
+        alone = self.suspects.limit(task.id)
+        if alone is not None:
+            self._commit()  # whatever else is staged
+        self._hooks.on_step("process")
+        began_at_s = self._clock.monotonic_s()
+        try:
+            done = task.run(alone or self._limits.max_batch_records, self.suspects.verdicts(task.id))
+        except RecordFailed as failed:
+            if failed.staged.records:
+                self._staging.add(failed.source, failed.staged, self._clock.monotonic_s() - began_at_s)
+            self._stop(task, failed)
+            return
+        if done is None:
+            return
+        if alone is not None:
+            self.suspects.take(task.id, done[0])
+        self._staging.add(*done, self._clock.monotonic_s() - began_at_s)
+        if alone is not None:
+            self._commit()
+
+    def _stop(self, task: Task, why: OperatorMustDecide) -> None:
+        """Keep what came before, then stand still."""
+        task.stop()
+        self.suspects.forget(task.id)
+        self._last_failure = why
+        LOGGER.error("task %s has stopped: %s", task.id, why)
+        self._hooks.on_stop(str(task.id), why)
+        self._source.pause(task.sources)
+        self._commit()
