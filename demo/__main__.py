@@ -7,7 +7,7 @@ import random
 import sys
 from pathlib import Path
 
-from demo.run import run
+from demo.run import Plan, run
 from demo.screen import Screen
 from penstock.errors import ExitCode, PenstockError
 
@@ -25,7 +25,7 @@ def main() -> int:
     seed = options.seed if options.seed is not None else random.randrange(1_000_000)  # noqa: S311
     screen = Screen()
     try:
-        report = run(screen, seed=seed, rate=options.rate)
+        report = run(screen, Plan(seed, options.rate))
     except FileNotFoundError as err:  # no flight data: the message says what to install
         screen.fail(str(err))
         return int(ExitCode.CONFIGURATION)

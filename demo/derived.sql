@@ -1,7 +1,8 @@
 -- What the pipelines must make of the topics: from the tables <data set>_rows, which hold the views of expected.sql.
 CREATE VIEW flight_status AS
 SELECT
-    f.line, f.place, f."key", NULL AS reason,
+    f.line, f.place, f."key",
+    CASE WHEN 60.0 * distance_mi / air_time_min > 2 * cruising_speed_mph THEN 'aircraft' END AS reason,
     carrier, flight_number, f.tail_number, origin, destination, scheduled_departure_at, departed_at, arrived_at,
     departure_delay_min - arrival_delay_min AS made_up_min, manufacturer, model, seats
 FROM flights_rows AS f LEFT JOIN planes_rows AS p ON p."key" = f."key" AND p.reason IS NULL

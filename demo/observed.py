@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from demo.avro_decoder import Decode, decode, decoder_of
+from demo.watch import QUIET
 
 Values = tuple[Any, ...]
 
 _PATIENCE_S = 30.0
+_TELL_EVERY = 1_000
 
 
 # Named tuples, because there is one for each of a third of a million records.
@@ -30,13 +31,28 @@ class ObservedRecord(NamedTuple):
 
 
 class ObservedDeadLetter(NamedTuple):
-    """A committed dead letter: why, the row's place at its source, and the row."""
+    """A committed dead letter.
+
+    Attributes:
+        partition: of the dead-letter topic.
+        offset: likewise.
+        reason: why.
+        place: the row's at its source, a pipeline's record's offset.
+        source_partition: where a pipeline read the record; None for a producer's row.
+        raw: the row's text, or the record's values, by name; empty where the bytes are neither.
+    """
 
     partition: int
     offset: int
     reason: str
     place: str
-    raw: dict[str, str]
+    source_partition: int | None
+    raw: dict[str, Any]
+
+    @property
+    def source(self) -> str:
+        """Where it came from."""
+        return f"row {self.place}" if self.source_partition is None else f"[{self.source_partition}]@{self.place}"
 
 
 @dataclass(slots=True)
@@ -58,22 +74,28 @@ class Source:
     fields: tuple[str, ...]
 
 
-def observe(source: Source) -> Observed:
-    """Everything that is committed in the topic and in its dead-letter topics."""
-    decode_frame = _FrameDecoder(source)
-    records = [
-        ObservedRecord(
-            message.partition() or 0, message.offset() or 0, _text(message.key()), decode_frame(message.value())
+def observe(source: Source, tell: Callable[[int], None] = lambda _: None) -> Observed:
+    """Everything that is committed in the topic and in its dead-letter topics.
+
+    Args:
+        source: where.
+        tell: now and then how many records have been read.
+    """
+    frames = _Frames(source.registry_url)
+    observed = Observed()
+    for message in read(source.bootstrap_servers, source.topic):
+        value = frames.decoded(message.value())
+        observed.records.append(
+            ObservedRecord(
+                message.partition() or 0, message.offset() or 0, _text(message.key()), _values(value, source.fields)
+            )
         )
-        for message in read(source.bootstrap_servers, source.topic)
-    ]
-    return Observed(records, list(_dead_letters(source)))
-
-
-def count(bootstrap_servers: str, topic: str, *, committed: bool) -> int:
-    """Number of records; those of aborted transactions too, unless `committed`."""
-    isolation = "read_committed" if committed else "read_uncommitted"
-    return sum(1 for _ in read(bootstrap_servers, topic, isolation=isolation))
+        if len(observed.records) % _TELL_EVERY == 0:
+            tell(_TELL_EVERY)
+    tell(len(observed.records) % _TELL_EVERY)
+    for topic in source.dead_letter_topics:
+        observed.dead_letters += [_dead_letter(message, frames) for message in read(source.bootstrap_servers, topic)]
+    return observed
 
 
 def read(bootstrap_servers: str, topic: str, isolation: str = "read_committed") -> Iterator[Message]:
@@ -92,6 +114,7 @@ def read(bootstrap_servers: str, topic: str, isolation: str = "read_committed") 
             "isolation.level": isolation,
             "auto.offset.reset": "error",
             "check.crcs": True,
+            **QUIET,
         }
     )
     try:
@@ -126,46 +149,56 @@ def _partitions(consumer: Consumer, topic: str) -> list[int]:
     return sorted(metadata.partitions)
 
 
-class _FrameDecoder:
+class _Frames:
     """Decodes frames (a zero byte, four bytes of schema id, Avro) by the registry's schemas."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, registry_url: str) -> None:
+        self._registry_url = registry_url
         self._decoders: dict[int, Decode] = {}
 
-    def __call__(self, data: bytes | None) -> Values | None:
+    def decoded(self, data: bytes | None) -> dict[str, Any] | None:
+        """The fields by name; None where the bytes are no such record, which the verdict calls wrong."""
         if data is None or len(data) < 5 or data[0] != 0:
             return None
         decoder = self._decoder(int.from_bytes(data[1:5]))
         try:
-            value = decode(decoder, data[5:])
-            return tuple([value[name] for name in self._source.fields])
-        except (ValueError, KeyError):
-            return None  # the verdict on such bytes is "wrong"
+            value: Any = decode(decoder, data[5:])
+        except ValueError:
+            return None
+        return value if isinstance(value, dict) else None
 
     def _decoder(self, schema_id: int) -> Decode:
         if schema_id not in self._decoders:
-            url = f"{self._source.registry_url}/schemas/ids/{schema_id}"
+            url = f"{self._registry_url}/schemas/ids/{schema_id}"
             with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - our own registry's address
                 self._decoders[schema_id] = decoder_of(json.loads(json.load(answer)["schema"]))
         return self._decoders[schema_id]
 
 
-def _dead_letters(source: Source) -> Iterator[ObservedDeadLetter]:
-    for message in chain.from_iterable(read(source.bootstrap_servers, topic) for topic in source.dead_letter_topics):
-        pairs: Any = message.headers() or []
-        headers: dict[str, bytes] = dict(pairs)
-        yield ObservedDeadLetter(
-            message.partition() or 0,
-            message.offset() or 0,
-            headers.get("penstock.dlq.reason", b"").decode(),
-            headers.get("penstock.dlq.position", b"").decode(),
-            _row(message.value()),
-        )
+def _values(value: dict[str, Any] | None, fields: tuple[str, ...]) -> Values | None:
+    try:
+        return None if value is None else tuple([value[name] for name in fields])
+    except KeyError:
+        return None  # a record of another kind
 
 
-def _row(value: str | bytes | None) -> dict[str, str]:
-    """A producer's dead letter holds the row as JSON; a pipeline's the record, which is no row: empty."""
+def _dead_letter(message: Message, frames: _Frames) -> ObservedDeadLetter:
+    """A producer's holds the row as JSON, a pipeline's the record as it was read."""
+    pairs: Any = message.headers() or []
+    headers: dict[str, bytes] = dict(pairs)
+    source_partition = headers.get("__dlq.errors.partition")
+    value: Any = message.value()
+    return ObservedDeadLetter(
+        message.partition() or 0,
+        message.offset() or 0,
+        headers.get("penstock.dlq.reason", b"").decode(),
+        headers.get("penstock.dlq.position", b"").decode(),
+        None if source_partition is None else int(source_partition),
+        _row(value) if source_partition is None else frames.decoded(value) or {},
+    )
+
+
+def _row(value: bytes | None) -> dict[str, Any]:
     try:
         row: Any = json.loads(value or b"{}")
     except ValueError:

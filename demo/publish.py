@@ -1,25 +1,25 @@
-"""The project's commands as processes of their own, and the producer that is killed."""
+"""The producer that is killed while it publishes."""
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
-import sys
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
 
 import msgspec
-from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # re-exported without __all__
 
+from demo.figures import Actor
+from demo.project import Project
+from demo.watch import TopicWatch
 from penstock.errors import StartFailed
 
 _LOOK_EVERY_S = 0.05
 _PATIENCE_S = 120.0
 _COMMIT_INTERVAL_S = 0.25
+
+SETTLES_S = 0.1
+"""What a process had asked the coordinator to commit before it was killed is committed by then, by nobody's help."""
 
 
 class Kill(msgspec.Struct, kw_only=True):
@@ -38,123 +38,38 @@ class Kill(msgspec.Struct, kw_only=True):
     committed: int = 0
 
 
-class Reached(Protocol):
-    """Told how far a producer is."""
-
-    def __call__(self, offsets: int, /) -> None:
-        """So many offsets of its topic are committed."""
-
-
-class Project:
-    """Starts `penstock produce` and `penstock run` for one project on one cluster.
-
-    Args:
-        root: the project's folder.
-        environment: variables of the processes.
-        logs: a folder for what they print.
-    """
-
-    def __init__(self, root: Path, environment: Mapping[str, str], logs: Path) -> None:
-        self._root, self._environment, self._logs = root, dict(environment), logs
-
-    def start(self, verb: str, name: str, arguments: Sequence[str] = ()) -> subprocess.Popen[bytes]:
-        """Start a producer (`produce`) or a pipeline's worker (`run`)."""
-        command = Path(sys.executable).with_name("penstock")
-        with self._log(verb, name).open("ab") as log:
-            return subprocess.Popen(
-                [str(command), verb, name, *arguments],
-                cwd=self._root,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-
-    def _log(self, verb: str, name: str) -> Path:
-        return self._logs / f"{verb}-{name}.log"
-
-    def finish(self, verb: str, name: str, process: subprocess.Popen[bytes]) -> None:
-        """Wait until it is done.
-
-        Raises:
-            StartFailed: it ended with an error; the message has its last words.
-        """
-        if (code := process.wait()) != 0:
-            words = self._log(verb, name).read_text(errors="replace").strip().splitlines()[-15:]
-            raise StartFailed(f"`penstock {verb} {name}` ended with code {code}:\n" + "\n".join(words))
-
-
-def environment(bootstrap_servers: str, registry_url: str, state: Path) -> dict[str, str]:
-    """Variables for producers and workers on this cluster; nobody's own settings mix in."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")} | {
-        "PENSTOCK_PROFILE": "dev",
-        "PENSTOCK_KAFKA__BOOTSTRAP_SERVERS": bootstrap_servers,
-        "PENSTOCK_REGISTRY__URL": registry_url,
-        "PENSTOCK_STATE__DIRECTORY": str(state),
-        # A dead worker keeps its place in the group for this long; the default of 45 s would be most of the demo.
-        "PENSTOCK_KAFKA__CONSUMER": '{"session.timeout.ms": 2000, "heartbeat.interval.ms": 500}',
-    }
-
-
-class TopicWatch:
-    """How far a topic has grown, as its readers see it."""
-
-    def __init__(self, bootstrap_servers: str, topic: str) -> None:
-        self._admin = AdminClient({"bootstrap.servers": bootstrap_servers})
-        self._topic = topic
-
-    def committed(self) -> dict[int, int]:
-        """{partition: last stable offset}; empty while there is no such topic."""
-        return self._ends(IsolationLevel.READ_COMMITTED)
-
-    def written(self) -> dict[int, int]:
-        """{partition: high watermark}; empty while there is no such topic."""
-        return self._ends(IsolationLevel.READ_UNCOMMITTED)
-
-    def _ends(self, isolation: IsolationLevel) -> dict[int, int]:
-        topics = self._admin.list_topics(timeout=10).topics
-        if self._topic not in topics:
-            return {}
-        spec: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        asked = {TopicPartition(self._topic, number): spec for number in topics[self._topic].partitions}
-        answers = self._admin.list_offsets(asked, isolation_level=isolation, request_timeout=10)
-        try:
-            return {place.partition: answer.result().offset for place, answer in answers.items()}
-        except KafkaException:
-            return {}  # a leader is not elected yet; the next look will see it
-
-
 def publish_and_kill(
     project: Project,
-    name: str,
+    actor: Actor,
     watch: TopicWatch,
     moments: Sequence[tuple[int, float]],
-    reached: Reached,
     arguments: Sequence[str] = (),
+    tell: Callable[[Kill], None] = lambda _: None,
 ) -> list[Kill]:
     """Run a producer to its end, killing it with SIGKILL on the way.
 
     Args:
         project: starts it.
-        name: the producer.
+        actor: the producer; told what happens to it.
         watch: of its topic.
         moments: of the kills: when the topic holds so many offsets, and then after so many seconds. The process has
             always published something itself before it dies.
-        reached: told now and then how far it is.
         arguments: further ones for `penstock produce`.
+        tell: of each kill.
 
     Raises:
         StartFailed: it ended before it could be killed, or with an error.
     """
-    began = time.monotonic()
+    name, began = actor.name, time.monotonic()
     kills: list[Kill] = []
     for threshold, delay_s in moments:
         process = project.start("produce", name, arguments)
+        actor.started()
         try:
             at_start = watch.written()
             # Its first act is to have its predecessor's transaction aborted: one marker in each partition, no record.
             own_first_record = sum(at_start.values()) + len(at_start) + 1
-            _wait_until_written(process, watch, max(threshold, own_first_record), reached)
+            _wait_until_written(process, watch, max(threshold, own_first_record))
             time.sleep(delay_s)
             if process.poll() is not None:
                 project.finish("produce", name, process)
@@ -162,6 +77,8 @@ def publish_and_kill(
         finally:
             process.kill()
             process.wait()
+        actor.killed()
+        time.sleep(SETTLES_S)
         stable, written = watch.committed(), watch.written()
         kills.append(
             Kill(
@@ -170,12 +87,22 @@ def publish_and_kill(
                 last_stable_offsets=stable,
             )
         )
-    process = project.start("produce", name, arguments)
-    while process.poll() is None:
-        reached(sum(watch.committed().values()))
-        time.sleep(_LOOK_EVERY_S * 4)
-    project.finish("produce", name, process)
+        tell(kills[-1])
+    publish_whole(project, [actor], arguments)
     return kills
+
+
+def publish_whole(project: Project, actors: Sequence[Actor], arguments: Sequence[str] = ()) -> None:
+    """Run producers to their end, one after the other and undisturbed.
+
+    Raises:
+        StartFailed: one ended with an error.
+    """
+    for actor in actors:
+        process = project.start("produce", actor.name, arguments)
+        actor.started()
+        project.finish("produce", actor.name, process)
+        actor.done()
 
 
 def random_moments(seed: int, total: int, kills: int) -> list[tuple[int, float]]:
@@ -185,10 +112,9 @@ def random_moments(seed: int, total: int, kills: int) -> list[tuple[int, float]]
     return [(threshold, dice.uniform(0, _COMMIT_INTERVAL_S)) for threshold in thresholds]
 
 
-def _wait_until_written(process: subprocess.Popen[bytes], watch: TopicWatch, offsets: int, reached: Reached) -> None:
+def _wait_until_written(process: subprocess.Popen[bytes], watch: TopicWatch, offsets: int) -> None:
     deadline = time.monotonic() + _PATIENCE_S
     while process.poll() is None and sum(watch.written().values()) < offsets:
         if time.monotonic() > deadline:
             raise StartFailed(f"nothing was published for {_PATIENCE_S:.0f} s")
-        reached(sum(watch.committed().values()))
         time.sleep(_LOOK_EVERY_S)

@@ -7,7 +7,9 @@ from statistics import median
 
 import msgspec
 
-from demo.pipelines import PipelineKill
+from demo.expected import IDENTITY
+from demo.fold import Fold
+from demo.process import PipelineKill
 from demo.publish import Kill
 from demo.verdict import DataSet
 
@@ -25,9 +27,9 @@ class Report(msgspec.Struct, kw_only=True):
         dead_letters: of producers and pipelines.
         lost: rows and results that are in no topic.
         duplicated: records and dead letters that were there already.
-        wrong: records, or dead letters, that should be others.
+        wrong: records, dead letters or commits that should be others.
         kills: with SIGKILL, of the producer and of the workers.
-        kills_inside: of workers with an open transaction: their aborted data is in the broker's files.
+        kills_inside: of workers with an open transaction: its aborted data is in the broker's files.
         recovery_s_p50: seconds from a worker's kill to its pipeline's next visible commit, the median.
         recovery_s_max: the longest of them.
         wall_s: seconds, from the start of the servers to the verdict.
@@ -35,8 +37,9 @@ class Report(msgspec.Struct, kw_only=True):
         producer_kills: one by one.
         pipeline_kills: one by one.
         aborted: records of aborted transactions in the flights topic.
-        aborted_output: likewise in the pipelines' output topics.
+        aborted_output: likewise in the topics that the pipelines write: outputs, dead letters, changelogs.
         data_sets: {data set or output topic: verdict}.
+        folds: {pipeline: verdict on its commits}.
     """
 
     ok: bool
@@ -57,6 +60,7 @@ class Report(msgspec.Struct, kw_only=True):
     aborted: int
     aborted_output: int
     data_sets: dict[str, DataSet]
+    folds: dict[str, Fold]
 
     def to_json(self) -> bytes:
         """The report as indented JSON."""
@@ -66,6 +70,8 @@ class Report(msgspec.Struct, kw_only=True):
         """Why the verdict is FAIL; nothing when it is PASS."""
         if not all(found.ok for found in self.data_sets.values()):
             yield "the topics are not what the files say"
+        if not self.folds or not all(found.ok for found in self.folds.values()):
+            yield "the pipelines' commits are not those of one run over their input"
         if self.kills < MIN_KILLS:
             yield f"{self.kills} kills prove too little; {MIN_KILLS} are asked for"
         if self.kills_inside < MIN_KILLS_INSIDE:
@@ -73,30 +79,30 @@ class Report(msgspec.Struct, kw_only=True):
 
 
 def report_of(
-    inputs: dict[str, DataSet],
-    outputs: dict[str, DataSet],
+    data_sets: dict[str, DataSet],
+    folds: dict[str, Fold],
     producer_kills: list[Kill],
     pipeline_kills: list[PipelineKill],
     *,
     aborted: int,
     aborted_output: int,
-    kills_inside: int,
     wall_s: float,
     seed: int,
 ) -> Report:
     """Add everything up."""
-    found = inputs | outputs
+    inputs = [found for name, found in data_sets.items() if name in IDENTITY]
+    outputs = [found for name, found in data_sets.items() if name not in IDENTITY]
     recoveries = [kill.recovery_s for kill in pipeline_kills] or [0.0]
     report = Report(
         ok=False,
-        input_records=sum(each.records for each in inputs.values()),
-        output_records=sum(each.records for each in outputs.values()),
-        dead_letters=sum(each.dead_letters for each in found.values()),
-        lost=sum(each.missing for each in found.values()),
-        duplicated=sum(each.duplicates for each in found.values()),
-        wrong=sum(each.wrong for each in found.values()),
+        input_records=sum(each.records for each in inputs),
+        output_records=sum(each.records for each in outputs),
+        dead_letters=sum(each.dead_letters for each in data_sets.values()),
+        lost=sum(each.missing for each in data_sets.values()),
+        duplicated=sum(each.duplicates for each in data_sets.values()),
+        wrong=sum(each.wrong for each in data_sets.values()) + sum(each.wrong for each in folds.values()),
         kills=len(producer_kills) + len(pipeline_kills),
-        kills_inside=kills_inside,
+        kills_inside=sum(kill.aborted > 0 for kill in pipeline_kills),
         recovery_s_p50=round(median(recoveries), 2),
         recovery_s_max=max(recoveries),
         wall_s=round(wall_s, 1),
@@ -105,7 +111,8 @@ def report_of(
         pipeline_kills=pipeline_kills,
         aborted=aborted,
         aborted_output=aborted_output,
-        data_sets=found,
+        data_sets=data_sets,
+        folds=folds,
     )
     report.ok = not list(report.failures())
     return report

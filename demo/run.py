@@ -1,4 +1,4 @@
-"""The demo in six steps: servers up, publish, run the pipelines, kill on the way, read everything back, compare."""
+"""The demo in five steps: servers up; publish; run the pipelines, all of it killed on the way; read back; compare."""
 
 from __future__ import annotations
 
@@ -9,13 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import penstock as ps
+from demo.broker_files import TopicFiles
 from demo.expected import IDENTITY, Expected, expect
-from demo.observed import Observed, Source, count, observe
-from demo.pipelines import PIPELINES, PipelineKill, aborted_data, run_all
-from demo.publish import Kill, Project, TopicWatch, environment, publish_and_kill, random_moments
+from demo.figures import Actor, Gauge, ProducerGauge
+from demo.fold import Fold, TaskLog, fold
+from demo.observed import Observed, Source, observe
+from demo.pipelines import PIPELINES
+from demo.process import Cluster, PipelineKill, count_aborted, run_all
+from demo.project import Project, environment
+from demo.publish import Kill, publish_and_kill, publish_whole, random_moments
 from demo.report import Report, report_of
 from demo.screen import Screen
-from demo.verdict import compare
+from demo.task_logs import Findings, rules_of, task_logs
+from demo.verdict import DataSet, Places, compare
+from demo.watch import TopicWatch
 from penstock.embedded import KafkaCluster
 from penstock.embedded.registry import RegistryServer
 from producers.table import data_directory
@@ -30,112 +37,162 @@ _BESIDE = ("airports", "weather")
 
 
 @dataclass(frozen=True, slots=True)
-class _Servers:
-    """Where the demo's processes find what they need."""
+class Plan:
+    """What a run is to do.
 
-    kafka: str
-    registry_url: str
-
-
-def run(screen: Screen, *, seed: int, rate: int | None = None, kills_per_pipeline: int = KILLS_PER_PIPELINE) -> Report:
-    """Run the demo and print its verdict.
-
-    Args:
-        screen: where it is told.
+    Attributes:
         seed: of the moments of the kills.
         rate: flights a second at most, so that there is time to watch; None = as fast as they go.
         kills_per_pipeline: of its worker; the verdict asks for enough of them.
     """
+
+    seed: int
+    rate: int | None = None
+    kills_per_pipeline: int = KILLS_PER_PIPELINE
+
+
+def run(screen: Screen, plan: Plan) -> Report:
+    """Run the demo and print its verdict."""
     began = time.monotonic()
-    screen.say(f"a year of flights from New York, through Kafka and two pipelines; seed {seed}")
+    screen.say(f"a year of flights from New York, through Kafka and two pipelines; seed {plan.seed}")
+    screen.say("starting Kafka and a schema registry; computing from the files what must come out of them")
     embedded = ps.load_config(_ROOT).embedded
     with ThreadPoolExecutor(1) as background:
         # What must be in the topics is computed while the broker starts, when there is nothing else to do.
         expecting = background.submit(expect, data_directory())
         with (
-            KafkaCluster(java=embedded.java, jars=embedded.jars) as cluster,
-            RegistryServer(bootstrap_servers=cluster.bootstrap_servers) as registry,
+            KafkaCluster(java=embedded.java, jars=embedded.jars) as kafka,
+            RegistryServer(bootstrap_servers=kafka.bootstrap_servers) as registry,
         ):
-            servers = _Servers(cluster.bootstrap_servers, registry.url)
-            screen.say(f"Kafka is up at {servers.kafka}, the schema registry at {servers.registry_url}")
+            screen.say(f"Kafka is up at {kafka.bootstrap_servers}, the schema registry at {registry.url}")
+            cluster = Cluster(kafka.bootstrap_servers, kafka.log_directory(1))
             expected = expecting.result()
-            producer_kills, pipeline_kills = _work(
-                screen, servers, expected[_KILLED].rows, seed, rate, kills_per_pipeline
-            )
-            screen.say("all done; reading the topics back with a bare consumer, and the broker's own files")
-            observed = _observe(servers, expected)
-            written = count(servers.kafka, _KILLED, committed=False)
-            aborted = aborted_data(cluster.log_directory(1))
-    screen.say("comparing them with the files, row by row")
+            producer_kills, pipeline_kills = _work(screen, cluster, registry.url, expected, plan)
+            screen.say("all done; reading the topics back with a bare consumer")
+            observed = _observe(screen, cluster, registry.url, expected)
+            logs = {pipeline.name: task_logs(pipeline, Findings(expected, observed), cluster) for pipeline in PIPELINES}
+            flights = _files(cluster, _KILLED)
+            aborted_output = count_aborted(pipeline_kills, cluster.log_directory)
+    screen.say("comparing them with the files, row by row and commit by commit")
     _count_committed(producer_kills, observed[_KILLED])
-    verdicts = {name: compare(name, expected[name], observed[name]) for name in expected}
     report = report_of(
-        {name: verdicts[name] for name in IDENTITY},
-        {name: found for name, found in verdicts.items() if name not in IDENTITY},
+        _compare(expected, observed),
+        _fold(expected, logs),
         producer_kills,
         pipeline_kills,
-        aborted=written - len(observed[_KILLED].records),
-        aborted_output=aborted.records,
-        kills_inside=aborted.transactions,
+        aborted=flights.aborted,
+        aborted_output=aborted_output,
         wall_s=time.monotonic() - began,
-        seed=seed,
+        seed=plan.seed,
     )
     screen.verdict(report)
     return report
 
 
 def _work(
-    screen: Screen, servers: _Servers, total: int, seed: int, rate: int | None, kills_per_pipeline: int
+    screen: Screen, cluster: Cluster, registry_url: str, expected: dict[str, Expected], plan: Plan
 ) -> tuple[list[Kill], list[PipelineKill]]:
+    """Publish, then process, all in the live view."""
+    producers = {name: Actor(name) for name in (*_FIRST, *_BESIDE, _KILLED)}
+    pipelines = [Actor(pipeline.name) for pipeline in PIPELINES]
+    project_name = ps.load_config(_ROOT).project.name
+    shown: list[tuple[Actor, Gauge]] = [
+        *(
+            (actor, ProducerGauge(cluster.log_directory, name, f"{project_name}.{name}", expected[name].rows))
+            for name, actor in producers.items()
+        ),
+        *((actor, cluster.gauge(pipeline)) for actor, pipeline in zip(pipelines, PIPELINES, strict=True)),
+    ]
     with tempfile.TemporaryDirectory(prefix="penstock-demo-") as scratch:
         state, logs = Path(scratch, "state"), Path(scratch, "logs")
         logs.mkdir()
-        project = Project(_ROOT, environment(servers.kafka, servers.registry_url, state), logs)
-        return (
-            _publish(screen, project, servers, total, seed, rate),
-            _process(screen, project, servers, seed, kills_per_pipeline),
-        )
+        project = Project(_ROOT, environment(cluster.bootstrap_servers, registry_url, state), logs)
+        with screen.live(cluster.log_directory, shown):
+            return (
+                _publish(screen, project, cluster, producers, expected[_KILLED].rows, plan),
+                _process(screen, project, cluster, pipelines, plan),
+            )
 
 
 def _publish(
-    screen: Screen, project: Project, servers: _Servers, total: int, seed: int, rate: int | None
+    screen: Screen, project: Project, cluster: Cluster, producers: dict[str, Actor], total: int, plan: Plan
 ) -> list[Kill]:
-    told = f"publishing five data sets; the producer of {total:,} flights is killed {PRODUCER_KILLS} times on the way"
-    screen.say(told)
-    arguments = () if rate is None else ("--rate", str(rate))
-    _publish_whole(project, _FIRST)
-    with ThreadPoolExecutor(1) as background, screen.progress({"flights committed": total}) as reached:
-        others = background.submit(_publish_whole, project, _BESIDE)
-        moments = random_moments(seed, total, PRODUCER_KILLS)
-        watch, told_to = TopicWatch(servers.kafka, _KILLED), reached["flights committed"]
-        kills = publish_and_kill(project, _KILLED, watch, moments, told_to, arguments)
+    screen.say(
+        f"publishing five data sets; the producer of {total:,} flights is killed {PRODUCER_KILLS} times on the way"
+    )
+    arguments = () if plan.rate is None else ("--rate", str(plan.rate))
+    publish_whole(project, [producers[name] for name in _FIRST])
+    with ThreadPoolExecutor(1) as background:
+        others = background.submit(publish_whole, project, [producers[name] for name in _BESIDE])
+        kills = publish_and_kill(
+            project,
+            producers[_KILLED],
+            TopicWatch(cluster.bootstrap_servers, _KILLED),
+            random_moments(plan.seed, total, PRODUCER_KILLS),
+            arguments,
+            lambda kill: screen.say(f"{_KILLED}: killed, {_died_with(kill.uncommitted)}"),
+        )
         others.result()
     return kills
 
 
-def _publish_whole(project: Project, names: tuple[str, ...]) -> None:
-    for name in names:
-        project.finish("produce", name, project.start("produce", name))
+def _process(screen: Screen, project: Project, cluster: Cluster, actors: list[Actor], plan: Plan) -> list[PipelineKill]:
+    names = " and ".join(actor.name for actor in actors)
+    screen.say(f"running {names}; the worker of each is killed {plan.kills_per_pipeline} times on the way")
+    return run_all(
+        project,
+        cluster,
+        actors,
+        seed=plan.seed,
+        kills=plan.kills_per_pipeline,
+        tell=lambda kill: screen.say(f"{kill.pipeline}: killed, and its results go on after {kill.recovery_s:.1f} s"),
+    )
 
 
-def _process(screen: Screen, project: Project, servers: _Servers, seed: int, kills: int) -> list[PipelineKill]:
-    names = " and ".join(pipeline.name for pipeline in PIPELINES)
-    screen.say(f"running {names}; the worker of each is killed {kills} times on the way")
-    totals = {
-        pipeline.name: sum(sum(TopicWatch(servers.kafka, topic).committed().values()) for topic in pipeline.inputs)
-        for pipeline in PIPELINES
-    }
-    with screen.progress(totals) as reached:
-        return run_all(project, servers.kafka, seed=seed, kills=kills, reached=reached)
+def _died_with(records: int) -> str:
+    return f"with {records:,} records in its open transaction" if records else "between two transactions"
 
 
-def _observe(servers: _Servers, expected: dict[str, Expected]) -> dict[str, Observed]:
+def _observe(screen: Screen, cluster: Cluster, registry_url: str, expected: dict[str, Expected]) -> dict[str, Observed]:
     dead_letter_topics: dict[str, tuple[str, ...]] = {name: (f"dlq.{name}",) for name in IDENTITY}
     for pipeline in PIPELINES:
         dead_letter_topics[pipeline.outputs[0]] = pipeline.dead_letter_topics  # once for each pipeline
+    total = sum(_files(cluster, name).committed for name in expected)
+    with screen.reading(total) as tell:
+        return {
+            name: observe(
+                Source(cluster.bootstrap_servers, registry_url, name, dead_letter_topics.get(name, ()), due.fields),
+                tell,
+            )
+            for name, due in expected.items()
+        }
+
+
+def _files(cluster: Cluster, topic: str) -> TopicFiles:
+    files = TopicFiles(cluster.log_directory, topic)
+    files.look()
+    return files
+
+
+def _compare(expected: dict[str, Expected], observed: dict[str, Observed]) -> dict[str, DataSet]:
+    places = _places(expected[_KILLED], observed[_KILLED])
+    return {name: compare(name, expected[name], observed[name], places) for name in expected}
+
+
+def _places(expected: Expected, observed: Observed) -> Places:
+    """Where in the topic each row is."""
+    identity = [expected.fields.index(field) for field in IDENTITY[_KILLED]]
+    found: dict[tuple[int, int], int] = {}
+    for record in observed.records:
+        due = None if record.values is None else expected.records.get(tuple([record.values[at] for at in identity]))
+        if due is not None:
+            found[record.partition, record.offset] = due.place
+    return found
+
+
+def _fold(expected: dict[str, Expected], logs: dict[str, dict[int, TaskLog]]) -> dict[str, Fold]:
     return {
-        name: observe(Source(servers.kafka, servers.registry_url, name, dead_letter_topics.get(name, ()), due.fields))
-        for name, due in expected.items()
+        pipeline.name: fold(pipeline.name, logs[pipeline.name], rules_of(pipeline, expected)) for pipeline in PIPELINES
     }
 
 

@@ -1,21 +1,24 @@
-"""What a person sees: a bar on a terminal, plain lines elsewhere, and the table at the end."""
+"""What a person sees: a live view on the way, lines on what happens, and the verdict at the end."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from rich.text import Text
 
-from demo.publish import Reached
+from demo import live
+from demo.figures import Actor, Board, Gauge
+from demo.project import SESSION_TIMEOUT_S
 from demo.report import Report
 from demo.verdict import DataSet
-
-_LINE_EVERY_S = 5.0
 
 
 class Screen:
@@ -29,53 +32,53 @@ class Screen:
 
     def say(self, text: str) -> None:
         """Print a line."""
-        self._console.print(f"[dim]{time.monotonic() - self._began:5.1f} s[/]  {text}", soft_wrap=True)
+        self._console.print(f"[dim]{time.monotonic() - self._began:5.1f} s[/]  {escape(text)}", soft_wrap=True)
 
     def fail(self, text: str) -> None:
         """Print why there is no verdict."""
         self._console.print(text, style="red", markup=False, soft_wrap=True)
 
     @contextmanager
-    def progress(self, totals: Mapping[str, int]) -> Generator[dict[str, Reached]]:
-        """A bar for each text, for the block; elsewhere than on a terminal a line every five seconds."""
+    def live(self, log_directory: Path, actors: list[tuple[Actor, Gauge]]) -> Generator[None]:
+        """Show how the actors get on, for the block; see `live`."""
+        stop = Event()
+        with ThreadPoolExecutor(1) as background:
+            if self._console.is_terminal:
+                shown = background.submit(live.move, self._console, Board(log_directory, actors, window_s=2), stop)
+            else:
+                board = Board(log_directory, actors, window_s=live.LINES_EVERY_S)
+                shown = background.submit(live.tell, self.say, board, stop)
+            try:
+                yield
+            finally:
+                stop.set()
+            shown.result()  # a view that failed would otherwise have stood still, and nobody would know
+
+    @contextmanager
+    def reading(self, total: int) -> Generator[Callable[[int], None]]:
+        """A bar over so many records, for the block; it is told of those that were read. Lines elsewhere."""
         if not self._console.is_terminal:
-            yield {text: _Lines(self, text, total) for text, total in totals.items()}
+            yield _Lines(self, total)
             return
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed:,.0f}"),
-            _Speed(),
-            TimeElapsedColumn(),
-        )
+        columns = (TextColumn("records read"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=self._console, transient=True) as bar:
-            yield {text: _Bar(bar, text, total) for text, total in totals.items()}
+            task = bar.add_task("", total=total)
+            yield lambda records: bar.advance(task, records)
 
     def verdict(self, report: Report) -> None:
-        """Print the kills, the table and the verdict."""
+        """Print the table, what else was looked at, and the verdict."""
         self._console.print()
-        for number, kill in enumerate(report.producer_kills, 1):
-            self._console.print(
-                f"producer, kill {number}: {kill.after_s:.1f} s after the first start, {kill.committed:,} records "
-                f"committed, {kill.uncommitted:,} more in the transaction that died"
-            )
-        for pipeline in dict.fromkeys(kill.pipeline for kill in report.pipeline_kills):
-            kills = [kill for kill in report.pipeline_kills if kill.pipeline == pipeline]
-            after = ", ".join(f"{kill.after_s:.1f}" for kill in kills)
-            self._console.print(f"{pipeline}, {len(kills)} kills: {after} s after the first start", soft_wrap=True)
-        self._console.print(
-            f"{report.kills_inside} workers died inside a transaction; {report.aborted + report.aborted_output:,} "
-            "records of aborted transactions are in the log, and no committed reader sees them",
-            soft_wrap=True,
-        )
-        self._console.print(
-            f"from a worker's kill to the next visible commit: {report.recovery_s_p50:.1f} s (median), "
-            f"{report.recovery_s_max:.1f} s (longest)\n"
-        )
         self._console.print(_table(report.data_sets))
-        for name, data_set in report.data_sets.items():
-            for problem in data_set.problems:
-                self._console.print(f"{name}: {problem}", style="red", markup=False, soft_wrap=True)
+        self._console.print()
+        self._console.print(_findings(report))
+        problems = [
+            (name, problem)
+            for verdicts in (report.data_sets, report.folds)
+            for name, found in verdicts.items()
+            for problem in found.problems
+        ]
+        for name, problem in problems:
+            self._console.print(f"{name}: {problem}", style="red", markup=False, soft_wrap=True)
         failures = "; ".join(report.failures())
         if failures:
             self._console.print(f"\n[bold red]FAIL[/]  {failures} ({report.wall_s:.0f} s)", soft_wrap=True)
@@ -84,36 +87,42 @@ class Screen:
             self._console.print(f"\n[bold green]PASS[/]  {told} ({report.wall_s:.0f} s)", soft_wrap=True)
 
 
-class _Speed(ProgressColumn):
-    """How fast it goes, and how much is left."""
-
-    def render(self, task: Task) -> Text:
-        left = "" if task.total is None else f"lag {task.total - task.completed:,.0f}"
-        return Text(left if task.speed is None else f"{task.speed:,.0f}/s  {left}")
-
-
-class _Bar:
-    """One bar among others."""
-
-    def __init__(self, bars: Progress, text: str, total: int) -> None:
-        self._bars, self._total = bars, total
-        self._task = bars.add_task(text, total=total)
-
-    def __call__(self, offsets: int) -> None:
-        self._bars.update(self._task, completed=min(offsets, self._total))
-
-
 class _Lines:
     """Where a bar cannot move: a line every five seconds."""
 
-    def __init__(self, screen: Screen, text: str, total: int) -> None:
-        self._screen, self._text, self._total = screen, text, total
-        self._next = time.monotonic() + _LINE_EVERY_S
+    def __init__(self, screen: Screen, total: int) -> None:
+        self._screen, self._total, self._read = screen, total, 0
+        self._next = time.monotonic() + live.LINES_EVERY_S
 
-    def __call__(self, offsets: int) -> None:
+    def __call__(self, records: int) -> None:
+        self._read += records
         if time.monotonic() >= self._next:
-            self._next += _LINE_EVERY_S
-            self._screen.say(f"{self._text}: {min(offsets, self._total):,} of {self._total:,}")
+            self._next += live.LINES_EVERY_S
+            self._screen.say(f"{self._read:,} of {self._total:,} records read")
+
+
+def _findings(report: Report) -> Table:
+    """What the table does not show."""
+    found = Table.grid(padding=(0, 2, 0, 0))
+    keys = sum(each.keys for each in report.data_sets.values())
+    commits = sum(each.commits for each in report.folds.values())
+    producers, workers = len(report.producer_kills), len(report.pipeline_kills)
+    aborted = report.aborted + report.aborted_output
+    found.add_row("order", f"{keys:,} times one key in one topic, its records in the order of its rows")
+    found.add_row("state", f"{commits:,} commits of a partition, each what one run over its input up to there comes to")
+    found.add_row(
+        "kills", f"{producers} of a producer, {workers} of workers, {report.kills_inside} inside a transaction"
+    )
+    found.add_row("aborted", f"{aborted:,} records are in the log, and no committed reader sees them")
+    if not report.pipeline_kills:
+        return found
+    recovery = f"{report.recovery_s_p50:.1f} s (median), {report.recovery_s_max:.1f} s (longest)"
+    found.add_row(
+        "recovery",
+        f"{recovery} from a worker's SIGKILL to its pipeline's next visible commit; {SESSION_TIMEOUT_S:.0f} s of it is "
+        "the group's session time-out",
+    )
+    return found
 
 
 def _table(data_sets: Mapping[str, DataSet]) -> Table:

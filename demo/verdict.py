@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from demo.expected import DERIVED, IDENTITY, Expected, Values
-from demo.observed import Observed
+from demo.observed import Observed, ObservedDeadLetter
 
 SHOWN = 5
 _IDENTITY = IDENTITY | DERIVED
+
+Places = Mapping[tuple[int, int], int]
+"""{(partition, offset) of a flight: its row's place in the published order}."""
 
 
 class DataSet(msgspec.Struct, kw_only=True):
     """The verdict on one data set.
 
     Attributes:
-        rows: in the file.
+        rows: in the file, or flights that have to be here.
         records: committed in the topic.
         dead_letters: committed in the dead-letter topic.
+        keys: whose records were found in the order of their rows.
         duplicates: records and dead letters that were there already.
         missing: rows of which there is neither record nor dead letter.
         wrong: records with another content or key than the row's, of no row at all, or out of their key's order;
@@ -30,6 +34,7 @@ class DataSet(msgspec.Struct, kw_only=True):
     rows: int
     records: int
     dead_letters: int
+    keys: int = 0
     duplicates: int = 0
     missing: int = 0
     wrong: int = 0
@@ -41,12 +46,21 @@ class DataSet(msgspec.Struct, kw_only=True):
         return not (self.duplicates or self.missing or self.wrong) and self.rows == self.records + self.dead_letters
 
 
-def compare(name: str, expected: Expected, observed: Observed) -> DataSet:
-    """Compare one data set's rows with what became of them."""
+def compare(name: str, expected: Expected, observed: Observed, flights: Places | None = None) -> DataSet:
+    """Compare one data set's rows with what became of them.
+
+    Args:
+        name: of the data set or output topic.
+        expected: what must be there.
+        observed: what is there.
+        flights: where they are, for the dead letters of a pipeline that read them.
+    """
     result = DataSet(
         rows=expected.rows, records=len(observed.records), dead_letters=len(observed.dead_letters), problems=[]
     )
-    findings = [*_records(name, expected, observed), *_dead_letters(expected, observed)]
+    partition_of: dict[str, int] = {}
+    findings = [*_records(name, expected, observed, partition_of), *_dead_letters(expected, observed, flights or {})]
+    result.keys = len(partition_of)
     for kind, _ in findings:
         setattr(result, kind, getattr(result, kind) + 1)
     # Some of each kind, or a thousand missing rows would hide the one that is wrong.
@@ -55,11 +69,12 @@ def compare(name: str, expected: Expected, observed: Observed) -> DataSet:
     return result
 
 
-def _records(name: str, expected: Expected, observed: Observed) -> Iterator[tuple[str, str]]:
-    """(kind, description) of everything that is off with the records."""
+def _records(
+    name: str, expected: Expected, observed: Observed, partition_of: dict[str, int]
+) -> Iterator[tuple[str, str]]:
+    """(kind, description) of everything that is off with the records; notes the partition of each key."""
     identity = [expected.fields.index(field) for field in _IDENTITY[name]]
     seen: set[Values] = set()
-    partition_of: dict[str, int] = {}
     last_place: dict[str, int] = {}
     for record in observed.records:
         where = f"{name}[{record.partition}]@{record.offset}"
@@ -88,15 +103,15 @@ def _records(name: str, expected: Expected, observed: Observed) -> Iterator[tupl
         yield "missing", f"{name}: {_shown(name, missing)}: not in the topic"
 
 
-def _dead_letters(expected: Expected, observed: Observed) -> Iterator[tuple[str, str]]:
+def _dead_letters(expected: Expected, observed: Observed, flights: Places) -> Iterator[tuple[str, str]]:
     """(kind, description) of everything that is off with the dead letters."""
     seen: set[int] = set()
     for letter in observed.dead_letters:
-        where = f"dead letter [{letter.partition}]@{letter.offset} of row {letter.place}"
-        place = int(letter.place) if letter.place.isdecimal() else -1
+        where = f"dead letter [{letter.partition}]@{letter.offset} of {letter.source}"
+        place = _place(letter, flights)
         due = expected.dead_letters.get(place)
         if due is None:
-            yield "wrong", f"{where}: that row is not impossible"
+            yield "wrong", f"{where}: that is not impossible"
         elif place in seen:
             yield "duplicates", f"{where}: a duplicate"
         elif (letter.reason, letter.raw) != (due.reason, due.raw):
@@ -104,6 +119,12 @@ def _dead_letters(expected: Expected, observed: Observed) -> Iterator[tuple[str,
         seen.add(place)
     for place in expected.dead_letters.keys() - seen:
         yield "missing", f"row {place}: no dead letter with reason {expected.dead_letters[place].reason!r}"
+
+
+def _place(letter: ObservedDeadLetter, flights: Places) -> int:
+    """Of the row in the published order; -1 where the letter names none."""
+    number = int(letter.place) if letter.place.isdecimal() else -1
+    return number if letter.source_partition is None else flights.get((letter.source_partition, number), -1)
 
 
 def _shown(name: str, identity: Values) -> str:

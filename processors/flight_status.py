@@ -33,11 +33,24 @@ def possible(flight: Flight) -> Flight:
     return flight
 
 
+def outruns(flight: Flight, plane: Plane) -> bool:
+    """Whether it flew more than twice as fast as this aircraft cruises, as far as both speeds are known."""
+    if plane.cruising_speed_mph is None or flight.air_time_min is None:
+        return False
+    return flight.distance_mi * 60 > 2 * plane.cruising_speed_mph * flight.air_time_min
+
+
 def status(flight: Flight, plane: Plane | None) -> FlightStatus:
-    """The flight with its aircraft, as far as the register has it."""
+    """The flight with its aircraft, as far as the register has it.
+
+    Raises:
+        ps.BadRecord: that aircraft cannot have flown it.
+    """
     departed_at, departure_delay_min = flight.departed_at, flight.departure_delay_min
     if departed_at is None or departure_delay_min is None:
         raise ps.BadRecord("a flight that was not cancelled has no departure", reason="departure")
+    if plane is not None and outruns(flight, plane):
+        raise ps.BadRecord("a flight was more than twice as fast as its aircraft cruises", reason="aircraft")
     made_up = None if flight.arrival_delay_min is None else departure_delay_min - flight.arrival_delay_min
     return FlightStatus(
         carrier=flight.carrier,

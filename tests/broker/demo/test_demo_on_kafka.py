@@ -17,11 +17,14 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 
 import penstock as ps
 from demo.expected import Expected, expect
+from demo.figures import Actor
 from demo.observed import Source, observe, read
-from demo.publish import Project, TopicWatch, environment, publish_and_kill
-from demo.run import run
+from demo.project import Project, environment
+from demo.publish import publish_and_kill
+from demo.run import Plan, run
 from demo.screen import Screen
 from demo.verdict import DataSet, compare
+from demo.watch import TopicWatch
 from penstock.embedded.registry import RegistryServer
 from penstock.errors import StartFailed
 from penstock.kafka.client import Connection
@@ -34,6 +37,8 @@ from producers.table import data_directory
 from schemas.flights import Flight
 
 pytestmark = pytest.mark.broker
+
+PIPELINES = ("flight-status", "aircraft-rotation")
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +69,16 @@ def test_the_demo_kills_its_producer_three_times_and_finds_every_row_once(
 ) -> None:
     """On a broker of its own, slow enough for the kills to find the producer at work; too little for workers' kills."""
     monkeypatch.setenv("NYCFLIGHTS_DIR", str(cut))
-    report = run(Screen(), seed=3, rate=800, kills_per_pipeline=0)
+    report = run(Screen(), Plan(seed=3, rate=800, kills_per_pipeline=0))
 
     assert (report.lost, report.duplicated, report.wrong) == (0, 0, 0), report
     # What was not put to the test is not called proven.
     assert [each.split()[0] for each in report.failures()] == ["3", "0"]
     assert not report.ok
-    assert report.output_records == sum(each.rows for each in list(report.data_sets.values())[5:]) > 4_000
+    outputs = list(report.data_sets.values())[5:]
+    assert report.output_records == sum(each.rows - each.dead_letters for each in outputs) > 4_000
+    assert {name: each.partitions for name, each in report.folds.items()} == dict.fromkeys(PIPELINES, 8)
+    assert all(each.ok and each.changes > 500 for each in report.folds.values()), report.folds
     assert len(report.producer_kills) == 3
     before = 0
     for kill in report.producer_kills:
@@ -86,7 +94,7 @@ def test_the_demo_kills_its_producer_three_times_and_finds_every_row_once(
         "planes": 0,
         "weather": 1,
         "flights": 2,
-        "flight-status": 0,
+        "flight-status": 6,
         "cancelled-flights": 0,
         "aircraft-rotations": 0,
     }
@@ -107,7 +115,9 @@ def test_the_whole_demo_passes(tmp_path: Path) -> None:
     assert told["kills"] == 15
     assert told["kills_inside"] >= 3
     assert (told["lost"], told["duplicated"], told["wrong"]) == (0, 0, 0)
-    assert (told["input_records"], told["output_records"], told["dead_letters"]) == (367_678, 665_287, 9)
+    assert (told["input_records"], told["output_records"], told["dead_letters"]) == (367_678, 664_481, 815)
+    commits = {name: found["commits"] for name, found in told["folds"].items()}
+    assert all(commits[name] > 100 for name in PIPELINES), commits
 
 
 # ---------------------------------------------------------------- what the verdict says to tampered topics
@@ -262,4 +272,4 @@ def test_a_producer_that_is_done_before_its_kill_is_told(
     publishing = Project(project, variables, tmp_path)
     watch = TopicWatch(kafka.bootstrap_servers, f"few-{tmp_path.name}")
     with pytest.raises(StartFailed, match="done before it could be killed"):
-        publish_and_kill(publishing, "few", watch, [(1_000, 0.0)], lambda _: None)
+        publish_and_kill(publishing, Actor("few"), watch, [(1_000, 0.0)])

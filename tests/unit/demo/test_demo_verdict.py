@@ -32,7 +32,7 @@ def observed() -> Observed:
             ObservedRecord(0, 2, "EWR", ("EWR", 3, None)),
             ObservedRecord(1, 0, "JFK", ("JFK", 0, 40.0)),
         ],
-        [ObservedDeadLetter(0, 0, "measurement", "2", RAW)],
+        [ObservedDeadLetter(0, 0, "measurement", "2", None, RAW)],
     )
 
 
@@ -121,6 +121,29 @@ def test_another_dead_letter_is_wrong(changes: dict[str, object]) -> None:
     found = observed()
     found.dead_letters[0] = found.dead_letters[0]._replace(**changes)  # type: ignore[arg-type] # as above
     assert (verdict(found).wrong, verdict(found).ok) == (1, False)
+
+
+def test_keys_whose_order_was_looked_at_are_counted() -> None:
+    assert verdict(observed()).keys == 2
+
+
+def from_a_pipeline() -> Observed:
+    """The third row was published at offset 7 of partition 1, and a pipeline set it aside."""
+    found = observed()
+    found.dead_letters[0] = found.dead_letters[0]._replace(place="7", source_partition=1)
+    return found
+
+
+def test_a_pipelines_dead_letter_is_found_by_where_its_record_was_read() -> None:
+    found = compare("weather", expected(), from_a_pipeline(), {(1, 7): 2, (0, 7): 4})
+    assert found.ok, found.problems
+
+
+@pytest.mark.parametrize("places", [{}, {(1, 8): 2}, {(0, 7): 2}, {(1, 7): 3}])
+def test_a_pipelines_dead_letter_of_another_record_is_wrong(places: dict[tuple[int, int], int]) -> None:
+    found = compare("weather", expected(), from_a_pipeline(), places)
+    assert (found.wrong, found.missing, found.ok) == (1, 1, False)
+    assert "dead letter [0]@0 of [1]@7" in found.problems[-1]
 
 
 def test_a_thousand_missing_rows_do_not_hide_the_one_that_is_wrong() -> None:
