@@ -2,13 +2,15 @@
 
 The topic `__transaction_state` has a record for every step of every transaction, under the `transactional.id`:
 
-    value = version i16 | producer id i64 | producer epoch i16 | time-out ms i32 | status i8 | ...
+    value = version i16 (1) | producer id i64 | producer epoch i16 | time-out ms i32 | status i8 | partitions | ...
+    partitions = list of (topic | list of partition i32 | tags), lengths as varints, one more than they are
 """
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +19,10 @@ from penstock.testing.record_batch import batches_in
 _TOPIC: Final = "__transaction_state"
 _VALUE: Final = struct.Struct(">hqhib")
 _KEY: Final = struct.Struct(">hh")
-_ONGOING, _COMPLETE_COMMIT, _COMPLETE_ABORT = 1, 4, 5
+_VERSION: Final = 1
+_ONGOING, _PREPARE_COMMIT, _COMPLETE_COMMIT, _COMPLETE_ABORT = 1, 2, 4, 5
+
+Partition = tuple[str, int]
 
 
 @dataclass(slots=True)
@@ -29,12 +34,15 @@ class Transactions:
         aborted: likewise; the coordinator aborts what a dead process left open, when its successor starts.
         life: (producer id, epoch) of its latest transaction.
         is_open: whether nothing has been decided about that one yet.
+        touched: the partitions of each that was committed, in their order; `__consumer_offsets` is one of them if it
+            has offsets of a group.
     """
 
     committed: int = 0
     aborted: int = 0
     life: tuple[int, int] = (-1, -1)
     is_open: bool = False
+    touched: list[frozenset[Partition]] = field(default_factory=list[frozenset[Partition]])
 
 
 class CoordinatorLog:
@@ -66,9 +74,36 @@ class CoordinatorLog:
     def _take(self, key: bytes, value: bytes) -> None:
         _, length = _KEY.unpack_from(key)
         found = self.of(key[_KEY.size : _KEY.size + length].decode())
-        _, producer, epoch, _, status = _VALUE.unpack_from(value)
+        version, producer, epoch, _, status = _VALUE.unpack_from(value)
+        if version != _VERSION:
+            raise ValueError(f"{_TOPIC}: a record of version {version}; this reader knows {_VERSION} only")
         found.committed += status == _COMPLETE_COMMIT
         found.aborted += status == _COMPLETE_ABORT
         if status == _ONGOING:
             found.life = (producer, epoch)
+        if status == _PREPARE_COMMIT:
+            found.touched.append(frozenset(_partitions(value)))
         found.is_open = status == _ONGOING
+
+
+def _partitions(value: bytes) -> Iterator[Partition]:
+    topics, at = _length(value, _VALUE.size)
+    for _ in range(topics):
+        size, at = _length(value, at)
+        topic, at = value[at : at + size].decode(), at + size
+        numbers, at = _length(value, at)
+        for number in struct.unpack_from(f">{numbers}i", value, at):
+            yield topic, number
+        at += 4 * numbers + 1  # and no tags
+
+
+def _length(data: bytes, at: int) -> tuple[int, int]:
+    """A length that is written as one more than it is, and the place behind it."""
+    number = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        number |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return max(0, number - 1), at

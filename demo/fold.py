@@ -78,20 +78,27 @@ class TaskLog:
     parts: dict[str, list[int]]
     group: dict[str, int]
 
+    @property
+    def commits(self) -> int:
+        """Transactions in the changelog."""
+        return sum(entry.key == _COMMIT_RECORD for entry in self.changelog)
+
 
 class Fold(msgspec.Struct, kw_only=True):
     """The verdict on one pipeline.
 
     Attributes:
         partitions: that were folded.
-        commits: of a partition that were compared, the claims of new workers among them.
+        transactions: that were looked at, the claims of new workers among them.
+        commits: of a partition that were compared; a transaction is one for each partition that it deals with.
         records: of input that was run over.
         changes: of state that were compared.
-        wrong: commits and sequences that are off.
+        wrong: transactions, commits and sequences that are off.
         problems: the first few of them.
     """
 
     partitions: int = 0
+    transactions: int = 0
     commits: int = 0
     records: int = 0
     changes: int = 0
@@ -101,21 +108,24 @@ class Fold(msgspec.Struct, kw_only=True):
     @property
     def ok(self) -> bool:
         """Whether something was compared, and all of it is right."""
-        return self.wrong == 0 and self.records > 0 and self.commits >= self.partitions > 0
+        return self.wrong == 0 and self.records > 0 and self.transactions > 0 and self.commits >= self.partitions > 0
+
+    def add(self, problems: Sequence[str]) -> None:
+        """Count these, and keep the first few."""
+        self.wrong += len(problems)
+        self.problems += problems[: max(0, SHOWN - len(self.problems))]
 
 
 def fold(pipeline: str, tasks: Mapping[int, TaskLog], rules: Rules) -> Fold:
-    """Fold all partitions of a pipeline."""
+    """Fold all partitions of a pipeline; its transactions as a whole are looked at elsewhere."""
     result = Fold(problems=[])
     for partition, log in tasks.items():
         run = _Run(f"{pipeline}[{partition}]", log, rules)
-        problems = list(run.problems())
+        result.add(list(run.problems()))
         result.partitions += 1
         result.commits += run.commits
         result.records += sum(len(records) for records in log.inputs.values())
         result.changes += run.changes
-        result.wrong += len(problems)
-        result.problems += problems[: max(0, SHOWN - len(result.problems))]
     return result
 
 

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import penstock as ps
+from demo.atomicity import torn
 from demo.broker_files import TopicFiles
+from demo.coordinator_log import CoordinatorLog
 from demo.expected import IDENTITY, Expected, expect
 from demo.figures import Actor, Gauge, ProducerGauge
 from demo.fold import Fold, TaskLog, fold
 from demo.observed import Observed, Source, observe
-from demo.pipelines import PIPELINES
+from demo.pipelines import PIPELINES, PipelineInDemo
 from demo.process import Cluster, PipelineKill, count_aborted, run_all
 from demo.project import Project, environment
 from demo.publish import Kill, publish_and_kill, publish_whole, random_moments
@@ -71,13 +73,15 @@ def run(screen: Screen, plan: Plan) -> Report:
             screen.say("all done; reading the topics back with a bare consumer")
             observed = _observe(screen, cluster, registry.url, expected)
             logs = {pipeline.name: task_logs(pipeline, Findings(expected, observed), cluster) for pipeline in PIPELINES}
+            coordinator = CoordinatorLog(cluster.log_directory)
+            coordinator.look()
             flights = _files(cluster, _KILLED)
             aborted_output = count_aborted(pipeline_kills, cluster.log_directory)
     screen.say("comparing them with the files, row by row and commit by commit")
     _count_committed(producer_kills, observed[_KILLED])
     report = report_of(
         _compare(expected, observed),
-        _fold(expected, logs),
+        {pipeline.name: _fold(pipeline, expected, logs[pipeline.name], coordinator) for pipeline in PIPELINES},
         producer_kills,
         pipeline_kills,
         aborted=flights.aborted,
@@ -190,10 +194,14 @@ def _places(expected: Expected, observed: Observed) -> Places:
     return found
 
 
-def _fold(expected: dict[str, Expected], logs: dict[str, dict[int, TaskLog]]) -> dict[str, Fold]:
-    return {
-        pipeline.name: fold(pipeline.name, logs[pipeline.name], rules_of(pipeline, expected)) for pipeline in PIPELINES
-    }
+def _fold(
+    pipeline: PipelineInDemo, expected: dict[str, Expected], logs: dict[int, TaskLog], coordinator: CoordinatorLog
+) -> Fold:
+    folded = fold(pipeline.name, logs, rules_of(pipeline, expected))
+    touched = coordinator.of(pipeline.transactional_id).touched
+    folded.transactions = len(touched)
+    folded.add(list(torn(pipeline, touched, logs)))
+    return folded
 
 
 def _count_committed(kills: list[Kill], observed: Observed) -> None:

@@ -106,10 +106,12 @@ def _findings(report: Report) -> Table:
     found = Table.grid(padding=(0, 2, 0, 0))
     keys = sum(each.keys for each in report.data_sets.values())
     commits = sum(each.commits for each in report.folds.values())
+    transactions = sum(each.transactions for each in report.folds.values())
     producers, workers = len(report.producer_kills), len(report.pipeline_kills)
     aborted = report.aborted + report.aborted_output
     found.add_row("order", f"{keys:,} times one key in one topic, its records in the order of its rows")
     found.add_row("state", f"{commits:,} commits of a partition, each what one run over its input up to there comes to")
+    found.add_row("atomic", f"{transactions:,} transactions, each with its outputs, its state and its offsets")
     found.add_row(
         "kills", f"{producers} of a producer, {workers} of workers, {report.kills_inside} inside a transaction"
     )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
 import pytest
 
 from demo.broker_files import TopicFiles
-from demo.coordinator_log import CoordinatorLog
 from tests.unit.testing.log_bytes import data, marker
 
 ONE, TWO, HEIR = (1, 0), (2, 0), (1, 1)
@@ -86,34 +84,3 @@ def test_a_topic_that_is_not_there_yet_holds_nothing(tmp_path: Path) -> None:
     files = TopicFiles(tmp_path, "t")
     files.look()
     assert (files.committed, files.aborted, files.is_open) == (0, 0, False)
-
-
-ONGOING, PREPARE_COMMIT, PREPARE_ABORT, COMPLETE_COMMIT, COMPLETE_ABORT, EMPTY = 1, 2, 3, 4, 5, 0
-
-
-def state(offset: int, name: str, life: tuple[int, int], status: int) -> bytes:
-    key = struct.pack(">hh", 0, len(name)) + name.encode()
-    return data(offset, (key, struct.pack(">hqhib", 0, *life, 60_000, status) + b"\0" * 20))
-
-
-def test_the_coordinators_log_tells_transactions_apart_by_their_id(tmp_path: Path) -> None:
-    folder = tmp_path / "__transaction_state-3"
-    folder.mkdir()
-    file = folder / f"{0:020d}.log"
-    log = CoordinatorLog(tmp_path)
-    log.look()
-    assert (log.of("worker").committed, log.of("worker").is_open) == (0, False)
-
-    append(file, state(0, "worker", ONE, EMPTY) + state(1, "worker", ONE, ONGOING) + state(2, "worker", ONE, ONGOING))
-    append(file, state(3, "other", TWO, ONGOING) + state(4, "worker", ONE, PREPARE_COMMIT))
-    log.look()
-    assert (log.of("worker").committed, log.of("worker").is_open, log.of("other").is_open) == (0, False, True)
-
-    append(file, state(5, "worker", ONE, COMPLETE_COMMIT) + state(6, "worker", ONE, ONGOING))
-    # Its successor has it aborted, in an epoch that no data has.
-    append(file, state(7, "worker", HEIR, PREPARE_ABORT) + state(8, "worker", HEIR, COMPLETE_ABORT))
-    log.look()
-    log.look()
-    found = log.of("worker")
-    assert (found.committed, found.aborted, found.life, found.is_open) == (1, 1, ONE, False)
-    assert (log.of("other").committed, log.of("other").life) == (0, TWO)

@@ -55,7 +55,9 @@ def log() -> TaskLog:
 
 
 def verdict(found: TaskLog) -> Fold:
-    return fold("p", {0: found}, Rules(writes, changes))
+    result = fold("p", {0: found}, Rules(writes, changes))
+    result.transactions = 4
+    return result
 
 
 def test_what_one_run_over_the_input_comes_to_is_ok() -> None:
@@ -132,6 +134,9 @@ def test_nothing_compared_is_not_ok() -> None:
     assert not fold("p", {}, Rules(writes, changes)).ok
     empty = TaskLog(inputs={"in": []}, changelog=[], outputs={"out": []}, parts={"out": []}, group={})
     assert not verdict(empty).ok
+    unseen = verdict(log())
+    unseen.transactions = 0
+    assert not unseen.ok
 
 
 def test_a_tables_entry_is_its_value_and_the_time_beside_it_is_left_out() -> None:

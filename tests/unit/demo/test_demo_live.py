@@ -33,7 +33,7 @@ def test_a_pipelines_figures_are_those_of_the_brokers_files(tmp_path: Path) -> N
     committed(tmp_path / "in-0", 0, 5)
     committed(tmp_path / "in-1", 0, 3)
     committed(tmp_path / "dlq.p.in-0", 0, 2)
-    status = struct.pack(">hqhib", 0, *WORKER, 60_000, 4)
+    status = struct.pack(">hqhib", 1, *WORKER, 60_000, 4)
     append(tmp_path / "__transaction_state-0", data(0, (struct.pack(">hh", 0, 3) + b"p.0", status)))
     offsets = {("in", 0): 6, ("in", 1): 2}
     actor = Actor("p")

@@ -13,7 +13,7 @@ from demo.verdict import DataSet
 
 KILL = Kill(after_s=1.5, uncommitted=20, last_stable_offsets={0: 100}, committed=96)
 GOOD = DataSet(rows=1_005, records=1_000, dead_letters=5, keys=40)
-FOLDED = Fold(partitions=8, commits=1_100, records=1_000, changes=900)
+FOLDED = Fold(partitions=8, transactions=200, commits=1_100, records=1_000, changes=900)
 
 
 def report(
@@ -36,6 +36,7 @@ def test_a_good_verdict_says_so_with_all_figures(capsys: pytest.CaptureFixture[s
     assert "flights 1,005 1,000 5 0 0 0" in told
     assert "order 42 times" in told
     assert "state 1,100 commits" in told
+    assert "atomic 200 transactions" in told
     assert "kills 1 of a producer, 9 of workers, 3 inside a transaction" in told
     assert "aborted 27 records" in told
     assert "recovery 5.0 s (median), 9.0 s (longest)" in told
@@ -58,7 +59,11 @@ def test_a_bad_verdict_names_the_problems(capsys: pytest.CaptureFixture[str]) ->
 
 @pytest.mark.parametrize(
     "folds",
-    [{}, {"p": Fold()}, {"p": FOLDED, "q": Fold(partitions=8, commits=9, records=9, wrong=1, problems=["q[1]"])}],
+    [
+        {},
+        {"p": Fold()},
+        {"p": FOLDED, "q": Fold(partitions=8, transactions=9, commits=9, records=9, wrong=1, problems=["q[1]"])},
+    ],
 )
 def test_commits_that_are_off_or_were_not_compared_are_a_failed_verdict(
     folds: dict[str, Fold], capsys: pytest.CaptureFixture[str]
