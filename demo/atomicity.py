@@ -1,7 +1,7 @@
 """Every committed transaction of a worker: what belongs together is in one, by the coordinator's log.
 
-Kills find an engine that commits outputs here and offsets there only if one comes in between, a moment in a hundred. The
-coordinator has written down which partitions each transaction had, so nothing is left to luck.
+Kills find an engine that commits outputs here and offsets there only if one comes in between, a moment in a hundred.
+The coordinator has written down which partitions each transaction had, so nothing is left to luck.
 """
 
 from __future__ import annotations

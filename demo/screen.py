@@ -109,9 +109,11 @@ def _findings(report: Report) -> Table:
     transactions = sum(each.transactions for each in report.folds.values())
     producers, workers = len(report.producer_kills), len(report.pipeline_kills)
     aborted = report.aborted + report.aborted_output
-    found.add_row("order", f"{keys:,} times one key in one topic, its records in the order of its rows")
-    found.add_row("state", f"{commits:,} commits of a partition, each what one run over its input up to there comes to")
-    found.add_row("atomic", f"{transactions:,} transactions, each with its outputs, its state and its offsets")
+    found.add_row("order", f"{keys:,} times one key in one topic, compared with the order of its rows")
+    found.add_row("state", f"{commits:,} commits of a partition, compared with one run over its input up to there")
+    found.add_row(
+        "atomic", f"{transactions:,} transactions, looked at for outputs, state and offsets that belong together"
+    )
     found.add_row(
         "kills", f"{producers} of a producer, {workers} of workers, {report.kills_inside} inside a transaction"
     )
