@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 from penstock.embedded.jvm import KAFKA, Jvm
+from penstock.embedded.launched import Launched
 from penstock.embedded.orphans import forget, remember
 from penstock.embedded.serving import wait_until_serving
 
 SHUTDOWN_TIMEOUT_S = 30.0
 LOG_LINES_SHOWN = 50
-_LAUNCHER = Path(__file__).with_name("launcher.py")
 
 
 class Broker:
@@ -48,9 +45,7 @@ class Broker:
         self.directory = directory
         self.jvm = jvm
         self._remove_with_owner = remove_with_owner
-        self._launcher: subprocess.Popen[bytes] | None = None
-        self._pid: int | None = None
-        self._log_start = 0
+        self._process: Launched | None = None
 
     @property
     def data(self) -> Path:
@@ -70,32 +65,23 @@ class Broker:
     @property
     def pid(self) -> int | None:
         """Process id of the JVM; None while it is dead."""
-        return self._pid if self.is_alive else None
+        return self._process.pid if self._process is not None and self._process.is_alive else None
 
     @property
     def is_alive(self) -> bool:
         """Whether the process exists; a stopped one does."""
-        return self._launcher is not None and self._launcher.poll() is None
+        return self._process is not None and self._process.is_alive
 
     def start(self, *, write_archive_to: Path | None = None) -> None:
         """Start the process and return at once; the cluster knows when it serves."""
-        command = self.jvm.command(KAFKA, [str(self.settings_file)], write_archive_to=write_archive_to)
-        scratch = str(self.directory) if self._remove_with_owner else ""
-        launcher = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), scratch]
-        with self.log_file.open("ab") as log:
-            self._log_start = log.tell()
-            self._launcher = subprocess.Popen(
-                [*launcher, *command],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=self.jvm.environment(),
-                cwd=self.directory,  # where a JVM that crashes leaves its report
-                start_new_session=True,  # a Ctrl-C is for us; we decide how the broker ends
-            )
-        if self._launcher.stdout is not None:
-            self._pid = int(self._launcher.stdout.readline())
-            remember(self._pid, self._launcher.pid, self.directory)
+        self._process = Launched(
+            self.jvm.command(KAFKA, [str(self.settings_file)], write_archive_to=write_archive_to),
+            self.log_file,
+            scratch=self.directory if self._remove_with_owner else None,
+            directory=self.directory,  # where a JVM that crashes leaves its report
+            environment=self.jvm.environment(),
+        )
+        remember(self._process.pid, self._process.launcher_pid, self.directory)
 
     def kill(self) -> None:
         """SIGKILL, as a power cut of this one machine; returns when the process is gone."""
@@ -119,7 +105,7 @@ class Broker:
         """SIGTERM: hand leadership over and close the logs; killed if that takes longer than 30 seconds.
 
         Returns:
-            Its exit code, 128 + n where signal n ended it; -1 when it was dead before.
+            Its exit code, 128 + n where signal n ended it; -1 when it was never started.
         """
         self.begin_shutdown()
         return self._reap()
@@ -136,34 +122,15 @@ class Broker:
 
     def last_log_lines(self) -> str:
         """The last 50 lines that this process printed since it was started."""
-        with self.log_file.open("rb") as log:
-            log.seek(self._log_start)
-            lines = log.read().decode(errors="replace").splitlines()
-        return "\n".join(lines[-LOG_LINES_SHOWN:])
+        return "" if self._process is None else self._process.last_log_lines(LOG_LINES_SHOWN)
 
     def _signal(self, number: signal.Signals) -> None:
-        if self._launcher is None or self._launcher.stdin is None or not self.is_alive:
-            return
-        try:
-            # Through the launcher: it has not reaped the broker yet, so the id cannot be another process's by now.
-            self._launcher.stdin.write(bytes([number]))
-            self._launcher.stdin.flush()
-        except BrokenPipeError:
-            pass  # it ended by itself just now
+        if self._process is not None:
+            self._process.signal(number)
 
     def _reap(self) -> int:
-        launcher = self._launcher
-        if launcher is None:
+        if self._process is None:
             return -1
-        try:
-            launcher.wait(SHUTDOWN_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self._signal(signal.SIGKILL)
-            launcher.wait()
-        for pipe in (launcher.stdin, launcher.stdout):
-            if pipe is not None:
-                pipe.close()
-        if self._pid is not None:
-            forget(self._pid)
-        self._launcher = self._pid = None
-        return launcher.returncode
+        code = self._process.end(SHUTDOWN_TIMEOUT_S)
+        forget(self._process.pid)
+        return code

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,7 +14,7 @@ from typing import Self
 
 import msgspec
 
-from penstock.embedded import launcher
+from penstock.embedded.launched import Launched
 from penstock.errors import DuplicateIdentity, ExitCode, StartFailed
 
 _START_TIMEOUT_S = 60.0
@@ -63,25 +61,34 @@ class RegistryServer:
             session_timeout_s=session_timeout_s,
         )
         self._directory: Path | None = None
-        self._launcher: subprocess.Popen[bytes] | None = None
+        self._process: Launched | None = None
         self.url = ""
         """Where it answers; empty until the first start."""
 
     def __enter__(self) -> Self:
         """Start, and return when requests are answered."""
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.shutdown()
+            self._remove_files()
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
         """Shut down, and leave nothing on disk."""
         self.shutdown()
-        if self._directory:
-            shutil.rmtree(self._directory, ignore_errors=True)
+        self._remove_files()
 
     @property
     def is_alive(self) -> bool:
         """Whether the process exists; a stopped one does."""
-        return self._launcher is not None and self._launcher.poll() is None
+        return self._process is not None and self._process.is_alive
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id; None while it is dead."""
+        return self._process.pid if self._process is not None and self._process.is_alive else None
 
     def start(self) -> None:
         """Start the process, and return when requests are answered.
@@ -95,15 +102,8 @@ class RegistryServer:
         ready.unlink(missing_ok=True)
         settings.touch(mode=0o600)
         settings.write_bytes(msgspec.json.encode(self._settings))
-        serve = [sys.executable, "-m", "penstock.embedded.registry", str(settings)]
-        with (directory / "log").open("wb") as log:
-            self._launcher = subprocess.Popen(
-                [sys.executable, "-I", "-S", launcher.__file__, str(os.getpid()), str(directory), *serve],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,  # a Ctrl-C is for us; we decide how the registry ends
-            )
+        command = [sys.executable, "-m", "penstock.embedded.registry", str(settings)]
+        self._process = Launched(command, directory / "log", scratch=directory)
         deadline = time.monotonic() + _START_TIMEOUT_S
         while not ready.exists():
             if not self.is_alive or time.monotonic() > deadline:
@@ -142,19 +142,11 @@ class RegistryServer:
 
     def wait(self, timeout_s: float) -> int | None:
         """Wait for the process to end by itself; its exit code, None if it is still there."""
-        if self._launcher is None:
-            return None
-        try:
-            return self._launcher.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            return None
+        return None if self._process is None else self._process.wait(timeout_s)
 
     def last_log_lines(self) -> str:
         """The last lines that the process printed since it was started."""
-        if self._directory is None:
-            return ""
-        lines = (self._directory / "log").read_text(errors="replace").splitlines()
-        return "\n".join(lines[-_LOG_LINES_SHOWN:])
+        return "" if self._process is None else self._process.last_log_lines(_LOG_LINES_SHOWN)
 
     def _start_failure(self) -> StartFailed | DuplicateIdentity:
         code = self.wait(0)
@@ -165,21 +157,13 @@ class RegistryServer:
         return StartFailed(f"the schema registry did not come up (exit code {code}); its last words:\n{lines}")
 
     def _signal(self, number: signal.Signals) -> None:
-        if self._launcher is None or self._launcher.stdin is None or not self.is_alive:
-            return
-        try:
-            self._launcher.stdin.write(bytes([number]))  # through the launcher, which alone knows the id for certain
-            self._launcher.stdin.flush()
-        except BrokenPipeError:
-            pass  # it ended by itself just now
+        if self._process is not None:
+            self._process.signal(number)
 
     def _reap(self) -> None:
-        if self._launcher is None:
-            return
-        if self.wait(_SHUTDOWN_TIMEOUT_S) is None:
-            self._signal(signal.SIGKILL)
-            self._launcher.wait()
-        for pipe in (self._launcher.stdin, self._launcher.stdout):
-            if pipe is not None:
-                pipe.close()
-        self._launcher = None
+        if self._process is not None:
+            self._process.end(_SHUTDOWN_TIMEOUT_S)
+
+    def _remove_files(self) -> None:
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
