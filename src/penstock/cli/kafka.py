@@ -29,9 +29,8 @@ def up(
         typer.Option(metavar="DIR", file_okay=False, help="Keep data, cluster id and ports in this folder."),
     ] = None,
     port: Annotated[int, typer.Option(min=1, max=65_533, help="Of the first broker; the others follow.")] = 9092,
-    registry: Annotated[
-        bool, typer.Option("--registry", help=f"A schema registry too, on port {REGISTRY_PORT}.")
-    ] = False,
+    registry: Annotated[bool, typer.Option("--registry", help="A schema registry too.")] = False,
+    registry_port: Annotated[int, typer.Option(min=1, max=65_535, help="Of the registry.")] = REGISTRY_PORT,
 ) -> None:
     """Start Kafka and keep it up until Ctrl-C; it listens on 127.0.0.1 only.
 
@@ -46,7 +45,7 @@ def up(
     order = owner.Order(
         nodes=nodes,
         port=port,
-        registry_port=REGISTRY_PORT if registry else None,
+        registry_port=registry_port if registry else None,
         persist=_absolute(persist),
         java=_absolute(config.embedded.java),
         jars=_absolute(config.embedded.jars),
@@ -114,11 +113,13 @@ def _absolute(path: Path | None) -> str | None:
 
 def _show(state: OwnerState) -> None:
     from penstock.embedded.orphans import is_alive  # noqa: PLC0415 - heavy
+    from penstock.embedded.ports import is_listened_to  # noqa: PLC0415
 
     typer.echo(f"Kafka is up: {state.bootstrap_servers}")
     for node in state.nodes:
         gone = "" if node.pid is not None and is_alive(node.pid) else ", gone"
         typer.echo(f"  broker {node.node_id}  port {node.port}, process {node.pid}{gone}")
     if state.registry_url:
-        typer.echo(f"  registry  {state.registry_url}")
+        silent = "" if is_listened_to(int(state.registry_url.rpartition(":")[2])) else ", does not answer"
+        typer.echo(f"  registry  {state.registry_url}, process {state.registry_pid}{silent}")
     typer.echo(f"  data      {state.persist or 'goes with it (keep it with --persist DIR)'}")

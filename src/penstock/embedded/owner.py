@@ -15,14 +15,18 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 
+from penstock.embedded.broker import Broker
 from penstock.embedded.cluster import KafkaCluster
 from penstock.embedded.owner_state import NodeState, OwnerState, StateFolder
 from penstock.embedded.ports import require_free
 from penstock.errors import PenstockError, StartFailed
+
+if TYPE_CHECKING:
+    from penstock.embedded.registry import RegistryServer
 
 _LOOK_EVERY_S = 0.5
 _WAIT_EVERY_S = 0.05
@@ -71,21 +75,22 @@ def own(order: Order, folder: StateFolder, ready: Callable[[OwnerState], None]) 
     with folder.owned(), ExitStack() as running:
         cluster = order.cluster()
         if order.registry_port is not None:
-            require_free(order.registry_port)  # before the broker is started in vain
+            require_free(order.registry_port, option="--registry-port")  # before the broker is started in vain
         running.enter_context(cluster)
-        registry_url = _start_registry(cluster, order.registry_port, running)
+        registry = _start_registry(cluster, order.registry_port, running)
         state = OwnerState(
             owner_pid=os.getpid(),
             started_at=datetime.now(UTC),
             bootstrap_servers=cluster.bootstrap_servers,
             cluster_id=cluster.cluster_id,
             nodes=tuple(NodeState(each.node_id, each.port, each.pid) for each in cluster.brokers),
-            registry_url=registry_url,
+            registry_url=registry.url if registry else None,
+            registry_pid=registry.pid if registry else None,
             persist=order.persist,
         )
         folder.write(state)
         ready(state)
-        _watch(cluster)
+        _watch(cluster, registry)
 
 
 def start_detached(order: Order, folder: StateFolder) -> OwnerState:
@@ -141,27 +146,32 @@ def _wait_until_up(owner: subprocess.Popen[bytes], folder: StateFolder) -> Owner
     return state
 
 
-def _start_registry(cluster: KafkaCluster, port: int | None, running: ExitStack) -> str | None:
+def _start_registry(cluster: KafkaCluster, port: int | None, running: ExitStack) -> RegistryServer | None:
     if port is None:
         return None
     from penstock.embedded.registry import RegistryServer  # noqa: PLC0415 - a web server that few orders need
 
-    server = RegistryServer(bootstrap_servers=cluster.bootstrap_servers, port=port)
-    return running.enter_context(server).url
+    return running.enter_context(RegistryServer(bootstrap_servers=cluster.bootstrap_servers, port=port))
 
 
-def _watch(cluster: KafkaCluster) -> NoReturn:
-    """Wait for a signal; a broker that ends by itself is told, and when none is left we end too."""
-    told: set[int] = set()
+def _watch(cluster: KafkaCluster, registry: RegistryServer | None) -> NoReturn:
+    """Wait for a signal; what ends by itself is told, and when no broker is left we end too."""
+    told: set[Broker | RegistryServer] = set()
     while True:
         for broker in cluster.brokers:
-            if not broker.is_alive and broker.node_id not in told:
-                told.add(broker.node_id)
-                sys.stderr.write(f"broker {broker.node_id} ended by itself; its last log lines:\n")
-                sys.stderr.write(f"{broker.last_log_lines()}\n")
-                if len(told) == len(cluster.brokers):
-                    raise StartFailed("no broker is left: start again with `penstock kafka up`")
+            _tell_end(f"broker {broker.node_id}", broker, told)
+        if registry is not None:
+            _tell_end("the schema registry", registry, told)
+        if told.issuperset(cluster.brokers):
+            raise StartFailed("no broker is left: start again with `penstock kafka up`")
         time.sleep(_LOOK_EVERY_S)
+
+
+def _tell_end(name: str, server: Broker | RegistryServer, told: set[Broker | RegistryServer]) -> None:
+    if not server.is_alive and server not in told:
+        told.add(server)
+        sys.stderr.write(f"{name} ended by itself; its last log lines:\n{server.last_log_lines()}\n")
+        sys.stderr.flush()
 
 
 def _path(text: str | None) -> Path | None:

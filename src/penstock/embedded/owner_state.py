@@ -42,6 +42,7 @@ class OwnerState(msgspec.Struct, frozen=True, kw_only=True):
     nodes: tuple[NodeState, ...]
     registry_url: str | None
     persist: str | None
+    registry_pid: int | None = None
 
 
 class StateFolder:

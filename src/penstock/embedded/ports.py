@@ -9,6 +9,8 @@ from penstock.errors import StartFailed
 
 LOOPBACK = "127.0.0.1"
 
+_CONNECT_TIMEOUT_S = 2.0
+
 
 def free_ports(count: int) -> list[int]:
     """Different ports that nobody listens on now; another process may take one before we do, so starts are retried."""
@@ -31,11 +33,22 @@ def is_free(port: int) -> bool:
     return True
 
 
-def require_free(port: int) -> None:
-    """Refuse a port that is taken.
+def is_listened_to(port: int) -> bool:
+    """Whether a server takes connections there now."""
+    try:
+        socket.create_connection((LOOPBACK, port), timeout=_CONNECT_TIMEOUT_S).close()
+    except OSError:
+        return False
+    return True
+
+
+def require_free(port: int, *, option: str = "--port") -> None:
+    """Refuse a port that is taken; `option` is what chooses another.
 
     Raises:
         StartFailed: something listens there.
     """
     if not is_free(port):
-        raise StartFailed(f"port {port} on {LOOPBACK} is taken: stop what listens there, or choose another with --port")
+        raise StartFailed(
+            f"port {port} on {LOOPBACK} is taken: stop what listens there, or choose another with {option}"
+        )

@@ -125,6 +125,7 @@ class Leadership:
             self._on_lost()
 
     def _holder(self) -> str | None:
+        """The member that holds the partition, unless it is what an earlier life of this process left in the group."""
         admin = AdminClient(self._connection.options({}, self._connection.admin, f"{self.client_id}-admin"))
         try:
             group: Any = admin.describe_consumer_groups([self._group], request_timeout=5)[self._group].result()
@@ -132,6 +133,6 @@ class Leadership:
             LOGGER.debug("group %s: %s", self._group, exc)
             return None
         for member in group.members:
-            if member.assignment and member.assignment.topic_partitions:
+            if member.client_id != self.client_id and member.assignment and member.assignment.topic_partitions:
                 return f"{member.client_id} (host {member.host.lstrip('/')})"
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -81,6 +82,39 @@ def test_a_killed_owner_takes_the_brokers_along_and_is_not_believed_to_be_up(pen
     while ReadinessProbe(f"127.0.0.1:{port}").nodes(timeout_s=0.2):
         assert time.monotonic() < deadline
     assert json.loads(penstock_kafka("status", "--json")[1]) == {"up": False, "cluster": None}
+
+
+def test_a_registry_that_ends_by_itself_is_told_by_status_and_in_the_log(penstock_kafka: Command) -> None:
+    port, registry_port = free_ports(2)
+    code, told = penstock_kafka(
+        "up", "--detach", "--port", str(port), "--registry", "--registry-port", str(registry_port)
+    )
+    assert code == 0
+    cluster = json.loads(penstock_kafka("status", "--json")[1])["cluster"]
+    line = f"registry  http://127.0.0.1:{registry_port}, process {cluster['registry_pid']}\n"
+    assert line in told
+
+    os.kill(cluster["registry_pid"], signal.SIGKILL)
+
+    log = penstock_kafka.folder / ".penstock" / "kafka.log"
+    deadline = time.monotonic() + 30
+    while "the schema registry ended by itself; its last log lines:\n" not in log.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    code, told = penstock_kafka("status")
+    assert (code, line.replace("\n", ", does not answer\n") in told) == (0, True), told
+    assert ReadinessProbe(f"127.0.0.1:{port}").nodes(timeout_s=10) == {1}
+
+
+def test_a_registry_port_that_is_taken_names_the_option_that_chooses_another(penstock_kafka: Command) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        registry_port = str(taken.getsockname()[1])
+        code, told = penstock_kafka(
+            "up", "--port", str(free_ports(1)[0]), "--registry", "--registry-port", registry_port
+        )
+    assert code == 4
+    assert f"port {registry_port} on 127.0.0.1 is taken" in told
+    assert "choose another with --registry-port" in told
 
 
 def test_in_the_foreground_ctrl_c_takes_it_down(penstock_kafka: Command) -> None:

@@ -2,6 +2,10 @@
 
 Start, in five steps: 1. Bind the port, not yet listening. 2. The topic, made or checked. 3. Leadership in the group.
 4. The log, read to its end and claimed. 5. Listen.
+
+Leadership ends when Kafka has not heard of us for a session: we stood still, Kafka did, or the connection was lost (a
+laptop that was closed is all of these). Nobody else need have taken it. So the end of leadership begins again with
+step 1, and only another registry that does lead ends the process.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import logging
 import signal
 import socket
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from types import FrameType
@@ -22,7 +27,7 @@ from penstock.embedded.registry.schemas import Schemas
 from penstock.embedded.registry.settings import Settings
 from penstock.embedded.registry.store import MAX_RECORD_BYTES, Store
 from penstock.embedded.registry.subjects import Subjects
-from penstock.errors import ConfigurationError, DuplicateIdentity, PenstockError, StartFailed
+from penstock.errors import ConfigurationError, DuplicateIdentity, PenstockError, ServerUnreachable, StartFailed
 from penstock.kafka.admin import Admin, TopicSettings
 from penstock.kafka.client import Connection
 from penstock.kafka.leadership import Leadership
@@ -35,6 +40,8 @@ SESSION_TIMEOUT_S = 6.0
 """How long after its sudden death a registry's place stays taken; the least that brokers accept by default."""
 
 _WRITE_TIMEOUT_S = 10.0
+_KAFKA_BUDGET_S = 10.0
+_PAUSE_S = 1.0
 
 
 def serve(
@@ -52,20 +59,48 @@ def serve(
         port: 0 takes a free one.
         topic: the log; made if it is not there.
         session_timeout_s: how long a registry that died or hangs keeps others out.
-        on_ready: called with the URL when requests are answered.
+        on_ready: called with the URL when requests are answered, after an interruption again.
 
     Raises:
         DuplicateIdentity: another registry writes this topic, or has taken over from this one.
         StartFailed: the port is taken.
-        ServerUnreachable: Kafka does not answer.
+        ServerUnreachable: Kafka does not answer at the start. Later it is waited for.
         ConfigurationError: the topic is there but cannot be a registry's, or there is no right to it.
     """
     # uvicorn sends itself the signal again when it is done: that must unwind what is below, not end the process.
     signal.signal(signal.SIGTERM, _leave)
+    served = False
+
+    def ready(url: str) -> None:
+        nonlocal port, served
+        port, served = int(url.rpartition(":")[2]), True
+        on_ready(url)
+
+    while True:
+        try:
+            if _lead_and_serve(connection, port, topic, session_timeout_s, ready):
+                return
+        except DuplicateIdentity as exc:
+            if not served:
+                raise
+            raise DuplicateIdentity(f"another registry has taken over: {exc}. Nothing acknowledged is lost") from exc
+        except ServerUnreachable as exc:
+            if not served:
+                raise
+            LOGGER.warning("the schema registry is down until Kafka is back: %s", exc)
+            time.sleep(_PAUSE_S)
+        else:
+            LOGGER.warning("the schema registry has lost its place as the writer of '%s'; taking it again", topic)
+
+
+def _lead_and_serve(
+    connection: Connection, port: int, topic: str, session_timeout_s: float, ready: Callable[[str], None]
+) -> bool:
+    """Serve once; False when leadership was lost."""
     end = _End()
     with ExitStack() as stack:
         listener = stack.enter_context(_bound(port))
-        require_topic(Admin(connection), topic)
+        require_topic(Admin(connection, budget_s=_KAFKA_BUDGET_S), topic)
         leadership = Leadership(
             connection,
             group=f"penstock-registry.{topic}",
@@ -88,10 +123,12 @@ def serve(
         listener.listen(128)
         url = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
         LOGGER.info("schema registry (development, single node) on %s, topic %s", url, topic)
-        on_ready(url)
+        ready(url)
         if not end.came:
             end.server.run(sockets=[listener])
-    end.tell(topic)
+    if end.reason:
+        raise end.reason
+    return not end.came
 
 
 class _End:
@@ -101,25 +138,15 @@ class _End:
         self.came = False
         self.store: Store | None = None
         self.server: uvicorn.Server | None = None
-        self._reason: PenstockError | None = None
+        self.reason: PenstockError | None = None
 
     def come(self, reason: PenstockError | None) -> None:
         self.came = True
-        self._reason = self._reason or reason
+        self.reason = self.reason or reason
         if self.store:
             self.store.lose()
         if self.server:
             self.server.should_exit = True
-
-    def tell(self, topic: str) -> None:
-        if not self.came:
-            return
-        if self._reason:
-            raise self._reason
-        raise DuplicateIdentity(
-            f"another registry has taken over '{topic}': this process stood still longer than its session time-out, "
-            "or lost its connection to Kafka. Nothing acknowledged is lost; use the other one"
-        )
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
