@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -117,10 +118,14 @@ def test_a_registry_that_hangs_is_superseded_and_leaves_when_it_wakes(new_regist
         check(http, log, a.acknowledged | b.acknowledged | c.acknowledged)
 
 
-def test_a_second_registry_is_refused_and_told_who_is_there(new_registry: NewRegistry) -> None:
+def test_a_second_registry_is_refused_and_told_who_is_there(
+    new_registry: NewRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = new_registry()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(DuplicateIdentity, match=r"penstock-registry\.\S+@\S+:\d+ \(host [\d.]+\).*Use that one"):
         new_registry()
+    assert list(tmp_path.iterdir()) == []
     assert httpx.get(f"{first.url}/subjects").json() == []
 
 
