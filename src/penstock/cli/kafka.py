@@ -40,7 +40,7 @@ def up(
     from penstock.embedded.jvm import prepare_jvm  # noqa: PLC0415
 
     config = project_config(context)
-    folder = _state_folder(context)
+    folder = _state_folder(config.state.create())
     folder.require_no_owner()
     order = owner.Order(
         nodes=nodes,
@@ -67,7 +67,7 @@ def status(
     """Show what is up: addresses, processes, where data is kept. Exit code 1 when nothing is."""
     from penstock.errors import ExitCode  # noqa: PLC0415
 
-    folder = _state_folder(context)
+    folder = _state_folder(project_config(context).state.directory)
     state = folder.read()
     if as_json:
         print_json({"up": state is not None, "cluster": state})
@@ -84,7 +84,7 @@ def down(context: typer.Context) -> None:
     """Take down what `up` started, from anywhere in the project."""
     from penstock.embedded import owner  # noqa: PLC0415 - heavy
 
-    ended = owner.end(_state_folder(context))
+    ended = owner.end(_state_folder(project_config(context).state.directory))
     typer.echo("Kafka was not up" if ended is None else f"Kafka is down ({ended.bootstrap_servers})")
 
 
@@ -101,10 +101,10 @@ def _run_in_foreground(order: Order, folder: StateFolder) -> None:
         typer.echo("Kafka is down")
 
 
-def _state_folder(context: typer.Context) -> StateFolder:
+def _state_folder(directory: Path) -> StateFolder:
     from penstock.embedded.owner_state import StateFolder  # noqa: PLC0415 - heavy
 
-    return StateFolder(project_config(context).state.create())
+    return StateFolder(directory)
 
 
 def _absolute(path: Path | None) -> str | None:

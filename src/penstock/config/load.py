@@ -63,7 +63,7 @@ class _Layers:
     """What each place says, and where it says it."""
 
     def __init__(self, file: Path | None, lines: Lines, table: Table, profile: str) -> None:
-        self._place = _shown(file) if file else FILE_NAME
+        self._place = _shown(file) if file else "default"  # what stands in for a file
         self._lines = lines
         self._base = {key: value for key, value in table.items() if key != "profiles"}
         profiles = table.get("profiles", {})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from penstock.config.environment import DELIMITER, PREFIX, EnvironmentSource
 from penstock.config.options import ClientOptions, OptionValue
+from penstock.errors import ConfigurationError
 
 NAME = r"[a-z][a-z0-9-]{0,62}"
 
@@ -144,9 +147,26 @@ class StateSettings(Section):
     """State is written to disk this often, so that the next start reads only the rest from its changelog."""
 
     def create(self) -> Path:
-        """Make the folder, private to its owner, and return it."""
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.directory.chmod(0o700)
+        """Make the folder, private to its owner, and return it.
+
+        Raises:
+            ConfigurationError: it cannot be made, or is one that everybody writes to.
+        """
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            mode = self.directory.stat().st_mode
+            if mode & stat.S_ISVTX:  # /tmp and its like, which must stay open
+                raise ConfigurationError(
+                    f"state.directory: {self.directory} is everybody's; name a folder of its own inside of it"
+                )
+            if mode & 0o077:
+                with contextlib.suppress(PermissionError):  # a volume that another user owns; `doctor` tells it
+                    self.directory.chmod(0o700)
+        except OSError as err:
+            raise ConfigurationError(
+                f"state.directory: {self.directory} cannot be made: {err.strerror}; name another folder in "
+                "penstock.toml or PENSTOCK_STATE__DIRECTORY"
+            ) from err
         return self.directory
 
 

@@ -12,7 +12,7 @@ REDACTED = "**********"
 _SECRET = re.compile(
     r"password|passphrase|secret|user\.info|jaas|api\.key|oauthbearer\.config|\.key\.pem$|^ssl_key$|token(?!\.endpoint)"
 )
-_USER_INFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_USER_INFO = re.compile(r"(?<=://)[^/\s]+(?=@)")  # up to the last @: a password may hold one
 
 _OFFSETS = "offsets are committed inside the transaction, together with what was made of the records"
 _IDEMPOTENCE = "the transactional producer needs it as it is: duplicates or holes could be committed otherwise"

@@ -32,21 +32,21 @@ def jar_folder(lock: JarLock, sources: Sequence[JarSource], cache: Path) -> Path
     """The folder with exactly the locked jars, all verified; filled from `sources` if it is not there yet.
 
     Raises:
-        StartFailed: no source has a jar (the message lists what each one said), a jar is not the locked one, or the
-            disk is full.
+        StartFailed: no source has a jar (the message lists what each one said), a jar is not the locked one or not
+            locked at all, or the folder cannot be written or the disk is full.
     """
     folder = cache / f"{lock.kafka_version}-{lock.digest}" / "jars"
     if not folder.is_dir():
         try:
             _fill(lock, sources, folder)
         except OSError as err:
-            if err.errno != errno.ENOSPC:
-                raise
+            problem = "disk full" if err.errno == errno.ENOSPC else f"no place for Kafka's jars ({err.strerror})"
             raise StartFailed(
-                f"disk full: Kafka's jars need {lock.size / 1e6:.0f} MB in {cache}; make room, or set XDG_CACHE_HOME "
-                "to a folder on another disk"
+                f"{problem}: they need {lock.size / 1e6:.0f} MB in {cache}; make room there, or set XDG_CACHE_HOME to "
+                "another folder"
             ) from err
     _verify(lock.jars, folder, came_from=str(folder))
+    _refuse_others(lock.jars, folder)
     return folder
 
 
@@ -97,6 +97,14 @@ def _verify(jars: Sequence[LockedJar], folder: Path, came_from: str) -> None:
                 f"  found    SHA-512 {sha512}\n"
                 "Find out how it got there, delete it, and start again."
             )
+
+
+def _refuse_others(jars: Sequence[LockedJar], folder: Path) -> None:
+    """Whatever else lies there would be on the class path too."""
+    locked = {jar.file_name for jar in jars}
+    for path in sorted(folder.iterdir()):
+        if path.name not in locked:
+            raise StartFailed(f"{path} is none of the jars that were locked; delete it, and start again")
 
 
 def _sha512_or_absence(path: Path) -> str:

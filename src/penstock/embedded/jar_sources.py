@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import threading
 import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -109,18 +110,11 @@ class Jgo:
             Path(found).replace(folder / jar.file_name)
             arrived(jar)
 
-        try:
-            with _sockets_left_open():
-                _in_threads(fetch, wanted)
-        except OSError as err:  # requests' errors are OSErrors too; only those of the disk carry a number here
-            if err.errno is not None:
-                raise
-            return f"failed: {_first_line(err)}"
-        except Exception as err:  # noqa: BLE001 - jgo raises RuntimeError and more; whatever it is, it is told
-            return f"failed: {_first_line(err)}"
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-        return ""
+        with _sockets_left_open():
+            try:
+                return _said_by(fetch, wanted)
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
 
 
 def default_sources(
@@ -137,32 +131,62 @@ def default_sources(
 
 
 def _copy_all(wanted: Sequence[LockedJar], place: Callable[[LockedJar], Path], folder: Path, arrived: Arrived) -> str:
-    missing = 0
+    missing, unreadable = 0, 0
     for jar in wanted:
-        try:
-            shutil.copyfile(place(jar), folder / jar.file_name)
-        except (FileNotFoundError, NotADirectoryError):
+        source = place(jar)
+        if not source.is_file():
             missing += 1
+        elif not os.access(source, os.R_OK):
+            unreadable += 1
         else:
+            shutil.copyfile(source, folder / jar.file_name)
             arrived(jar)
-    return f"{missing} of {len(wanted)} not there" if missing else ""
+    said = [(missing, "not there"), (unreadable, "not readable")]
+    return ", ".join(f"{count} of {len(wanted)} {what}" for count, what in said if count)
+
+
+def _said_by(fetch: Callable[[LockedJar], None], wanted: Sequence[LockedJar]) -> str:
+    """Fetch all; why that failed, empty when it did not."""
+    try:
+        _in_threads(fetch, wanted)
+    except OSError as err:  # requests' errors are OSErrors too; only those of the disk carry a number here
+        if err.errno is not None:
+            raise
+        return f"failed: {_first_line(err)}"
+    except Exception as err:  # noqa: BLE001 - jgo raises RuntimeError and more; whatever it is, it is told
+        return f"failed: {_first_line(err)}"
+    return ""
 
 
 def _in_threads(fetch: Callable[[LockedJar], None], wanted: Sequence[LockedJar]) -> None:
     """Fetch several at a time; the first failure ends it, or without a network each would wait for its time-out."""
+    failed = threading.Event()
+
+    def unless_failed(jar: LockedJar) -> None:
+        if failed.is_set():
+            return
+        try:
+            fetch(jar)
+        except BaseException:
+            failed.set()
+            raise
+
     with ThreadPoolExecutor(DOWNLOAD_THREADS) as pool:
-        tasks = [pool.submit(fetch, jar) for jar in wanted]
+        tasks = [pool.submit(unless_failed, jar) for jar in wanted]
         try:
             for task in tasks:
                 task.result()
         except BaseException:
-            pool.shutdown(cancel_futures=True)
+            failed.set()  # a Ctrl-C, which no thread of the pool gets
             raise
 
 
 @contextmanager
 def _sockets_left_open() -> Generator[None, None, None]:
-    """Jgo leaves its connections to the garbage collector; a test run with warnings as errors must not pay for that."""
+    """Jgo leaves its connections to the garbage collector; a test run with warnings as errors must not pay for that.
+
+    What failed inside must be over by the end: an exception keeps the frames, and these the connections.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         yield

@@ -60,6 +60,7 @@ def test_without_a_file_the_defaults_apply(folder: Path) -> None:
     assert config.kafka.bootstrap_servers == "localhost:9092"
     assert config.state.directory == folder / ".penstock"
     assert config.registry.auto_register
+    assert config.origin(("project", "name")) == "default"
 
 
 def test_the_file_is_found_from_a_folder_below_it(write_toml: WriteToml, folder: Path) -> None:
@@ -258,6 +259,23 @@ def test_the_state_folder_is_made_private(folder: Path) -> None:
     (folder / ".penstock").mkdir(mode=0o755)
     directory = load().state.create()
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+
+
+def test_a_folder_that_everybody_writes_to_is_not_taken_for_state(write_toml: WriteToml, folder: Path) -> None:
+    """Made private, /tmp would be of no use to anybody else."""
+    (folder / "open").mkdir()
+    (folder / "open").chmod(0o1777)
+    write_toml('[project]\nname = "river"\n[state]\ndirectory = "open"')
+    with pytest.raises(ConfigurationError, match=r"state\.directory: .*open is everybody's"):
+        load().state.create()
+    assert stat.S_IMODE((folder / "open").stat().st_mode) == 0o1777
+
+
+def test_a_state_folder_that_cannot_be_made_is_a_matter_of_configuration(write_toml: WriteToml, folder: Path) -> None:
+    (folder / "file").touch()
+    write_toml('[project]\nname = "river"\n[state]\ndirectory = "file/state"')
+    with pytest.raises(ConfigurationError, match=r"state\.directory: .*file/state cannot be made: Not a directory"):
+        load().state.create()
 
 
 def test_a_config_made_by_hand_has_no_file() -> None:

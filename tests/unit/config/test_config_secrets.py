@@ -12,7 +12,7 @@ from penstock.config.show import settings
 
 WriteToml = Callable[[str], Path]
 
-SECRET = "hunter2-do-not-show"  # noqa: S105 - the point of the test
+SECRET = "hunter2@do-not-show"  # noqa: S105 - the point of the test
 
 GOOD = f"""
 [project]
@@ -54,6 +54,11 @@ passwort = "{SECRET}"
 """
 
 
+def gives_away(text: str) -> bool:
+    """Whether a part of the secret stands in it: in a URL, an @ ends what is easily taken for all of it."""
+    return any(part in text for part in SECRET.split("@"))
+
+
 def penstock(folder: Path, *arguments: str, **variables: str) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-c", "from penstock.cli.app import main; main()", *arguments],
@@ -69,7 +74,7 @@ def penstock(folder: Path, *arguments: str, **variables: str) -> tuple[int, str]
 def test_no_secret_is_in_a_repr(write_toml: WriteToml) -> None:
     write_toml(GOOD)
     config = load()
-    assert SECRET not in f"{config} {config!r} {config.kafka} {config.registry!r} {list(settings(config))}"
+    assert not gives_away(f"{config} {config!r} {config.kafka} {config.registry!r} {list(settings(config))}")
     assert config.kafka.client["sasl.password"] == SECRET
 
 
@@ -78,7 +83,7 @@ def test_no_secret_is_shown(write_toml: WriteToml, folder: Path, arguments: list
     write_toml(GOOD)
     code, output = penstock(folder, "--debug", *arguments)
     assert code == 0
-    assert SECRET not in output
+    assert not gives_away(output)
     assert output.count("**********") == 10
 
 
@@ -97,14 +102,14 @@ def test_no_secret_is_in_an_error_or_its_traceback(write_toml: WriteToml, folder
     assert code == 3
     assert "Traceback" in output
     assert "11 problems" in output
-    assert SECRET not in output
+    assert not gives_away(output)
 
 
 def test_no_secret_is_in_the_error_of_a_config_made_by_hand() -> None:
     values = {"project": {"name": "river"}, "registry": {"password": [SECRET]}, "kafka": SECRET}
     with pytest.raises(ValueError, match="2 validation errors") as caught:
         Config.model_validate(values)
-    assert SECRET not in str(caught.value)
+    assert not gives_away(str(caught.value))
 
 
 def test_no_secret_is_in_the_error_of_a_broken_file(write_toml: WriteToml, folder: Path) -> None:
@@ -112,4 +117,4 @@ def test_no_secret_is_in_the_error_of_a_broken_file(write_toml: WriteToml, folde
     code, output = penstock(folder, "--debug", "config", "show")
     assert code == 3
     assert "not valid TOML" in output
-    assert SECRET not in output
+    assert not gives_away(output)

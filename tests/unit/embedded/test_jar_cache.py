@@ -91,6 +91,14 @@ def test_a_cache_that_was_touched_is_noticed(tmp_path: Path, harm: str) -> None:
         jar_folder(LOCK, [], tmp_path / "cache")
 
 
+def test_a_jar_that_nobody_locked_is_not_run(tmp_path: Path) -> None:
+    folder = jar_folder(LOCK, [shelf(tmp_path / "all", "a", "b", "c")], tmp_path / "cache")
+    (folder / "aa-extra.jar").touch()
+
+    with pytest.raises(StartFailed, match=r"aa-extra\.jar is none of the jars that were locked; delete it"):
+        jar_folder(LOCK, [], tmp_path / "cache")
+
+
 def test_what_every_source_said_is_told_when_a_jar_is_nowhere(tmp_path: Path) -> None:
     sources = [shelf(tmp_path / "first", "a"), shelf(tmp_path / "second")]
 
@@ -110,6 +118,13 @@ def test_a_full_disk_is_told_as_such_and_leaves_nothing_half_done(tmp_path: Path
 
     assert not list((tmp_path / "cache").rglob("*.part"))
     assert jar_folder(LOCK, [shelf(tmp_path / "all", "a", "b", "c")], tmp_path / "cache").is_dir()
+
+
+def test_a_cache_that_cannot_be_written_is_told_with_the_variable_that_moves_it(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(StartFailed, match=r"no place for Kafka's jars \(Not a directory\).*XDG_CACHE_HOME"):
+        jar_folder(LOCK, [shelf(tmp_path / "all", "a", "b", "c")], tmp_path / "file" / "cache")
 
 
 FILLER = """

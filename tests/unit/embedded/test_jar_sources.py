@@ -5,13 +5,20 @@ from __future__ import annotations
 import functools
 import http.server
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from penstock.embedded.jar_lock import LockedJar, load_lock
-from penstock.embedded.jar_sources import Jgo, LocalRepository, MavenCommand, default_sources
+from penstock.embedded.jar_sources import (
+    DOWNLOAD_THREADS,
+    Directory,
+    Jgo,
+    LocalRepository,
+    MavenCommand,
+    default_sources,
+)
 
 JAR = LockedJar(group="org.x.y", artifact="thing", version="1.2", size=3, sha512="0" * 128)
 OTHER = LockedJar(group="org.x.y", artifact="other", version="1.2", size=3, sha512="0" * 128)
@@ -51,6 +58,20 @@ def test_a_local_repository_is_read_by_coordinates(tmp_path: Path) -> None:
     assert (tmp_path / "thing-1.2.jar").read_text() == "jar"
     assert arrived.jars == [JAR]
     assert said == "1 of 2 not there"
+
+
+def test_a_jar_that_may_not_be_read_is_told_and_looked_for_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a Kafka that another user unpacked. Root, as whom tests often run, may read everything: hence the patch."""
+    (tmp_path / "libs").mkdir()
+    (tmp_path / "libs" / JAR.file_name).touch()
+    monkeypatch.setattr("os.access", lambda _path, _mode: False)
+
+    said = Directory(tmp_path / "libs", name="libs").supply([JAR, OTHER], tmp_path, Count())
+
+    assert said == "1 of 2 not there, 1 of 2 not readable"
+    assert not (tmp_path / JAR.file_name).exists()
 
 
 def fake_mvn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> None:
@@ -93,29 +114,45 @@ def test_no_mvn_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert MavenCommand(["g:a:1"]).supply([JAR], tmp_path, Count()) == "not on PATH"
 
 
-@pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty Maven repository that jgo takes for the one on the network."""
-    root = tmp_path / "remote"
-    root.mkdir()
+class Repository:
+    """A Maven repository, empty at first, and what was asked of it."""
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.asked: set[str] = set()
+
+    def asked_for(self, jars: Sequence[LockedJar]) -> list[LockedJar]:
+        return [jar for jar in jars if any(f"/{jar.artifact}/" in path for path in self.asked)]
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Repository]:
+    """A repository that jgo takes for the one on the network."""
+    there = Repository(tmp_path / "remote")
+    there.root.mkdir()
+
+    class Noting(http.server.SimpleHTTPRequestHandler):
+        def log_request(self, code: object = "-", size: object = "-") -> None:
+            del code, size
+            there.asked.add(self.path)
+
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the standard library's
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(root))) as server:
-        thread = threading.Thread(target=server.serve_forever)
+    handler = functools.partial(Noting, directory=str(there.root))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         url = f"http://127.0.0.1:{server.server_address[1]}"
         monkeypatch.setattr("jgo.maven._core.DEFAULT_REMOTE_REPOS", {"central": url})
-        yield root
+        yield there
         server.shutdown()
         thread.join()
 
 
-def test_jgo_fetches_the_locked_coordinates_and_leaves_nothing_else(tmp_path: Path, repository: Path) -> None:
-    place = repository / JAR.repository_path
+def test_jgo_fetches_the_locked_coordinates_and_leaves_nothing_else(tmp_path: Path, repository: Repository) -> None:
+    place = repository.root / JAR.repository_path
     place.parent.mkdir(parents=True)
     place.write_text("jar")
     jars = tmp_path / "jars"
@@ -144,3 +181,12 @@ def test_without_a_network_jgo_gives_up_at_once(tmp_path: Path, monkeypatch: pyt
 
     assert said.startswith("failed: ")
     assert tried == []
+
+
+def test_after_the_first_that_is_not_there_no_other_jar_is_asked_for(tmp_path: Path, repository: Repository) -> None:
+    """Where nothing answers each one would wait for a time-out of its own; those under way come to their end."""
+    wanted = load_lock().jars
+
+    assert "not found" in Jgo().supply(wanted, tmp_path, Count())
+
+    assert 1 <= len(repository.asked_for(wanted)) <= DOWNLOAD_THREADS < len(wanted)
