@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -34,7 +34,7 @@ class Ends(queue.Queue[PenstockError | None]):
 
 
 @contextmanager
-def new_store(connection: Connection, topic: str, ends: Ends) -> Iterator[Store]:
+def new_store(connection: Connection, topic: str, ends: Ends) -> Generator[Store]:
     store = Store(connection, topic, timeout_s=10.0, on_end=ends.put)
     with ExitStack() as stack:
         stack.callback(store.close)
