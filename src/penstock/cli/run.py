@@ -72,6 +72,7 @@ def _surroundings(config: Config, registry: RegistryClient, instance: str) -> Wo
         limits=WorkerLimits(
             commit_interval_s=processing.commit_interval_ms / 1000,
             max_transaction_records=processing.max_transaction_records,
+            max_transaction_bytes=processing.max_transaction_bytes,
             max_batch_records=processing.max_batch_records,
         ),
     )

@@ -130,6 +130,8 @@ class ProcessingSettings(Section):
     """A transaction is committed when it is this old: what readers wait for at most."""
     max_transaction_records: Count = 50_000
     """A transaction is committed at the latest when it holds this many input records; a safety bound."""
+    max_transaction_bytes: Count = 67_108_864
+    """A transaction is committed at the latest when outputs, dead letters and changed state come to this many bytes."""
     max_batch_records: Count = 1_000
     """Records that are processed together at most."""
     transaction_timeout_ms: Annotated[int, Field(ge=1_000, le=900_000), NotBool] = 60_000

@@ -11,12 +11,15 @@ class WorkerLimits:
 
     Attributes:
         commit_interval_s: a transaction is committed when it is this old.
-        max_transaction_records: a safety bound, not a rhythm.
+        max_transaction_records: input records; a safety bound, not a rhythm.
+        max_transaction_bytes: keys and values of outputs, dead letters and changed state; likewise. What is held in
+            memory until the commit, and sent again if the transaction is discarded.
         max_batch_records: per poll, and per batch of a task.
         max_buffered_records: per partition, before it is paused.
     """
 
     commit_interval_s: float = 0.1
     max_transaction_records: int = 50_000
+    max_transaction_bytes: int = 64 * 1024 * 1024
     max_batch_records: int = 1_000
     max_buffered_records: int = 5_000

@@ -76,6 +76,8 @@ class Processing:
         for task in tasks:
             if task.status is TaskStatus.RUNNING:
                 self._run(task)
+            if self._staging.is_due():
+                self._commit()
         for task, lost in self.lost.due(tasks):
             self._stop(task, lost)
 

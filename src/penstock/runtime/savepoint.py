@@ -96,7 +96,7 @@ class SavepointLogic:
             self._state.drop_batch()
             err.add_note(_span(source))
             raise
-        self._state.accept_batch()
+        staged.state_bytes = self._state.accept_batch()
         staged.dead = dead
         staged.records += len(dead)
         return staged
@@ -171,7 +171,7 @@ class SavepointLogic:
         except OperatorFailed as failed:
             self._state.drop_batch()
             return DeadRecord(place, failed.stage, failed.node.name, failed.error)
-        self._state.accept_batch()
+        one.state_bytes = self._state.accept_batch()
         _add(whole, one)
         return None
 
@@ -188,6 +188,7 @@ def _writes(node: Node) -> str | None:
 def _add(whole: Staged, one: Staged) -> None:
     whole.records += one.records
     whole.filtered += one.filtered
+    whole.state_bytes += one.state_bytes
     whole.event_time_ms = one.event_time_ms
     there = {output.topic: output for output in whole.outputs}
     for output in one.outputs:

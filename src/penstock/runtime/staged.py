@@ -58,6 +58,7 @@ class Staged:
         filtered: of these, those that left nothing behind on purpose.
         event_time_ms: of the last record; None where there was none.
         form: the most that its dead letters may hold.
+        state_bytes: keys and values that it wrote to its stores; what is written over later is counted again.
     """
 
     outputs: list[OutputBatch] = field(default_factory=list[OutputBatch])
@@ -66,3 +67,13 @@ class Staged:
     filtered: int = 0
     event_time_ms: int | None = None
     form: Form = Form.WHOLE
+    state_bytes: int = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """What it adds to a transaction at most, dead letters and headers left out."""
+        return self.state_bytes + sum(_bytes_of(each.keys) + _bytes_of(each.values) for each in self.outputs)
+
+
+def _bytes_of(column: list[bytes | None]) -> int:
+    return sum(map(len, filter(None, column)))

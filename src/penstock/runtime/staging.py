@@ -49,6 +49,7 @@ class Staging:
         self._hooks = hooks
         self._version = version
         self._records = 0
+        self._bytes = 0
         self._dead_letters = 0
         self._due_at_s: float | None = None
 
@@ -67,6 +68,7 @@ class Staging:
         """Stage what a batch came to, after so many seconds; one that left nothing behind has offsets to commit."""
         self.note()
         self._records += staged.records
+        self._bytes += staged.size_bytes
         self._stage(batch, staged)
         self._hooks.on_batch(
             BatchReport(
@@ -108,7 +110,7 @@ class Staging:
             self._due_at_s = self._clock.monotonic_s() + self._limits.commit_interval_s
 
     def is_due(self) -> bool:
-        """Whether it is time to commit.
+        """Whether it is time to commit: by interval, records or bytes.
 
         Raises:
             TransactionAborted: the transaction is older than its budget.
@@ -116,7 +118,10 @@ class Staging:
         if self._due_at_s is None:
             return False
         self._session.check_budget()
-        return self._clock.monotonic_s() >= self._due_at_s or self._records >= self._limits.max_transaction_records
+        is_full = (
+            self._records >= self._limits.max_transaction_records or self._bytes >= self._limits.max_transaction_bytes
+        )
+        return is_full or self._clock.monotonic_s() >= self._due_at_s
 
     def committed(self) -> None:
         """What was staged is visible."""
@@ -126,7 +131,7 @@ class Staging:
 
     def reset(self) -> None:
         """Nothing is staged any more."""
-        self._records = self._dead_letters = 0
+        self._records = self._bytes = self._dead_letters = 0
         self._due_at_s = None
 
     def _dead_letter(self, batch: SourceBatch, dead: DeadRecord, form: Form) -> None:
@@ -154,4 +159,5 @@ class Staging:
             timestamps_ms=[letter.timestamp_ms],
         )
         self._dead_letters += 1
+        self._bytes += letter.size_bytes
         self._hooks.on_dead_letter(batch.topic, batch.partition, batch.offsets[place], dead.stage, dead.error)

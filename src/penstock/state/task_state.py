@@ -106,11 +106,13 @@ class TaskState:
 
     # ------------------------------------------------------------ batch and transaction
 
-    def accept_batch(self) -> None:
-        """Merge what the batch wrote into the transaction."""
+    def accept_batch(self) -> int:
+        """Merge what the batch wrote into the transaction; returns the bytes of its keys and values."""
         self._prepared = None
         self._transaction.update(self._batch)
+        written_bytes = sum(map(len, self._batch)) + sum(map(len, filter(None, self._batch.values())))
         self._batch.clear()
+        return written_bytes
 
     def drop_batch(self) -> None:
         """Forget what the batch wrote."""

@@ -33,6 +33,7 @@ VALID: dict[tuple[str, str], str] = {
     ("publishing", "transaction_budget_ms"): "20000",
     ("processing", "commit_interval_ms"): "50",
     ("processing", "max_transaction_records"): "9",
+    ("processing", "max_transaction_bytes"): "100",
     ("processing", "max_batch_records"): "3",
     ("processing", "transaction_timeout_ms"): "30000",
     ("processing", "transaction_budget_ms"): "20000",
