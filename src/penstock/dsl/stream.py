@@ -167,7 +167,8 @@ class Stream(Generic[K, V]):
     ) -> Stream[K, W]:
         """Give each record the value of `function(value, the table's value of its key)`; without one it is left out.
 
-        Topic and table must have equally many partitions. Tables are read first where timestamps are equal.
+        Topic and table must have equally many partitions. A record meets the table as it was at its Kafka timestamp, a
+        change with the same timestamp included. Before the first record of all, the table is read to its end.
         """
         return self._joined(Join(function, table.spec), table, name, on_error)
 

@@ -3,13 +3,16 @@
 Without this the result of a join would depend on which partition happened to be fetched first (KIP-695). "Nothing more
 is coming" means that the partition's end was reached at the current position: the client knows no lag, and its cached
 watermark ignores open transactions.
+
+A task that never processed a record of a stream reads its tables to their end first, whatever the timestamps: else a
+table that was published after the stream would match nothing at the first start.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from penstock.batch import SourceBatch
 
@@ -21,9 +24,15 @@ class MergeBuffer:
 
     Args:
         sources: its partitions; where timestamps are equal, earlier ones in this order go first.
+        tables: those of them that are tables.
+
+    Attributes:
+        tables_first: whether nothing but tables is handed out until all of them are at their end.
     """
 
-    def __init__(self, sources: Sequence[Partition]) -> None:
+    def __init__(self, sources: Sequence[Partition], tables: Collection[Partition] = ()) -> None:
+        self.tables_first = False
+        self._tables = tables
         self._order = {partition: place for place, partition in enumerate(sources)}
         self._queues: dict[Partition, deque[SourceBatch]] = {partition: deque() for partition in sources}
         self._counts: dict[Partition, int] = dict.fromkeys(sources, 0)
@@ -61,17 +70,25 @@ class MergeBuffer:
 
     def next(self, max_records: int) -> SourceBatch | None:
         """The longest run from one partition that comes before everything else; None while one must be waited for."""
-        heads: list[tuple[int, int, Partition]] = []
-        for partition, queue in self._queues.items():
-            if queue:
-                heads.append((queue[0].timestamps_ms[0], self._order[partition], partition))
-            elif partition not in self._ends:
-                return None
+        heads = self._heads(self._tables) if self.tables_first else None
+        if not heads:  # a table that must be waited for is waited for here as well
+            heads = self._heads(self._queues)
         if not heads:
             return None
         heads.sort()
         chosen = heads[0][2]
         return self._take(chosen, max_records, heads[1][:2] if len(heads) > 1 else None)
+
+    def _heads(self, partitions: Iterable[Partition]) -> list[tuple[int, int, Partition]] | None:
+        """What could come next: (timestamp, place in the order, partition). None while one must be waited for."""
+        heads: list[tuple[int, int, Partition]] = []
+        for partition in partitions:
+            queue = self._queues[partition]
+            if queue:
+                heads.append((queue[0].timestamps_ms[0], self._order[partition], partition))
+            elif partition not in self._ends:
+                return None
+        return heads
 
     def _take(self, partition: Partition, max_records: int, rival: tuple[int, int] | None) -> SourceBatch:
         """At most `max_records` from the front, up to where the rival's head would come first."""

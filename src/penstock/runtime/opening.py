@@ -145,10 +145,10 @@ class TaskFactory:
     def start(self, task_id: TaskId, sources: tuple[Partition, ...], restored: Restored) -> Task:
         """The task, its processors open."""
         state = restored.state if restored.state is not None else TaskState()
-        program = Program(
-            self._topology.groups[task_id.group], self._open, state, self._around.clock, task_id.partition
-        )
+        group = self._topology.groups[task_id.group]
+        program = Program(group, self._open, state, self._around.clock, task_id.partition)
         program.open()
+        tables = {node.source.topic.name for node in group.sources if node.source is not None and node.operation.stores}
         return Task(
             task_id,
             sources,
@@ -158,6 +158,7 @@ class TaskFactory:
             writer=self._writer,
             topology=self._topology.fingerprint,
             checkpoint=restored.checkpoint,
+            tables=[partition for partition in sources if partition[0] in tables],
         )
 
     def changelog_of(self, task_id: TaskId) -> str | None:

@@ -224,6 +224,7 @@ class Restore:
                     "empty: it was deleted, or belongs to another pipeline. Bring it back, or start the pipeline anew "
                     "under another name"
                 )
+            offsets.streams_begun = False
             return self._restored(offsets, replay)
         recorded = {(topic, self.task_id.partition): offset for topic, offset in record.next_offsets.items()}
         if not self._committed:
@@ -239,7 +240,7 @@ class Restore:
                 "changelog was lost. Set the group's offsets to the changelog's, or start the pipeline anew under "
                 "another name"
             )
-        progress = Progress(recorded, record.sequence, record.owner_epoch, record.stream_time_ms)
+        progress = Progress(recorded, record.sequence, record.owner_epoch, record.stream_time_ms, record.streams_begun)
         return self._restored(progress, replay)
 
     def _restored(self, progress: Progress, replay: Replay) -> Restored:

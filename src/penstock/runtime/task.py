@@ -13,7 +13,7 @@ A task knows nothing of Kafka clients: it is given batches and says what is to b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
@@ -96,12 +96,15 @@ class Progress:
         sequence: transactions of this task so far.
         owner_epoch: claims of this task so far.
         stream_time_ms: None before the first record.
+        streams_begun: whether a record of a stream was processed; until then tables are read to their end first. It is
+            committed, so a crash in between changes nothing in that. Without tables it means nothing.
     """
 
     next_offsets: dict[Partition, int]
     sequence: int = 0
     owner_epoch: int = 0
     stream_time_ms: int | None = None
+    streams_begun: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,7 @@ class Task:
         writer: our `transactional.id`.
         topology: fingerprint.
         checkpoint: where the state is written to now and then; None = nowhere.
+        tables: those of the sources that are tables.
     """
 
     def __init__(
@@ -140,11 +144,13 @@ class Task:
         writer: str,
         topology: str,
         checkpoint: TaskCheckpoint | None = None,
+        tables: Collection[Partition] = (),
     ) -> None:
         self.id = task_id
         self.sources = tuple(sources)
         self.status = TaskStatus.RUNNING
-        self.buffer = MergeBuffer(sources)
+        self.buffer = MergeBuffer(sources, tables)
+        self.buffer.tables_first = not progress.streams_begun
         self.state = state
         self.is_touched = False
         self._logic = logic
@@ -153,6 +159,7 @@ class Task:
         self._append_time_ms: int | None = None
         self._event_time_ms: int | None = None
         self._prepared: PreparedTask | None = None
+        self._tables = tables
         self._writer = writer
         self._topology = topology
         self._checkpoint = checkpoint
@@ -212,6 +219,8 @@ class Task:
             self._append_time_ms = batch.timestamps_ms[count - 1]
             self._event_time_ms = staged.event_time_ms
             self.is_touched = True
+            if (batch.topic, batch.partition) not in self._tables:
+                self.buffer.tables_first = False
 
     def reach_end(self, partition: Partition, next_offset: int) -> bool:
         """A partition has no more now; whether that moved the task on: over control records behind all it has done."""
@@ -238,6 +247,7 @@ class Task:
             sequence=self._committed.sequence + 1,
             owner_epoch=self._committed.owner_epoch + (1 if claim else 0),
             stream_time_ms=self._logic.stream_time_ms,
+            streams_begun=not self.buffer.tables_first,
         )
         metadata = str(
             OffsetMetadata(
@@ -268,6 +278,7 @@ class Task:
             writer=self._writer,
             owner_epoch=progress.owner_epoch,
             stream_time_ms=progress.stream_time_ms,
+            streams_begun=progress.streams_begun,
             digest=digests.to_bytes(digest),
             topology=self._topology,
         )
@@ -297,6 +308,7 @@ class Task:
             self.status = TaskStatus.RUNNING
         self._prepared = None
         self.buffer.clear()
+        self.buffer.tables_first = not self._committed.streams_begun
         self._next_offsets = dict(self._committed.next_offsets)
         self._logic.stream_time_ms = self._committed.stream_time_ms
         self.is_touched = False

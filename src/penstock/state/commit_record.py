@@ -28,6 +28,7 @@ class CommitRecord(msgspec.Struct, frozen=True, kw_only=True):
         stream_time_ms: the task's event time, milliseconds since 1970 UTC; None before the first record.
         digest: of the whole state after this transaction, without this record (`digest.py`), 16 bytes.
         topology: fingerprint of the topology that wrote it.
+        streams_begun: whether a record of a stream was ever processed; until then tables are read first.
     """
 
     format: int = FORMAT
@@ -38,6 +39,7 @@ class CommitRecord(msgspec.Struct, frozen=True, kw_only=True):
     stream_time_ms: int | None
     digest: bytes
     topology: str
+    streams_begun: bool = True
 
 
 class _Version(msgspec.Struct):
