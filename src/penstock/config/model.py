@@ -176,7 +176,7 @@ class EmbeddedSettings(Section):
     """Kafka on this machine, for development, tests and the demo."""
 
     java: Path | None = None
-    """The `java` command; else `JAVA_HOME`, `java` on PATH, or the one of `penstock[embedded]`."""
+    """The `java` command, or a JDK's home; else `JAVA_HOME`, `java` on PATH, or the one of `penstock[embedded]`."""
     jars: Path | None = None
     """A folder with Kafka's jars; else they are fetched once and kept."""
 

@@ -25,8 +25,8 @@ def find(folder: Path, java: Java) -> Path | None:
 
 
 def part_to_write(folder: Path, java: Java) -> Path | None:
-    """Where a run should write an archive; None where there is one, or this JDK cannot write any."""
-    if not java.can_archive or find(folder, java) is not None:
+    """Where a run should write an archive; None where there is one, or none can be written."""
+    if not java.can_archive or find(folder, java) is not None or not os.access(folder, os.W_OK):
         return None
     return folder / f"classes-{java.build}.{os.getpid()}.part"
 

@@ -7,7 +7,6 @@ Start, in five steps: 1. Java and jars. 2. A folder and ports. 3. Format each no
 from __future__ import annotations
 
 import errno
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -98,10 +97,9 @@ class KafkaCluster:
             self._directory = ClusterDirectory(self._persist)
             self._start_on_some_ports(jvm, self._directory)
         except BaseException as err:
-            where = self._directory.root if self._directory else tempfile.gettempdir()
             self.close()
-            if isinstance(err, OSError) and err.errno == errno.ENOSPC:
-                raise StartFailed(f"disk full: no room for Kafka's files in {where}; make room, or set TMPDIR") from err
+            if isinstance(err, OSError):
+                raise StartFailed(self._no_room(err)) from err
             raise
         return self
 
@@ -127,6 +125,13 @@ class KafkaCluster:
         self, _type: type[BaseException] | None, _err: BaseException | None, _at: TracebackType | None
     ) -> None:
         self.close()
+
+    def _no_room(self, err: OSError) -> str:
+        where = f"{self._persist}" if self._persist is not None else "the temporary folder"
+        way_out = "persist into another folder" if self._persist is not None else "set TMPDIR to another folder"
+        if err.errno == errno.ENOSPC:
+            return f"disk full: no room for Kafka's files in {where}; make room, or {way_out}"
+        return f"Kafka's files cannot be written in {where} ({err}); {way_out}"
 
     def _start_on_some_ports(self, jvm: Jvm, directory: ClusterDirectory) -> None:
         known = directory.identity(self.nodes)

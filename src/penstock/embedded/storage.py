@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from penstock.embedded.broker import LOG_LINES_SHOWN, Broker
 from penstock.embedded.jvm import STORAGE_TOOL, Jvm
+from penstock.embedded.serving import FULL
 from penstock.errors import StartFailed
 
 _TIMEOUT_S = 60.0
@@ -28,7 +29,8 @@ def format_storage(jvm: Jvm, cluster_id: str, brokers: Sequence[Broker]) -> None
             told, _ = tool.communicate(timeout=_TIMEOUT_S)
             if tool.returncode != 0:
                 lines = "\n".join(told.splitlines()[-LOG_LINES_SHOWN:])
-                raise StartFailed(f"the storage of broker {broker.node_id} could not be formatted:\n{lines}")
+                why = f"disk full: no room in {broker.directory}, so " if FULL in told else ""
+                raise StartFailed(f"{why}the storage of broker {broker.node_id} could not be formatted:\n{lines}")
     except subprocess.TimeoutExpired as err:
         raise StartFailed(
             f"formatting storage took longer than {_TIMEOUT_S:.0f} s; is this machine very busy?"

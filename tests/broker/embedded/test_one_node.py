@@ -120,9 +120,9 @@ def test_a_port_that_is_taken_between_the_look_and_the_start_is_replaced(monkeyp
             assert next(offers, None) is None
 
 
-@pytest.fixture(params=["16k", pytest.param("64k", marks=pytest.mark.full)])
+@pytest.fixture(params=["8k", "16k", pytest.param("64k", marks=pytest.mark.full)])
 def tiny_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A file system that is full before the broker can write its log, or a moment later."""
+    """A file system that is full before its storage is formatted, before the broker can write its log, or later."""
     folder = tmp_path / "tiny"
     folder.mkdir()
     mounted = subprocess.run(
@@ -136,6 +136,15 @@ def tiny_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
 
 def test_a_full_disk_is_told(tiny_disk: Path) -> None:
     with pytest.raises(StartFailed, match=r"disk full: .*tiny"), KafkaCluster(persist=tiny_disk / "kept"):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(StartFailed, match=r"cannot be written in .*kept \(.*Not a directory.*persist into another"),
+        KafkaCluster(persist=tmp_path / "file" / "kept"),
+    ):
         pass
 
 

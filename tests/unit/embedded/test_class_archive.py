@@ -48,3 +48,11 @@ def test_what_a_killed_broker_wrote_is_thrown_away(tmp_path: Path, java: Java, e
     assert class_archive.keep(part, exit_code) is None
     assert not part.exists()
     assert class_archive.find(tmp_path, java) is None
+
+
+def test_beside_jars_in_a_folder_that_cannot_be_written_there_will_be_no_archive(
+    tmp_path: Path, java: Java, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image with a filled cache, mounted read-only. Root may write everywhere else: hence the patch."""
+    monkeypatch.setattr("os.access", lambda _path, _mode: False)
+    assert class_archive.part_to_write(tmp_path, java) is None

@@ -77,6 +77,15 @@ def test_a_chosen_java_is_used_or_refused_but_never_replaced(tmp_path: Path) -> 
         find_java(tmp_path / "nothing", environ)
 
 
+def test_a_chosen_java_may_be_named_by_its_home(tmp_path: Path) -> None:
+    """As JAVA_HOME names it."""
+    good = fake_java(tmp_path / "jdk", "17")
+
+    assert find_java(tmp_path / "jdk").executable == good
+    with pytest.raises(ConfigurationError, match=r"java = .*: .*/bin/java does not run"):
+        find_java(tmp_path)
+
+
 def test_another_build_means_another_class_archive(tmp_path: Path) -> None:
     one, two = fake_java(tmp_path / "one", "17.0.1"), fake_java(tmp_path / "two", "17.0.2")
 

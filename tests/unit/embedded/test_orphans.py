@@ -58,3 +58,10 @@ def test_a_broker_that_ended_in_order_leaves_no_note(tmp_path: Path) -> None:
     forget(GONE)
 
     assert not list((tmp_path / "cache" / "running").iterdir())
+
+
+def test_a_cache_that_cannot_be_written_keeps_no_note_and_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "cache").touch()
+    remember(GONE, GONE, tmp_path / "node-1")
+    assert kill_orphans() == []
+    forget(GONE)
