@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 from pathlib import Path
@@ -15,6 +16,9 @@ from penstock.errors import ExitCode, PenstockError
 
 PUBLISH, LOOK, SERVERS, PROJECT = "Publish", "Look inside", "Servers on this machine", "The project"
 INTERRUPTED = 130  # 128 + SIGINT, what a shell expects
+
+_THE_MACHINES = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}
+"""Troubles with files that no command can foresee and no code can mend: rights, a full disk, too many open files."""
 
 app = typer.Typer(
     name="penstock",
@@ -88,6 +92,9 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except Exception as err:  # noqa: BLE001 - the outermost frame: whatever arrives here is our own bug
+        if isinstance(err, OSError) and err.errno in _THE_MACHINES:
+            _tell(err, f"{err.filename or 'writing'}: {err.strerror}", debug=chosen.debug)
+            sys.exit(ExitCode.CONFIGURATION)
         _tell(err, _bug_report(err, debug=chosen.debug), debug=chosen.debug)
         sys.exit(ExitCode.BUG)
 

@@ -9,6 +9,7 @@ import typer
 
 from penstock.cli.invocation import project_config
 from penstock.cli.output import print_json
+from penstock.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from penstock.embedded.owner import Order
@@ -42,6 +43,8 @@ def up(
     config = project_config(context)
     folder = _state_folder(config.state.create())
     folder.require_no_owner()
+    if nodes not in {1, 3}:
+        raise UsageError(f"--nodes {nodes}: 1 or 3; two cannot outvote one")
     order = owner.Order(
         nodes=nodes,
         port=port,
@@ -65,8 +68,6 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what is up: addresses, processes, where data is kept. Exit code 1 when nothing is."""
-    from penstock.errors import ExitCode  # noqa: PLC0415
-
     folder = _state_folder(project_config(context).state.directory)
     state = folder.read()
     if as_json:

@@ -1,3 +1,4 @@
+import errno
 import subprocess
 import sys
 from collections.abc import Callable
@@ -77,6 +78,26 @@ def test_what_nobody_expected_is_a_bug_to_report(run: Run, capsys: pytest.Captur
     assert "please report it: KeyError: 'boom'" in err
     assert "penstock --debug" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "/srv/x"), "error: /srv/x: Permission denied\n"),
+        (OSError(errno.ENOSPC, "No space left on device"), "error: writing: No space left on device\n"),
+    ],
+)
+def test_what_the_machine_refuses_is_no_bug(
+    run: Run, capsys: pytest.CaptureFixture[str], error: OSError, told: str
+) -> None:
+    assert run(error, "fail") == ExitCode.CONFIGURATION
+    assert capsys.readouterr().err == told
+
+
+def test_another_trouble_with_files_is_a_bug(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is not there should have been looked for."""
+    assert run(FileNotFoundError(errno.ENOENT, "No such file or directory", "x"), "fail") == ExitCode.BUG
+    assert "please report it" in capsys.readouterr().err
 
 
 def test_ctrl_c_ends_with_130(run: Run) -> None:
