@@ -71,6 +71,12 @@ def test_the_doctor_finds_a_healthy_machine_healthy(penstock: Penstock) -> None:
     assert "✗" not in done.stdout
     assert "✓ transactions: usable" in done.stdout
     assert "0 wrong" in done.stdout
+    assert "✓ topic __transaction_state: 1 copy, min.insync.replicas 1" in done.stdout
+    protocols = (
+        "✓ group protocols: classic, consumer, streams; classic: a dead member is noticed after 1 s to 30 min, as"
+    )
+    assert f"{protocols} it asks; consumer: after 6 s (group.consumer.session.timeout.ms)\n" in done.stdout
+    assert "✓ late produce requests: the brokers refuse those of a transaction that is over" in done.stdout
 
 
 def test_the_doctor_wants_three_brokers_in_production(penstock: Penstock) -> None:
@@ -78,7 +84,7 @@ def test_the_doctor_wants_three_brokers_in_production(penstock: Penstock) -> Non
     assert done.returncode == 1
     assert json.loads(done.stdout)["healthy"] is False
     bad = {subject for subject, each in findings(done).items() if each["mark"] == "bad"}
-    assert bad == {"Kafka", "offsets.topic.replication.factor", "transaction.state.log.replication.factor"}
+    assert bad == {"Kafka", "topic __consumer_offsets", "topic __transaction_state"}
 
 
 def test_the_doctor_goes_on_as_far_as_it_can(penstock: Penstock) -> None:

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from penstock.cli.checks.features import VERIFICATION, features
 from penstock.cli.checks.finding import Mark
+from penstock.cli.checks.internal_topics import TRANSACTIONS
+from penstock.cli.checks.internal_topics import judge as judge_internal
 from penstock.cli.checks.machine import machine
 from penstock.cli.checks.project_topics import Needed, judge, needed
 from penstock.cli.topics import duration, is_internal
@@ -52,6 +55,44 @@ def test_what_can_lose_data_is_worse_in_production(
     marks = [judge(TOPIC, found, settings, in_production=production) for production in (False, True)]
     assert [finding.mark for finding in marks] == [in_dev, in_production]
     assert all(finding.advice for finding in marks if finding.mark is not Mark.GOOD)
+
+
+@pytest.mark.parametrize(
+    ("copies", "in_sync", "is_there", "in_production", "mark"),
+    [
+        (3, 2, True, True, Mark.GOOD),
+        (1, 1, True, False, Mark.GOOD),
+        (2, 2, True, True, Mark.BAD),
+        (3, 1, True, True, Mark.BAD),
+        (3, 2, False, True, Mark.GOOD),
+        (1, 1, False, True, Mark.BAD),
+    ],
+)
+def test_kafkas_own_topics_must_survive_a_broker_in_production(
+    copies: int, in_sync: int, is_there: bool, in_production: bool, mark: Mark
+) -> None:
+    found = judge_internal(TRANSACTIONS, copies, in_sync, is_there=is_there, in_production=in_production)
+    assert found.mark is mark
+    assert bool(found.advice) == (mark is Mark.BAD)
+    assert ("before it is made" in found.advice) == (mark is Mark.BAD and not is_there)
+
+
+@pytest.mark.parametrize(
+    ("settings", "mark", "words"),
+    [
+        ({VERIFICATION: "true"}, Mark.GOOD, "refuse"),
+        ({VERIFICATION: "false"}, Mark.WARNING, "switched off"),
+        ({}, Mark.WARNING, "not known to these brokers"),
+    ],
+)
+def test_brokers_that_take_late_requests_are_a_warning(settings: dict[str, str], mark: Mark, words: str) -> None:
+    *_, found = features(settings)
+    assert (found.mark, words in found.found) == (mark, True)
+
+
+def test_an_old_broker_has_the_classic_protocol_only() -> None:
+    protocols, _ = features({})
+    assert (protocols.mark, protocols.found) == (Mark.GOOD, "classic")
 
 
 def test_a_cursor_topic_must_be_compacted() -> None:

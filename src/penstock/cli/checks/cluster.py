@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 
+from penstock.cli.checks.features import features
 from penstock.cli.checks.finding import Finding, bad, good, risky, warning
+from penstock.cli.checks.internal_topics import internal_topics
 from penstock.cli.topics import duration
 from penstock.config import Config
 from penstock.errors import KafkaUnavailable, PenstockError
@@ -28,8 +30,9 @@ def cluster(config: Config, admin: Admin) -> Iterator[Finding]:
     found = admin.cluster()
     yield _brokers(found, config)
     settings = admin.broker_config(found.brokers[0].id)
-    yield good("group protocols", settings.get("group.coordinator.rebalance.protocols", "classic"))
-    yield from _durability(settings, config)
+    yield from features(settings)
+    yield from internal_topics(admin, settings, in_production=config.is_production)
+    yield from _unclean_election(settings, config)
     yield _transaction_timeout(settings, config)
     yield _offsets_retention(settings)
     yield _transactions(config)
@@ -46,13 +49,7 @@ def _brokers(found: ClusterDescription, config: Config) -> Finding:
     return good("Kafka", told)
 
 
-def _durability(settings: Mapping[str, str], config: Config) -> Iterator[Finding]:
-    for setting in ("offsets.topic.replication.factor", "transaction.state.log.replication.factor"):
-        copies = int(settings.get(setting, REPLICAS))
-        if copies >= REPLICAS or not config.is_production:
-            yield good(setting, str(copies))
-        else:
-            yield bad(setting, str(copies), f"set it to {REPLICAS} on the brokers before the topic is made")
+def _unclean_election(settings: Mapping[str, str], config: Config) -> Iterator[Finding]:
     if settings.get("unclean.leader.election.enable") == "true":
         yield risky(
             "unclean.leader.election.enable",
