@@ -247,6 +247,14 @@ def test_a_folder_that_git_does_not_know_yet_has_no_older_schemas(repository: Pa
     assert read_git(new, "main") == {}
 
 
+@pytest.mark.parametrize("name", ["-x", "--since=now"])
+def test_a_revision_that_looks_like_an_option_is_a_revision(repository: Path, name: str) -> None:
+    """Git takes such names for tags, if asked in the right way, and options of its own otherwise."""
+    git(repository, "update-ref", f"refs/tags/{name}", "main")
+
+    assert json.loads(read_git(repository, name)["shop/Event.avsc"]) == record(field(MILLIS))
+
+
 @pytest.mark.parametrize("revision", ["nowhere", "--output=/tmp/x", "main:project", ""])
 def test_what_is_no_revision_is_a_usage_error(repository: Path, revision: str) -> None:
     with pytest.raises(UsageError, match="revision"):
