@@ -22,6 +22,11 @@ TOPIC: Topic[str, str] = Topic("numbers", key=str, value=str, partitions=3)
 LIMITS = PublishingLimits(max_batch_records=4, max_transaction_records=8)
 
 
+def record(row: int) -> Record[str, str]:
+    """What a row becomes."""
+    return Record(key=f"key-{row % 3}", value=str(row))
+
+
 @dataclass
 class Numbers:
     """The pieces of a run; each may be replaced before `process` puts them together."""
@@ -70,7 +75,7 @@ class Numbers:
     def _record(self, row: int) -> Record[str, str]:
         if row in self.bad:
             raise BadRow("planted", reason="planted")
-        return Record(key=f"key-{row % 3}", value=str(row))
+        return record(row)
 
     @property
     def published(self) -> list[int]:
