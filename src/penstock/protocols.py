@@ -140,7 +140,7 @@ class GroupMetadata:
     """Proof of membership for `send_offsets_to_transaction` (KIP-447).
 
     `generation` and `member_id` are read out of the client's opaque object, because the coordinator accepts generation
-    -1 and an empty member without any check: refusing them is ours.
+    -1 and an empty member without any check: refusing them is ours. So is 0: a member that has not joined (KIP-848).
     """
 
     opaque: object
@@ -150,7 +150,7 @@ class GroupMetadata:
     @property
     def is_live(self) -> bool:
         """Whether this names a member of a generation at all."""
-        return self.generation >= 0 and bool(self.member_id)
+        return self.generation > 0 and bool(self.member_id)
 
 
 class InputOffsets(NamedTuple):

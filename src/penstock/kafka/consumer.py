@@ -18,7 +18,9 @@ from penstock.batch import SourceBatch
 from penstock.errors import KafkaUnavailable, OperatorMustDecide, TransactionAborted
 from penstock.kafka.client import Connection, Option, connected
 from penstock.kafka.error_map import from_call, kafka_error
+from penstock.kafka.group_settings import GroupSettings
 from penstock.kafka.reader import Reader, headers_of
+from penstock.kafka.static_instance import InstanceIsTaken, StaticInstance, raise_if_taken
 from penstock.protocols import GroupMetadata
 from penstock.record import Headers
 
@@ -73,7 +75,7 @@ class GroupConsumer:
         group: the pipeline's name.
         client_id: equal to the `transactional.id`, so that others can tell whose transaction is open.
         listener: told about partitions that come and go.
-        options: further librdkafka options (session time-out, assignment strategy, group protocol).
+        settings: how it takes part in the group.
     """
 
     def __init__(
@@ -82,8 +84,9 @@ class GroupConsumer:
         group: str,
         client_id: str,
         listener: RebalanceListener,
-        options: Mapping[str, Option] | None = None,
+        settings: GroupSettings | None = None,
     ) -> None:
+        self._settings = settings or GroupSettings()
         own: dict[str, Option] = {
             "group.id": group,
             "enable.auto.commit": False,
@@ -95,28 +98,45 @@ class GroupConsumer:
             "allow.auto.create.topics": False,
             "fetch.queue.backoff.ms": 5,
             "queued.max.messages.kbytes": 16_384,
-            "partition.assignment.strategy": "cooperative-sticky",
-            **(options or {}),
+            **self._settings.as_options(),
         }
         self._connection = connection
         self._client_id = client_id
         self._group = group
         self._listener = listener
-        self._is_eager = own["partition.assignment.strategy"] == "range"
-        self._consumer = connected(Consumer, connection.options(own, connection.consumer, client_id), client_id)
+        self._options = connection.options(own, connection.consumer, client_id)
+        self._consumer = connected(Consumer, self._options, client_id)
+        self._topics: list[str] = []
+        self._instance = StaticInstance(client_id, self._settings.session_timeout_ms / 1000)
         self._trouble: BaseException | None = None
+
+    @property
+    def is_eager(self) -> bool:
+        """Whether `on_revoked` takes everything at each change, and `on_assigned` then gives all there is."""
+        return self._settings.is_eager
 
     def subscribe(self, topics: Iterable[str]) -> None:
         """Join the group for these topics."""
+        self._topics = list(topics)
         self._consumer.subscribe(
-            list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+            self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
+
+    def withdraw(self) -> None:
+        """Leave the group, in the next polls; `subscribe` joins anew."""
+        try:
+            self._consumer.unsubscribe()
+        except KafkaException as exc:
+            if exc.args[0].code() != KafkaError._FATAL:
+                raise from_call(exc, f"leaving group '{self._group}'") from exc
+            # The client is of no use any more, and the next poll says why.
 
     def poll(self, max_records: int, timeout_s: float) -> Polled:
         """The next records, each partition's as batches in offset order; runs rebalance callbacks.
 
         Raises:
             ConfigurationError: a topic does not exist, or there is no right to it.
+            DuplicateIdentity: another live process is this static member.
             Exception: what a rebalance callback ran into.
         """
         polled = Polled()
@@ -125,7 +145,13 @@ class GroupConsumer:
         except KafkaException as exc:
             raise from_call(exc, f"poll of group '{self._group}'") from exc
         self._raise_trouble()
-        _sort_into(polled, messages, self._group)
+        try:
+            _sort_into(polled, messages, self._group)
+        except InstanceIsTaken as exc:
+            self._instance.judge(exc)
+            self._consumer.close()  # it is of no use any more: the error is a fatal one
+            self._consumer = connected(Consumer, self._options, self._client_id)
+            self.subscribe(self._topics)
         return polled
 
     def start(self, positions: Mapping[Partition, int]) -> None:
@@ -232,11 +258,12 @@ class GroupConsumer:
     # ------------------------------------------------------------ callbacks
 
     def _on_assign(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+        self._instance.has_joined()
         # At an explicit offset: with auto.offset.reset=error an assignment without one never fetches and cannot be
         # sought. Paused at once, so that offset 0 is never asked for.
         at = [TopicPartition(tp.topic, tp.partition, 0) for tp in partitions]
         try:
-            if self._is_eager:
+            if self._settings.is_eager:
                 consumer.assign(at)
             else:
                 consumer.incremental_assign(at)
@@ -257,7 +284,7 @@ class GroupConsumer:
 
     def _unassign(self, consumer: Any, partitions: list[TopicPartition]) -> None:
         try:
-            if self._is_eager:
+            if self._settings.is_eager:
                 consumer.unassign()
             else:
                 consumer.incremental_unassign(partitions)
@@ -285,6 +312,7 @@ def _sort_into(polled: Polled, messages: list[Message], group: str) -> None:
             if error.code() == KafkaError._PARTITION_EOF:
                 polled.ends[topic, partition] = message.offset() or 0
                 continue
+            raise_if_taken(error)
             family = from_call(KafkaException(error), f"reading {topic}[{partition}] in group '{group}'")
             if isinstance(family, KafkaUnavailable):
                 continue  # connections come and go: the client goes on by itself
@@ -312,12 +340,12 @@ def _sort_into(polled: Polled, messages: list[Message], group: str) -> None:
 def _membership(opaque: bytes) -> tuple[int, str]:
     """(generation, member id) out of librdkafka's serialised form: magic, int32 generation, texts ended by NUL.
 
-    Not an API: an unknown magic gives (0, "?"), which passes, since refusing to work would be worse than the check that
+    Not an API: an unknown magic gives (1, "?"), which passes, since refusing to work would be worse than the check that
     is lost.
     """
     magic = b"CGMDv2:"
     if not opaque.startswith(magic):
-        return 0, "?"
+        return 1, "?"
     generation = int.from_bytes(opaque[7:11], "little", signed=True)
     texts = opaque[11:].split(b"\0")
     return generation, texts[1].decode(errors="replace") if len(texts) > 1 else ""

@@ -61,6 +61,15 @@ _FAMILIES: dict[int, tuple[type[PenstockError], str]] = {
     ),
     KafkaError.INVALID_CONFIG: (ConfigurationError, "a topic setting is not valid"),
     KafkaError.INVALID_PARTITIONS: (ConfigurationError, "the number of partitions is not valid"),
+    KafkaError.INCONSISTENT_GROUP_PROTOCOL: (
+        ConfigurationError,
+        "workers of this pipeline that run now use another assignment strategy; stop all of them, then start",
+    ),
+    KafkaError.INVALID_SESSION_TIMEOUT: (
+        ConfigurationError,
+        "processing.session_timeout_ms is outside of what the brokers allow (group.min/max.session.timeout.ms)",
+    ),
+    KafkaError.GROUP_MAX_SIZE_REACHED: (ConfigurationError, "the group has as many members as the brokers allow"),
     KafkaError.INVALID_REPLICATION_FACTOR: (ConfigurationError, "there are fewer brokers than replicas asked for"),
     # an operator must decide: history is gone
     KafkaError.OFFSET_OUT_OF_RANGE: (OperatorMustDecide, "the position is no longer in the log"),

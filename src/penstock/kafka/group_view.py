@@ -1,0 +1,251 @@
+"""A consumer group and the ends of partitions, asked from outside and without waiting for the answers.
+
+A worker asks these things while its other tasks go on: each call sends its requests and returns at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from itertools import starmap
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # re-exported without __all__
+
+from penstock.errors import KafkaUnavailable
+from penstock.kafka.client import Connection, connected
+from penstock.kafka.consumer import Committed, Partition
+from penstock.kafka.error_map import from_call
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+_REQUEST_TIMEOUT_S = 5.0
+_ASK_AGAIN_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMember:
+    """A member as the coordinator knows it.
+
+    Attributes:
+        client_id: a worker's `transactional.id`.
+        member_id: given by the coordinator, new at each join.
+        host: where its connection comes from.
+    """
+
+    client_id: str
+    member_id: str
+    host: str = ""
+
+
+class Extent(NamedTuple):
+    """Where a partition begins and ends: the two ends differ while a transaction is open in it."""
+
+    begin: int
+    last_stable: int
+    high_watermark: int
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a transaction is open in it, or its marker is being written."""
+        return self.last_stable < self.high_watermark
+
+
+class UnstableOffsets(KafkaUnavailable):
+    """A transaction with offsets of this group is open, or is just being ended."""
+
+
+class Answer(Protocol[T_co]):
+    """What was asked for, sooner or later."""
+
+    def get(self) -> T_co | None:
+        """The answer; None while it has not come.
+
+        Raises:
+            KafkaUnavailable: there will be none; ask anew.
+        """
+        ...
+
+
+class NotAnswered(KafkaUnavailable):
+    """Asked, and not answered yet."""
+
+
+class Asked(Generic[T]):
+    """A question that is asked, and asked anew, until it is answered; for loops that may not wait.
+
+    Args:
+        ask: sends it.
+    """
+
+    def __init__(self, ask: Callable[[], Answer[T]]) -> None:
+        self._ask = ask
+        self._answer: Answer[T] | None = None
+        self._ask_at_s = 0.0
+
+    def get(self) -> T:
+        """The answer, once; the next call asks anew.
+
+        Raises:
+            KafkaUnavailable: not yet; call again.
+        """
+        if self._answer is None:
+            if time.monotonic() < self._ask_at_s:
+                raise NotAnswered("to be asked again in a moment")
+            self._answer = self._ask()
+        try:
+            found = self._answer.get()
+        except KafkaUnavailable:
+            self._answer, self._ask_at_s = None, time.monotonic() + _ASK_AGAIN_S
+            raise
+        if found is None:
+            raise NotAnswered("asked, and not answered yet")
+        self._answer = None
+        return found
+
+
+class GroupView:
+    """Asks about one group by an admin client, which is made with the first question and anew after each failure.
+
+    A client that lived through a change of leaders can keep giving `FENCED_LEADER_EPOCH` for seconds.
+
+    Args:
+        connection: the cluster.
+        group: its name.
+        client_id: for the brokers' logs.
+    """
+
+    def __init__(self, connection: Connection, group: str, client_id: str) -> None:
+        self._connection = connection
+        self._group = group
+        self._client_id = client_id
+        self._client: AdminClient | None = None
+
+    def members(self) -> Answer[tuple[GroupMember, ...]]:
+        """Who is in the group now; of the classic and of the newer protocol (KIP-848)."""
+
+        def read(description: Any) -> tuple[GroupMember, ...]:
+            return tuple(GroupMember(m.client_id or "", m.member_id or "", m.host or "") for m in description.members)
+
+        asked: Any = self._admin().describe_consumer_groups([self._group], request_timeout=_REQUEST_TIMEOUT_S)
+        return self._answer(f"members of group '{self._group}'", [asked[self._group]], lambda found: read(found[0]))
+
+    def stable_offsets(self, partitions: Iterable[Partition]) -> Answer[dict[Partition, Committed]]:
+        """The committed positions of these partitions (KIP-447); those without one are left out.
+
+        The answer raises `UnstableOffsets` while a transaction holds some of them.
+        """
+        return self._offsets([TopicPartition(*partition) for partition in partitions], is_stable=True)
+
+    def last_offsets(self) -> Answer[dict[Partition, Committed]]:
+        """What was last committed for each partition of the group, whatever is pending behind it."""
+        return self._offsets(None, is_stable=False)
+
+    def extents(self, partitions: Sequence[Partition]) -> Answer[dict[Partition, Extent]]:
+        """Where these partitions begin and end."""
+        earliest, latest = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        futures = [
+            *self._list_offsets(partitions, earliest, IsolationLevel.READ_UNCOMMITTED),
+            *self._list_offsets(partitions, latest, IsolationLevel.READ_COMMITTED),
+            *self._list_offsets(partitions, latest, IsolationLevel.READ_UNCOMMITTED),
+        ]
+        count = len(partitions)
+
+        def read(found: list[Any]) -> dict[Partition, Extent]:
+            offsets = [one.offset for one in found]
+            columns = zip(offsets[:count], offsets[count : 2 * count], offsets[2 * count :], strict=True)
+            return dict(zip(partitions, starmap(Extent, columns), strict=True))
+
+        return self._answer("beginnings and ends of partitions", futures, read)
+
+    def extent(self, partition: Partition) -> Answer[Extent]:
+        """Where one partition begins and ends."""
+        return _Of(self.extents([partition]), partition)
+
+    def close(self) -> None:
+        """Let go of the connections; answers that have not come never will."""
+        self._client = None
+
+    def _list_offsets(self, partitions: Sequence[Partition], spec: Any, level: IsolationLevel) -> list[Future[Any]]:
+        asked = {TopicPartition(*partition): spec for partition in partitions}
+        answers: Any = self._admin().list_offsets(asked, isolation_level=level, request_timeout=_REQUEST_TIMEOUT_S)
+        return [answers[place] for place in asked]
+
+    def _offsets(
+        self, partitions: list[TopicPartition] | None, *, is_stable: bool
+    ) -> Answer[dict[Partition, Committed]]:
+        doing = f"committed offsets of group '{self._group}'"
+
+        def read(found: list[Any]) -> dict[Partition, Committed]:
+            return dict(_committed(found[0].topic_partitions, doing))
+
+        asked: Any = self._admin().list_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(self._group, partitions)],
+            require_stable=is_stable,
+            request_timeout=_REQUEST_TIMEOUT_S,
+        )
+        return self._answer(doing, [asked[self._group]], read)
+
+    def _admin(self) -> AdminClient:
+        if self._client is None:
+            own = self._connection.options({}, self._connection.admin, self._client_id)
+            self._client = connected(AdminClient, own, self._client_id)
+        return self._client
+
+    def _answer(self, doing: str, futures: Sequence[Future[Any]], read: Callable[[list[Any]], T]) -> Answer[T]:
+        return _FutureAnswer(self._admin(), futures, read, doing, self.close)
+
+
+class _FutureAnswer(Generic[T]):
+    """Holds the client, too: a client that nobody refers to is destroyed, and its answers never come."""
+
+    def __init__(
+        self,
+        client: AdminClient,
+        futures: Sequence[Future[Any]],
+        read: Callable[[list[Any]], T],
+        doing: str,
+        on_failure: Callable[[], None],
+    ) -> None:
+        self._client = client
+        self._futures = futures
+        self._read = read
+        self._doing = doing
+        self._on_failure = on_failure
+
+    def get(self) -> T | None:
+        if not all(future.done() for future in self._futures):
+            return None
+        try:
+            return self._read([future.result() for future in self._futures])
+        except UnstableOffsets:
+            raise
+        except KafkaException as exc:
+            self._on_failure()
+            raise from_call(exc, self._doing) from exc
+
+
+class _Of(Generic[T]):
+    """One entry of an answer."""
+
+    def __init__(self, answer: Answer[dict[Partition, T]], partition: Partition) -> None:
+        self._answer = answer
+        self._partition = partition
+
+    def get(self) -> T | None:
+        found = self._answer.get()
+        return None if found is None else found[self._partition]
+
+
+def _committed(partitions: Iterable[TopicPartition], doing: str) -> Iterable[tuple[Partition, Committed]]:
+    for tp in partitions:
+        if tp.error is not None:
+            if tp.error.code() == KafkaError.UNSTABLE_OFFSET_COMMIT:
+                raise UnstableOffsets(f"{doing}: a transaction with {tp.topic}[{tp.partition}] is still open")
+            raise KafkaException(tp.error)
+        if tp.offset >= 0:
+            yield (tp.topic, tp.partition), Committed(tp.offset, tp.metadata or "")

@@ -1,0 +1,106 @@
+"""A group as it is seen from outside: its members, its offsets while a transaction is pending, ends that differ."""
+
+from __future__ import annotations
+
+import time
+from typing import TypeVar
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from penstock.errors import KafkaUnavailable
+from penstock.kafka.admin import Admin, TopicSettings
+from penstock.kafka.client import Connection
+from penstock.kafka.consumer import Committed
+from penstock.kafka.group_view import Answer, Asked, Extent, GroupView, UnstableOffsets
+from penstock.testing.pytest_plugin import KafkaUnderTest
+
+pytestmark = pytest.mark.broker
+
+T = TypeVar("T")
+
+
+def answered(answer: Answer[T]) -> T:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        found = answer.get()
+        if found is not None:
+            return found
+        time.sleep(0.001)
+    raise AssertionError("no answer")
+
+
+def joined(kafka: KafkaUnderTest, topic: str, name: str, protocol: str) -> Consumer:
+    consumer = Consumer(
+        {
+            "bootstrap.servers": kafka.bootstrap_servers,
+            "group.id": topic,
+            "client.id": name,
+            "group.protocol": protocol,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "earliest",
+        }
+    )
+    consumer.subscribe([topic])
+    for _ in range(200):
+        consumer.poll(0.1)
+        if consumer.assignment():
+            return consumer
+    raise AssertionError("no assignment")
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_members_are_told_by_client_and_member_id(kafka: KafkaUnderTest, topic_prefix: str, protocol: str) -> None:
+    Admin(Connection(kafka.bootstrap_servers)).create([TopicSettings(topic_prefix, 2)])
+    consumer = joined(kafka, topic_prefix, "worker.a", protocol)
+    view = GroupView(Connection(kafka.bootstrap_servers), topic_prefix, "asks")
+    (member,) = answered(view.members())
+    assert member.client_id == "worker.a"
+    assert member.member_id == consumer.memberid()
+    consumer.close()
+    assert answered(view.members()) == ()
+
+
+def test_an_open_transaction_shows_in_offsets_and_ends(kafka: KafkaUnderTest, topic_prefix: str) -> None:
+    Admin(Connection(kafka.bootstrap_servers)).create([TopicSettings(topic_prefix, 2)])
+    consumer = joined(kafka, topic_prefix, "worker.a", "classic")
+    view = GroupView(Connection(kafka.bootstrap_servers), topic_prefix, "asks")
+    place, other = (topic_prefix, 0), (topic_prefix, 1)
+    assert answered(view.stable_offsets([place, other])) == {}
+
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "transactional.id": topic_prefix})
+    producer.init_transactions(30)
+    for offset in (7, 8):
+        producer.begin_transaction()
+        producer.produce(topic_prefix, b"value", partition=1)
+        producer.flush(30)
+        producer.send_offsets_to_transaction(
+            [TopicPartition(*place, offset, metadata=f"at {offset}")], consumer.consumer_group_metadata()
+        )
+        if offset == 7:
+            producer.commit_transaction(30)
+
+    with pytest.raises(UnstableOffsets, match=r"\[0\] is still open"):
+        answered(view.stable_offsets([place]))
+    assert answered(view.stable_offsets([other])) == {}
+    assert answered(view.last_offsets()) == {place: Committed(7, "at 7")}
+    extents = answered(view.extents([place, other]))
+    assert extents[place] == Extent(0, 0, 0)
+    assert extents[other] == Extent(0, 2, 3)
+    assert extents[other].is_open
+    assert not extents[place].is_open
+
+    question = Asked(lambda: view.stable_offsets([place]))
+    with pytest.raises(KafkaUnavailable):
+        question.get()
+    producer.abort_transaction(30)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            assert question.get() == {place: Committed(7, "at 7")}
+            break
+        except KafkaUnavailable:
+            time.sleep(0.01)
+    else:
+        raise AssertionError("never answered")
+    consumer.close()
