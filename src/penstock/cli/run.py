@@ -69,6 +69,9 @@ def _surroundings(config: Config, registry: RegistryClient, instance: str) -> Wo
         checkpoint_interval_s=config.state.checkpoint_interval_ms / 1000,
         transaction_timeout_ms=processing.transaction_timeout_ms,
         transaction_budget_ms=processing.transaction_budget_ms,
+        session_timeout_ms=processing.session_timeout_ms,
+        group_protocol=processing.group_protocol,
+        static_membership=processing.static_membership,
         limits=WorkerLimits(
             commit_interval_s=processing.commit_interval_ms / 1000,
             max_transaction_records=processing.max_transaction_records,

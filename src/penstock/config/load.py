@@ -165,6 +165,12 @@ def _across(merged: Table, origins: Mapping[KeyPath, str]) -> Iterator[str]:
                 f"{where}: {dotted(path)}: {budget_ms} must be less than "
                 f"{section}.transaction_timeout_ms ({timeout_ms})"
             )
+    processing, session = _table(merged, "processing"), ("processing", "session_timeout_ms")
+    if processing.get("group_protocol") == "consumer" and session[1] in processing:
+        yield (
+            f'{origins.get(session, FILE_NAME)}: {dotted(session)}: holds for group_protocol "classic" only; with '
+            '"consumer" it is group.consumer.session.timeout.ms on the brokers'
+        )
     for name in environment.OPTION_TABLES:
         produces = name in ("client", "producer")
         for option, reason in refusals(_table(kafka, name), timeouts_ms if produces else {}):

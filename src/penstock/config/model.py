@@ -138,6 +138,12 @@ class ProcessingSettings(Section):
     """After this time the broker aborts a transaction that its worker left open."""
     transaction_budget_ms: Annotated[int, Field(ge=500), NotBool] = 45_000
     """Time a transaction may take, retries included, before it is discarded; below `transaction_timeout_ms`."""
+    group_protocol: Literal["classic", "consumer"] = "classic"
+    """How workers share partitions: `classic`, or `consumer` for KIP-848, where the brokers assign them."""
+    session_timeout_ms: Annotated[int, Field(ge=1_000, le=1_800_000), NotBool] = 10_000
+    """A worker that is silent this long is taken for dead, and its tasks go to others. Only with `classic`."""
+    static_membership: bool = False
+    """Whether a worker that restarts within the session time-out gets its partitions back and nobody else notices."""
 
 
 class StateSettings(Section):

@@ -19,11 +19,19 @@ _IDEMPOTENCE = "the transactional producer needs it as it is: duplicates or hole
 _FIXED = "the engine relies on its own value"
 _DOUBT = "a commit that takes as long as a retry is how a request that was sent twice is noticed"
 
+_ASSIGNOR = "it follows from the pipeline: tasks that read several topics need the same partition of each on one worker"
+
 _REFUSED = {
     "bootstrap.servers": "set kafka.bootstrap_servers",
     "metadata.broker.list": "set kafka.bootstrap_servers",
     "client.id": "it is derived from the transactional.id, by which a takeover recognises a live predecessor",
     "group.id": "the consumer group is named after the pipeline: another name would start a second lineage of state",
+    "group.protocol": "set processing.group_protocol",
+    "group.instance.id": "set processing.static_membership; it is derived from the transactional.id",
+    "session.timeout.ms": "set processing.session_timeout_ms",
+    "heartbeat.interval.ms": "it follows from processing.session_timeout_ms",
+    "partition.assignment.strategy": _ASSIGNOR,
+    "group.remote.assignor": _ASSIGNOR,
     "enable.auto.commit": _OFFSETS,
     "auto.commit.enable": _OFFSETS,
     "auto.commit.interval.ms": _OFFSETS,

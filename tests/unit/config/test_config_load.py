@@ -37,6 +37,9 @@ VALID: dict[tuple[str, str], str] = {
     ("processing", "max_batch_records"): "3",
     ("processing", "transaction_timeout_ms"): "30000",
     ("processing", "transaction_budget_ms"): "20000",
+    ("processing", "group_protocol"): "classic",
+    ("processing", "session_timeout_ms"): "6000",
+    ("processing", "static_membership"): "true",
     ("state", "directory"): "state",
     ("state", "checkpoint_interval_ms"): "5000",
     ("embedded", "java"): "/opt/java",
@@ -186,6 +189,13 @@ commit_interval_ms = 3
             (
                 "penstock.toml:4: processing.transaction_budget_ms: 70000 must be less than "
                 "processing.transaction_timeout_ms (60000)"
+            ),
+        ),
+        (
+            "[project]\nname = 'a'\n[processing]\ngroup_protocol = 'consumer'\nsession_timeout_ms = 6_000",
+            (
+                'penstock.toml:5: processing.session_timeout_ms: holds for group_protocol "classic" only; with '
+                '"consumer" it is group.consumer.session.timeout.ms on the brokers'
             ),
         ),
     ],

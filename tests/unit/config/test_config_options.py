@@ -29,6 +29,12 @@ WriteToml = Callable[[str], Path]
         ("bootstrap.servers", "x:1", "kafka.bootstrap_servers"),
         ("partitioner", "random", "murmur2"),
         ("retry.backoff.ms", 100, "sent twice"),
+        ("group.protocol", "consumer", "processing.group_protocol"),
+        ("group.instance.id", "mine", "processing.static_membership"),
+        ("session.timeout.ms", 6000, "processing.session_timeout_ms"),
+        ("heartbeat.interval.ms", 600, "processing.session_timeout_ms"),
+        ("partition.assignment.strategy", "range", "follows from the pipeline"),
+        ("group.remote.assignor", "uniform", "follows from the pipeline"),
     ],
 )
 def test_an_option_that_breaks_the_guarantee_is_refused_with_the_reason(
