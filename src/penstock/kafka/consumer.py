@@ -175,7 +175,7 @@ class GroupConsumer:
         They are not sought behind that, since the new position may be lost by then as well.
         """
         try:
-            if self._is_eager:
+            if self._settings.is_eager:
                 # All of them, each where it was: those that this is wrong for are noticed by whoever follows offsets.
                 now = {(tp.topic, tp.partition): tp for tp in self._consumer.position(self._consumer.assignment())}
                 for place, tp in now.items():

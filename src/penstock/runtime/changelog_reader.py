@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
-from penstock.kafka.client import Connection
-from penstock.kafka.reader import RawRecord, Reader, Watermarks
+from collections.abc import Callable, Collection
+from typing import Final
 
-_SLICE_S = 0.1
+from penstock.kafka.client import Connection, Option
+from penstock.kafka.consumer import Partition
+from penstock.kafka.group_view import Answer, Asked, Extent
+from penstock.kafka.reader import RawRecord, Reader, Watermarks
+from penstock.state import commit_record
+from penstock.state.changelog import COMMIT_RECORD_KEY
+
+# Several restores run at once, beside tasks that go on: none of them waits, and none may take all the memory.
+_SLICE_RECORDS: Final = 2_000
+_OPTIONS: Final[dict[str, Option]] = {"queued.max.messages.kbytes": 8_192}
 
 
 class PartitionReader:
-    """`restore.ChangelogReader` on Kafka.
+    """`restore.ChangelogReader` on Kafka; no call waits.
 
-    Two consumers, because the end is asked for as a read_uncommitted client sees it and what is read must be committed.
+    The end is asked for as a read_uncommitted client sees it, and what is read is committed.
 
     Args:
         connection: the cluster.
-        topic: the changelog.
-        partition: the task's.
+        partition: of the changelog.
         client_id: for the brokers' logs.
+        ask: where the partition begins and ends.
     """
 
-    def __init__(self, connection: Connection, topic: str, partition: int, client_id: str) -> None:
+    def __init__(
+        self, connection: Connection, partition: Partition, client_id: str, ask: Callable[[], Answer[Extent]]
+    ) -> None:
         self._connection = connection
-        self._place = (topic, partition)
+        self._partition = partition
         self._client_id = client_id
+        self._ask = Asked(ask)
         self._reader: Reader | None = None
 
     def watermarks(self) -> Watermarks:
@@ -32,25 +44,56 @@ class PartitionReader:
         Raises:
             KafkaUnavailable: ask again.
         """
-        with Reader(self._connection, isolation="read_uncommitted", client_id=self._client_id) as asker:
-            return asker.watermarks(*self._place)
+        extent = self._ask.get()
+        return Watermarks(extent.begin, extent.high_watermark)
 
     def start(self, offset: int) -> None:
         """Read from here on, read_committed; may be called again."""
         self.close()
-        self._reader = Reader(self._connection, client_id=self._client_id)
-        self._reader.assign({self._place: offset})
+        self._reader = Reader(self._connection, client_id=self._client_id, options=_OPTIONS)
+        self._reader.assign({self._partition: offset})
 
     def poll(self) -> list[RawRecord]:
-        """The next records; empty when none came within a slice."""
-        return [] if self._reader is None else self._reader.poll(_SLICE_S)
+        """The next records, those that are there."""
+        return [] if self._reader is None else self._reader.poll(0.0, _SLICE_RECORDS)
 
     def position(self) -> int | None:
         """The next offset, control records stepped over; None before the first fetch."""
-        return None if self._reader is None else self._reader.position(*self._place)
+        return None if self._reader is None else self._reader.position(*self._partition)
 
     def close(self) -> None:
         """Let go of the connection."""
         if self._reader is not None:
             self._reader.close()
             self._reader = None
+
+
+class UncommittedTail:
+    """The end of a changelog partition that is not committed: who was at work there when it died. No call waits.
+
+    Args:
+        connection: the cluster.
+        partition: of the changelog.
+        extent: from the last stable offset up to the high watermark.
+        client_id: for the brokers' logs.
+    """
+
+    def __init__(self, connection: Connection, partition: Partition, extent: Extent, client_id: str) -> None:
+        self._partition = partition
+        self._end = extent.high_watermark
+        self._found: set[str] = set()
+        self._reader = Reader(connection, isolation="read_uncommitted", client_id=client_id, options=_OPTIONS)
+        self._reader.assign({partition: extent.last_stable})
+
+    def writers(self) -> Collection[str] | None:
+        """Who wrote the commit records there, of transactions that are open or over; None while it is being read."""
+        for record in self._reader.poll(0.0, _SLICE_RECORDS):
+            if record.key == COMMIT_RECORD_KEY and record.value is not None:
+                topic, number = self._partition
+                self._found.add(commit_record.decode(record.value, f"{topic}[{number}]@{record.offset}").writer)
+        position = self._reader.position(*self._partition)
+        return self._found if position is not None and position >= self._end else None
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._reader.close()

@@ -21,6 +21,10 @@ _ASK_BUDGET_S = 10.0
 _ONE_DAY_MS = 24 * 3_600_000
 
 
+class CheckpointHeld(Retriable):
+    """Another process of this machine has not let go of a task that it has lost."""
+
+
 class Checkpoints:
     """Makes a task's checkpoint when the task comes back.
 
@@ -32,6 +36,8 @@ class Checkpoints:
         interval_s: how often to write.
         clock: time.
         hooks: told steps and outcomes.
+        patience_s: how long to wait for another process of this machine to let go of a task that it has lost. An eager
+            rebalance tells both at once; in others the owner before has let go when the next one hears of it.
     """
 
     def __init__(
@@ -44,7 +50,10 @@ class Checkpoints:
         interval_s: float,
         clock: Clock,
         hooks: WorkerHooks,
+        patience_s: float = 0.0,
     ) -> None:
+        self._patience_s = patience_s
+        self._held_since_s: dict[TaskId, float] = {}
         self._admin = Admin(connection, budget_s=_ASK_BUDGET_S)
         self._state_directory = state_directory
         self._group = group
@@ -55,17 +64,23 @@ class Checkpoints:
         self._executor = ThreadPoolExecutor(1, "penstock-checkpoint")
 
     def open(self, task_id: TaskId, changelog: str, sources: Sequence[Partition]) -> TaskCheckpoint | None:
-        """The task's checkpoint, locked; None where another process of this machine still has it.
+        """The task's checkpoint, locked; None where another process of this machine has it and keeps it.
 
         Raises:
+            CheckpointHeld: it has it, and will let go of it soon; ask again.
             ConfigurationError: the state directory lies on a network file system.
         """
         directory = TaskDirectory(self._state_directory, f"{self._group}.{task_id.group}.{task_id.partition}")
         try:
             directory.__enter__()
         except Retriable as held:
+            now_s = self._clock.monotonic_s()
+            if now_s - self._held_since_s.setdefault(task_id, now_s) < self._patience_s:
+                raise CheckpointHeld(str(held)) from held
+            del self._held_since_s[task_id]
             LOGGER.warning("task %s: restored without a checkpoint, and none is written: %s", task_id, held)
             return None
+        self._held_since_s.pop(task_id, None)
         partition: Partition = (changelog, task_id.partition)
         topics = sorted({changelog, *(topic for topic, _ in sources)})
         return TaskCheckpoint(

@@ -26,12 +26,20 @@ class PipelineTopics:
         bounds: {topic: what it takes}; brought up to date by `renew_bounds`.
         changelogs: {task group: changelog topic} of the groups with state.
         dead_letters: {source topic: dead-letter topic}.
+        sinks: the user's topics that are written.
     """
 
     partitions: Mapping[str, int]
     bounds: Mapping[str, TopicBounds]
     changelogs: Mapping[str, str]
     dead_letters: Mapping[str, str]
+    sinks: tuple[str, ...] = ()
+
+    @property
+    def written(self) -> list[tuple[str, int]]:
+        """Every partition that the pipeline writes."""
+        names = [*self.sinks, *self.changelogs.values(), *self.dead_letters.values()]
+        return [(name, partition) for name in names for partition in range(self.partitions[name])]
 
 
 def changelog_topic(pipeline: str, group: TaskGroup, partitions: int, prefix: str) -> TopicSettings:
@@ -119,6 +127,7 @@ def _described(
         bounds={name: bounds_of(config[name]) for name in names},
         changelogs={group: settings.name for group, settings in changelogs.items()},
         dead_letters={source: settings.name for source, settings in dead.items()},
+        sinks=tuple({topic.name: None for group in topology.groups.values() for topic in group.sink_topics}),
     )
 
 

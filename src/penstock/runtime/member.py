@@ -13,8 +13,17 @@ from penstock.runtime.merge import Partition
 class Member(Membership, Protocol):
     """A group member whose partitions start paused, at positions that the worker chooses."""
 
+    @property
+    def is_eager(self) -> bool:
+        """Whether each change of the group takes all partitions first, and gives some or all of them back."""
+        ...
+
     def subscribe(self, topics: Iterable[str]) -> None:
         """Join the group for these topics."""
+        ...
+
+    def withdraw(self) -> None:
+        """Leave the group, in the next polls; `subscribe` joins anew."""
         ...
 
     def poll(self, max_records: int, timeout_s: float) -> Polled:

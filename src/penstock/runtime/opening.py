@@ -12,11 +12,14 @@ from penstock.clock import Clock, SystemClock
 from penstock.errors import ConfigurationError, ServerUnreachable
 from penstock.kafka.admin import Admin
 from penstock.kafka.client import Connection, Option
-from penstock.kafka.consumer import GroupConsumer
+from penstock.kafka.consumer import Committed, GroupConsumer
+from penstock.kafka.group_settings import DEFAULT_SESSION_TIMEOUT_MS, GroupProtocol, GroupSettings
+from penstock.kafka.group_view import Answer, Asked, GroupView
 from penstock.kafka.transactional_producer import KafkaTransactionalProducer
 from penstock.operators.operator import OpenTopic
 from penstock.protocols import SchemaRegistry
-from penstock.runtime.changelog_reader import PartitionReader
+from penstock.runtime.assignment import Assignment, needs_copartitioning
+from penstock.runtime.changelog_reader import PartitionReader, UncommittedTail
 from penstock.runtime.checkpoints import Checkpoints
 from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.internal_topics import PipelineTopics, ensure_topics, renew_bounds
@@ -27,14 +30,18 @@ from penstock.runtime.program import Program
 from penstock.runtime.restore import Restore, Restored
 from penstock.runtime.savepoint import SavepointLogic
 from penstock.runtime.staging import LOGGER
+from penstock.runtime.takeover import Takeover
 from penstock.runtime.task import Task, TaskId
 from penstock.runtime.task_checkpoint import TaskCheckpoint
+from penstock.runtime.twins import Twins
 from penstock.runtime.worker import Worker
 from penstock.state.task_state import TaskState
 from penstock.topology.topology import Topology
 from penstock.transactions.identity import IdentityLock
 from penstock.transactions.session import TransactionSession
 
+_HANDOVER_S = 3.0
+_BROKERS_SESSION_TIMEOUT = "group.consumer.session.timeout.ms"
 _BOUNDS_BUDGET_S = 5.0
 
 
@@ -52,6 +59,10 @@ class WorkerSurroundings:
         checkpoint_interval_s: state is written to disk this often.
         transaction_timeout_ms: after this the coordinator aborts on its own.
         transaction_budget_ms: after this we do; shorter.
+        session_timeout_ms: a worker that is silent this long is taken for dead, and its tasks go to others; KIP-848 has
+            the brokers' own instead.
+        group_protocol: `classic`, or `consumer` for KIP-848.
+        static_membership: whether a restart keeps its partitions, without anybody noticing.
         consumer_options: further librdkafka options for the group member.
         limits: of batches and transactions.
         clock: time.
@@ -66,6 +77,9 @@ class WorkerSurroundings:
     checkpoint_interval_s: float = 30.0
     transaction_timeout_ms: int = 60_000
     transaction_budget_ms: int = 45_000
+    session_timeout_ms: int = DEFAULT_SESSION_TIMEOUT_MS
+    group_protocol: GroupProtocol = "classic"
+    static_membership: bool = False
     consumer_options: Mapping[str, Option] = field(default_factory=dict[str, Option])
     limits: WorkerLimits = field(default_factory=WorkerLimits)
     clock: Clock = field(default_factory=SystemClock)
@@ -79,6 +93,7 @@ class TaskFactory:
         topics: as they were found.
         around: see there.
         writer: our `transactional.id`.
+        view: of the group.
         checkpoints: of tasks with state; None = neither read nor written.
     """
 
@@ -88,8 +103,11 @@ class TaskFactory:
         topics: PipelineTopics,
         around: WorkerSurroundings,
         writer: str,
+        view: GroupView,
         checkpoints: Checkpoints | None = None,
     ) -> None:
+        self._view = view
+        self._assignment = Assignment(topology, topics.partitions)
         self._topology = topology
         self._topics = topics
         self._around = around
@@ -112,28 +130,41 @@ class TaskFactory:
 
     def complete(self, assigned: set[Partition]) -> dict[TaskId, tuple[Partition, ...]]:
         """The tasks all of whose partitions are there."""
-        found: dict[TaskId, tuple[Partition, ...]] = {}
-        for group in self._topology.groups.values():
-            names = [topic.name for topic in group.source_topics]
-            for partition in range(max(self._topics.partitions[name] for name in names)):
-                sources = tuple((name, partition) for name in names if partition < self._topics.partitions[name])
-                if assigned.issuperset(sources):
-                    found[TaskId(group.name, partition)] = sources
-        return found
+        return self._assignment.complete(assigned)
+
+    def check(self, assigned: set[Partition]) -> None:
+        """Whether an assignment that is final tears no task.
+
+        Raises:
+            ConfigurationError: it tears some; they could not run anywhere.
+        """
+        self._assignment.check(assigned)
+
+    def stable_offsets(self, partitions: tuple[Partition, ...]) -> Answer[Mapping[Partition, Committed]]:
+        """Ask for the group's stable offsets, without waiting."""
+        return self._view.stable_offsets(partitions)
 
     def restore(self, task_id: TaskId, sources: tuple[Partition, ...], consumer: Member) -> Restore:
-        """Begin to bring a task back from the log."""
+        """Begin to bring a task back from the log.
+
+        Raises:
+            CheckpointHeld: not yet.
+        """
         changelog = self.changelog_of(task_id)
         reader: PartitionReader | None = None
         stored: TaskCheckpoint | None = None
         if changelog is not None:
-            reader = PartitionReader(self._around.connection, changelog, task_id.partition, f"{self._writer}.restore")
+            place = (changelog, task_id.partition)
+            reader = PartitionReader(
+                self._around.connection, place, f"{self._writer}.restore", lambda: self._view.extent(place)
+            )
             if self._checkpoints is not None:
                 stored = self._checkpoints.open(task_id, changelog, sources)
+        offsets = Asked(lambda: self.stable_offsets(sources))
         return Restore(
             task_id,
             sources,
-            committed=lambda partitions: consumer.committed(partitions, timeout_s=2.0),
+            committed=lambda _: offsets.get(),
             first_offset=lambda partition: consumer.end_offsets(partition)[
                 0 if self._starts[partition[0]] == "earliest" else 1
             ],
@@ -193,6 +224,38 @@ def check_intervals(around: WorkerSurroundings) -> None:
         )
 
 
+def _group_settings(topology: Topology, around: WorkerSurroundings, writer: str, admin: Admin) -> GroupSettings:
+    session_timeout_ms = int(around.consumer_options.get("session.timeout.ms", around.session_timeout_ms))
+    if around.group_protocol == "consumer":
+        broker = admin.cluster().brokers[0].id
+        session_timeout_ms = int(admin.broker_config(broker).get(_BROKERS_SESSION_TIMEOUT, 45_000))
+    return GroupSettings(
+        protocol=around.group_protocol,
+        session_timeout_ms=session_timeout_ms,
+        instance_id=writer if around.static_membership else None,
+        is_copartitioned=needs_copartitioning(topology),
+        options=around.consumer_options,
+    )
+
+
+def _takeover(
+    topics: PipelineTopics, around: WorkerSurroundings, writer: str, view: GroupView, hooks: WorkerHooks
+) -> Takeover:
+    connection, client_id = around.connection, f"{writer}.takeover"
+    return Takeover(
+        view,
+        lambda name: KafkaTransactionalProducer(
+            connection, name, around.transaction_timeout_ms, max_batch_bytes=1_000_000
+        ),
+        lambda place, extent: UncommittedTail(connection, place, extent, client_id),
+        writer=writer,
+        writes=topics.written,
+        changelog_of=lambda task_id: topics.changelogs.get(task_id.group),
+        clock=around.clock,
+        hooks=hooks,
+    )
+
+
 @contextmanager
 def opened(topology: Topology, around: WorkerSurroundings, hooks: WorkerHooks) -> Generator[Worker]:
     """A worker that has joined its group; it is closed, but not stopped gracefully, at the end of the block.
@@ -206,7 +269,9 @@ def opened(topology: Topology, around: WorkerSurroundings, hooks: WorkerHooks) -
     group = f"{around.prefix}{topology.name}"
     writer = f"{group}.{around.instance}"
     with IdentityLock(around.state_directory / "identities", f"worker.{writer}"):
-        topics = ensure_topics(Admin(around.connection), topology, around.prefix)
+        admin = Admin(around.connection)
+        topics = ensure_topics(admin, topology, around.prefix)
+        settings = _group_settings(topology, around, writer, admin)
 
         def connect() -> KafkaTransactionalProducer:
             smallest = min(bounds.max_record_bytes for bounds in topics.bounds.values())
@@ -229,14 +294,22 @@ def opened(topology: Topology, around: WorkerSurroundings, hooks: WorkerHooks) -
             interval_s=around.checkpoint_interval_s,
             clock=around.clock,
             hooks=hooks,
+            patience_s=_HANDOVER_S if settings.is_eager else 0.0,
         )
+        view = GroupView(around.connection, group, f"{writer}.view")
         worker = Worker(
             topology.name,
-            consumer=lambda listener: GroupConsumer(
-                around.connection, group, writer, listener, around.consumer_options
+            consumer=lambda listener: GroupConsumer(around.connection, group, writer, listener, settings),
+            twins=lambda consumer: Twins(
+                writer,
+                view.members,
+                member_id=lambda: consumer.group_metadata().member_id,
+                session_timeout_s=settings.session_timeout_ms / 1000,
+                clock=around.clock,
             ),
             session=session,
-            tasks=TaskFactory(topology, topics, around, writer, checkpoints),
+            tasks=TaskFactory(topology, topics, around, writer, view, checkpoints),
+            takeover=_takeover(topics, around, writer, view, hooks),
             topics=sorted({t.name for g in topology.groups.values() for t in g.source_topics}),
             limits=around.limits,
             clock=around.clock,
@@ -247,4 +320,5 @@ def opened(topology: Topology, around: WorkerSurroundings, hooks: WorkerHooks) -
             yield worker
         finally:
             worker.leave()
+            view.close()
             checkpoints.close()

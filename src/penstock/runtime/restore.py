@@ -19,6 +19,7 @@ from typing import Protocol
 from penstock.clock import Clock
 from penstock.errors import KafkaUnavailable, OperatorMustDecide, ServerUnreachable
 from penstock.kafka.consumer import Committed
+from penstock.kafka.group_view import UnstableOffsets
 from penstock.kafka.reader import RawRecord, Watermarks
 from penstock.runtime.merge import Partition
 from penstock.runtime.task import Progress, TaskId
@@ -30,6 +31,7 @@ from penstock.state.replay import Replay
 from penstock.state.task_state import TaskState
 
 STALL_S = 90.0
+_HELD_UP_S = 0.5
 LOGGER = logging.getLogger("penstock.runtime")
 
 
@@ -69,6 +71,7 @@ class Restored:
         checkpoint_bytes: keys and values that came from the checkpoint.
         rejected: why no checkpoint was used; None = one was, or the task has no state.
         checkpoint: where to write the next ones; None = nowhere. To be closed by whoever has the task.
+        writers: who committed the task's offsets last, as `transactional.id`s.
     """
 
     state: TaskState | None
@@ -78,6 +81,7 @@ class Restored:
     checkpoint_bytes: int
     rejected: Reason | None = None
     checkpoint: TaskCheckpoint | None = None
+    writers: frozenset[str] = frozenset()
 
 
 class Restore:
@@ -113,6 +117,7 @@ class Restore:
         self._loaded: Checkpoint | Rejected | None = None
         self._clock = clock
         self._committed: Mapping[Partition, Committed] | None = None
+        self._has_unstable_offsets = False
         self._replay: Replay | None = None
         self._checkpoint_bytes = 0
         self._end: int | None = None
@@ -125,6 +130,16 @@ class Restore:
         """Offsets of the changelog that are read, and all that are to be; None before the end is known."""
         return None if self._end is None else (self._position - self._begin_at, self._end - self._begin_at)
 
+    @property
+    def has_unstable_offsets(self) -> bool:
+        """Whether a pending transaction holds its offsets, as the last answer said."""
+        return self._has_unstable_offsets
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether it waits for something, rather than having much to read."""
+        return self._has_unstable_offsets or self._clock.monotonic_s() - self._moved_at_s > _HELD_UP_S
+
     def step(self) -> Restored | None:
         """Do a little; None while there is more to do.
 
@@ -135,8 +150,9 @@ class Restore:
         try:
             if self._committed is None:
                 self._committed = self._ask_committed(self._sources)
+                self._has_unstable_offsets = False
             if self._changelog is None:
-                return Restored(None, self._progress_from_offsets(), 0, 0, 0)
+                return Restored(None, self._progress_from_offsets(), 0, 0, 0, writers=self._writers())
             if self._stored is not None and self._loaded is None:
                 self._loaded = self._stored.load()
                 if self._loaded is None:
@@ -145,6 +161,7 @@ class Restore:
             if self._end is None:
                 self._begin(self._changelog)
         except KafkaUnavailable as exc:
+            self._has_unstable_offsets |= isinstance(exc, UnstableOffsets)
             self._check_stall(exc)
             return None
         if not self._read(self._changelog):
@@ -247,8 +264,19 @@ class Restore:
         stored, self._stored = self._stored, None
         rejected = self._loaded.reason if isinstance(self._loaded, Rejected) else None
         return Restored(
-            replay.state(), progress, replay.records, replay.bytes_fed, self._checkpoint_bytes, rejected, stored
+            replay.state(),
+            progress,
+            replay.records,
+            replay.bytes_fed,
+            self._checkpoint_bytes,
+            rejected,
+            stored,
+            self._writers(),
         )
+
+    def _writers(self) -> frozenset[str]:
+        told = (parse(committed.metadata) for committed in (self._committed or {}).values())
+        return frozenset(metadata.writer for metadata in told if metadata is not None)
 
     def _progress_from_offsets(self) -> Progress:
         """Where the group is; a source that it never committed begins where its declaration says."""

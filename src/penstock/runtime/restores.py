@@ -43,6 +43,11 @@ class Restores:
         """Whether this task is on its way back."""
         return task_id in self._running
 
+    @property
+    def under_way(self) -> list[Restore]:
+        """Those that are not back yet."""
+        return [running.restore for running in self._running.values()]
+
     def begin(self, task_id: TaskId, sources: tuple[Partition, ...], restore: Restore) -> None:
         """Take one on."""
         now_s = self._clock.monotonic_s()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
+from penstock.kafka.consumer import Committed
+from penstock.kafka.group_view import Answer
 from penstock.runtime.member import Member
 from penstock.runtime.merge import Partition
 from penstock.runtime.restore import Restore, Restored
@@ -17,8 +20,24 @@ class Tasks(Protocol):
         """The tasks all of whose partitions are there, with those partitions in the order that decides ties."""
         ...
 
+    def check(self, assigned: set[Partition]) -> None:
+        """Whether an assignment that is final tears no task.
+
+        Raises:
+            ConfigurationError: it tears some; they could not run anywhere.
+        """
+        ...
+
+    def stable_offsets(self, partitions: tuple[Partition, ...]) -> Answer[Mapping[Partition, Committed]]:
+        """Ask for the group's stable offsets, without waiting."""
+        ...
+
     def restore(self, task_id: TaskId, sources: tuple[Partition, ...], consumer: Member) -> Restore:
-        """Begin to bring a task back."""
+        """Begin to bring a task back.
+
+        Raises:
+            CheckpointHeld: not yet; its owner before, on this machine, has not let go of it.
+        """
         ...
 
     def start(self, task_id: TaskId, sources: tuple[Partition, ...], restored: Restored) -> Task:

@@ -27,23 +27,26 @@ from penstock.errors import (
     Retriable,
     TransactionAborted,
 )
+from penstock.runtime.arrivals import Arrivals
 from penstock.runtime.back_pressure import BackPressure
 from penstock.runtime.commit import Committer
 from penstock.runtime.doubt import RETRY_PAUSE_S, was_committed
-from penstock.runtime.fences import Fences
 from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.intake import Intake
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.member import Member
 from penstock.runtime.merge import Partition
+from penstock.runtime.participation import Participation
 from penstock.runtime.processing import Processing
-from penstock.runtime.restores import Restores
 from penstock.runtime.staging import LOGGER, Staging
+from penstock.runtime.takeover import Takeover
 from penstock.runtime.task import Task, TaskId, TaskStatus
 from penstock.runtime.tasks import Tasks
+from penstock.runtime.twins import Twins
 from penstock.transactions.session import TransactionSession
 
 _IDLE_POLL_S = 0.1
+_ARRIVAL_POLL_S = 0.01
 _SAVE_BUDGET_S = 10.0
 
 
@@ -60,6 +63,8 @@ class Worker:
         clock: time.
         hooks: told what happens.
         version: of penstock, for dead letters.
+        twins: judges fences.
+        takeover: ends what dead workers left open; None = they are left to their time-outs.
     """
 
     def __init__(
@@ -74,6 +79,8 @@ class Worker:
         clock: Clock,
         hooks: WorkerHooks,
         version: str,
+        twins: Callable[[Member], Twins],
+        takeover: Takeover | None = None,
     ) -> None:
         self._session = session
         self._makes = tasks
@@ -82,13 +89,9 @@ class Worker:
         self._hooks = hooks
         self._stopping = False
         self._has_left = False
-        self._assigned: set[Partition] = set()
         self._tasks: dict[TaskId, Task] = {}
-        self._restores = Restores(clock, hooks)
-        self._is_initialised = False
         self._is_polling = False
         self._must_rewind = False
-        self._fences = Fences(clock)
         self._staging = Staging(
             pipeline,
             session,
@@ -99,13 +102,15 @@ class Worker:
             version=version,
         )
         self._consumer = consumer(self)
+        self._place = Participation(self._consumer, session, twins, topics)
+        self._arrivals = Arrivals(tasks, self._consumer, takeover, clock, hooks)
         self._intake = Intake(self._consumer)
         self._back_pressure = BackPressure(self._consumer, limits.max_buffered_records)
         self._committer = Committer(
             session,
             self._consumer,
             changelog_of=tasks.changelog_of,
-            is_ours=lambda partition: partition in self._assigned,
+            is_ours=lambda partition: partition in self._place.assigned,
             hooks=hooks,
         )
         self._processing = Processing(
@@ -117,7 +122,7 @@ class Worker:
             clock=clock,
             hooks=hooks,
         )
-        self._consumer.subscribe(topics)
+        self._place.join()
 
     # ------------------------------------------------------------ life
 
@@ -160,7 +165,7 @@ class Worker:
         with ExitStack() as last_to_first:
             last_to_first.callback(self._consumer.close)
             last_to_first.callback(self._session.close)
-            last_to_first.callback(self._restores.close)
+            last_to_first.callback(self._arrivals.close)
             for task in self._tasks.values():
                 last_to_first.callback(task.close)
             # Closing the consumer calls `on_revoked`, which finds no task and so nothing to commit.
@@ -170,7 +175,7 @@ class Worker:
     def is_idle(self) -> bool:
         """Whether every task that could run does, with nothing buffered or staged."""
         buffered = any(len(task.buffer) for task in self._tasks.values())
-        is_missing = self._makes.complete(self._assigned).keys() - self._tasks.keys()
+        is_missing = self._makes.complete(self._place.assigned).keys() - self._tasks.keys()
         return not (buffered or is_missing or self._touched())
 
     @property
@@ -180,11 +185,12 @@ class Worker:
 
     def step(self) -> None:
         """Do a bounded amount of work; see the module's text."""
-        self._guarded(self._step)
+        self._guarded(self._place.wait if self._place.is_waiting else self._step)
 
     def _step(self) -> None:
         self._hooks.on_step("poll")
-        wait_s = 0.0 if self._restores or any(len(t.buffer) for t in self._tasks.values()) else _IDLE_POLL_S
+        has_buffered = any(len(task.buffer) for task in self._tasks.values())
+        wait_s = 0.0 if has_buffered else _ARRIVAL_POLL_S if self._arrivals.is_at_work else _IDLE_POLL_S
         began_at_s = self._clock.monotonic_s()
         self._is_polling = True
         try:
@@ -194,6 +200,8 @@ class Worker:
         self._hooks.on_poll(sum(map(len, polled.batches)), self._clock.monotonic_s() - began_at_s)
         if self._must_rewind:
             self._rewind()
+            return
+        if self._place.is_waiting:
             return
         running = [task for task in self._tasks.values() if task.status is TaskStatus.RUNNING]
         owners = {partition: task for task in running for partition in task.sources}
@@ -207,7 +215,7 @@ class Worker:
         for task in self._tasks.values():
             task.save_when_due()
         self._back_pressure.balance(self._tasks.values())
-        if not self._restores:
+        if not self._arrivals:
             self._processing.check(self._tasks.values())
 
     # ------------------------------------------------------------ partitions that come and go (inside poll)
@@ -215,7 +223,8 @@ class Worker:
     def on_assigned(self, partitions: list[Partition]) -> None:
         """These are ours now, paused."""
         self._hooks.on_rebalance("assigned", partitions)
-        self._assigned.update(partitions)
+        self._place.assigned.update(partitions)
+        self._arrivals.assigned(self._place.assigned)
 
     def on_revoked(self, partitions: list[Partition]) -> None:
         """Commit what is done, offsets included, before they go."""
@@ -223,7 +232,7 @@ class Worker:
         try:
             self._guarded(self._commit)
         finally:
-            self._give_away(partitions)
+            self._give_away(partitions, may_come_back=self._consumer.is_eager)
 
     def on_lost(self, partitions: list[Partition]) -> None:
         """They are somebody else's already: nothing may be committed."""
@@ -234,28 +243,25 @@ class Worker:
         finally:
             self._give_away(partitions)
 
-    def _give_away(self, partitions: list[Partition]) -> None:
-        self._assigned.difference_update(partitions)
+    def _give_away(self, partitions: list[Partition], *, may_come_back: bool = False) -> None:
+        self._place.assigned.difference_update(partitions)
         self._back_pressure.forget(partitions)
         self._intake.forget(partitions)
-        for task_id in [t for t, task in self._tasks.items() if not self._assigned.issuperset(task.sources)]:
-            self._tasks.pop(task_id).close()
-        self._restores.give_away(self._assigned)
+        for task_id in [t for t, task in self._tasks.items() if not self._place.assigned.issuperset(task.sources)]:
+            task = self._tasks.pop(task_id)
+            self._arrivals.suspend(task) if may_come_back else task.close()
+        self._arrivals.give_away(self._place.assigned, may_come_back=may_come_back)
 
     # ------------------------------------------------------------ restore and claim
 
     def _restore(self) -> None:
-        for task_id, sources in self._makes.complete(self._assigned).items():
-            if task_id not in self._tasks and task_id not in self._restores:
-                if not self._is_initialised:
-                    # After joining, so that a predecessor's open transaction is resolved before its offsets are asked.
-                    self._session.open()
-                    self._is_initialised = True
-                self._hooks.on_step("restore")
-                self._restores.begin(task_id, sources, self._makes.restore(task_id, sources, self._consumer))
+        complete = self._makes.complete(self._place.assigned)
+        self._place.initialise()
+        for task in self._arrivals.returned(complete):
+            self._take_on(task, "ours again")
         back: list[Task] = []
         try:
-            back.extend(self._makes.start(*restored) for restored in self._restores.step())
+            back.extend(self._arrivals.restored(complete, self._tasks))
         finally:  # should one of them fail, the others are back nevertheless
             if back:
                 self._claim(back)
@@ -275,9 +281,13 @@ class Worker:
                 task.close()
             raise
         for task in tasks:
-            self._tasks[task.id] = task
+            self._take_on(task, "ours")
+
+    def _take_on(self, task: Task, how: str) -> None:
+        self._tasks[task.id] = task
+        LOGGER.info("task %s: %s, from %s", task.id, how, _told(task.committed.next_offsets))
+        if task.status is TaskStatus.RUNNING:
             self._start(task)
-            LOGGER.info("task %s: ours, from %s", task.id, _told(task.committed.next_offsets))
 
     # ------------------------------------------------------------ commit
 
@@ -308,8 +318,11 @@ class Worker:
 
     def _settle(self, exc: Exception) -> None:
         """A commit may or may not have happened: resolve it, ask the log, and believe it."""
-        if isinstance(exc, Fenced):
-            self._fences.count(exc)
+        if self._place.is_given_up(exc):
+            self._hooks.on_abort(exc)
+            self._staging.reset()
+            self._give_away(list(self._place.assigned))  # what was in doubt is judged by whoever restores the tasks
+            return
         touched = self._touched()
         self._session.open()
         try:
@@ -336,7 +349,7 @@ class Worker:
             self._processing.suspects.refused(refused, self._touched(), self._staging.records)
             self._makes.renew_bounds()
         self._processing.suspects.discarded()
-        self._session.open()
+        self._place.renew()
         for task in self._tasks.values():
             task.discard()
         self._staging.reset()
@@ -357,7 +370,7 @@ class Worker:
     def _start(self, task: Task) -> None:
         """Read from the task's last commit on; what is given away in this very poll is not ours to seek."""
         self._processing.lost.forget(task.sources)
-        self._intake.start({p: o for p, o in task.committed.next_offsets.items() if p in self._assigned})
+        self._intake.start({p: o for p, o in task.committed.next_offsets.items() if p in self._place.assigned})
 
 
 def _told(offsets: Mapping[Partition, int]) -> str:

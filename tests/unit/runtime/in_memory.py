@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from penstock.batch import SourceBatch
 from penstock.dsl.pipeline import Pipeline
 from penstock.errors import Fenced, KafkaUnavailable, OutcomeUnknown, PenstockError, TransactionAborted
 from penstock.kafka.client import Connection
 from penstock.kafka.consumer import Committed, Polled
+from penstock.kafka.group_view import GroupMember, GroupView
 from penstock.kafka.reader import RawRecord, Watermarks
 from penstock.operators.topic_bounds import TopicBounds
 from penstock.protocols import GroupMetadata, RefusedRecord
@@ -32,12 +33,15 @@ from penstock.runtime.opening import TaskFactory, WorkerSurroundings
 from penstock.runtime.restore import Restore
 from penstock.runtime.task import TaskId
 from penstock.runtime.task_checkpoint import TaskCheckpoint
+from penstock.runtime.twins import Twins
 from penstock.runtime.worker import Worker
 from penstock.state.checkpoint_rules import Expected
 from penstock.state.offset_metadata import OffsetMetadata
 from penstock.state.task_directory import TaskDirectory
 from penstock.transactions.session import TransactionSession
 from tests.unit.publishing.in_memory import ManualClock, Seen
+
+T = TypeVar("T")
 
 Fault = Literal["retriable", "aborted", "fenced", "unknown, done", "unknown, lost"]
 Row = tuple[int, bytes | None, bytes | None, int]
@@ -83,6 +87,8 @@ class Cluster:
     calls: Counter[str] = field(default_factory=Counter[str])
     epoch: int = 0
     generation: int = 1
+    is_eager: bool = False
+    group: list[GroupMember] = field(default_factory=list[GroupMember])
 
     def values(self, topic: str) -> list[bytes | None]:
         return [w.value for written, _ in self.transactions for w in written if w.topic == topic]
@@ -102,6 +108,16 @@ class Cluster:
     def commit(self, records: list[Written], offsets: dict[Partition, tuple[int, str]]) -> None:
         self.transactions.append((records, offsets))
         self.offsets |= {partition: Committed(*offset) for partition, offset in offsets.items()}
+
+
+@dataclass
+class Told(Generic[T]):
+    """An answer that is there at once."""
+
+    value: T
+
+    def get(self) -> T:
+        return self.value
 
 
 class InMemoryProducer:
@@ -213,13 +229,20 @@ class InMemoryMember:
         self.skips: dict[Partition, int] = {}
         self.stuck: set[Partition] = set()
         self._told_end: set[Partition] = set()
+        self.is_eager = cluster.is_eager
+        self.member_id = "me"
 
     @property
     def is_at_ends(self) -> bool:
         return all(self.fetches_at[p] >= self._cluster.end(p) for p in self.fetches_at.keys() - self.paused)
 
     def subscribe(self, topics: Iterable[str]) -> None:
+        self.is_live = True
         self.events.append(("assigned", sorted(p for p in self._cluster.inputs if p[0] in set(topics))))
+
+    def withdraw(self) -> None:
+        self.events.append(("revoked", sorted(self.fetches_at.keys() | self.paused)))
+        self.is_live = False
 
     def poll(self, max_records: int, timeout_s: float) -> Polled:
         del timeout_s
@@ -291,7 +314,8 @@ class InMemoryMember:
         return self._cluster.begins.get(partition, 0), self._cluster.end(partition)
 
     def group_metadata(self) -> GroupMetadata:
-        return GroupMetadata(None, self._cluster.generation if self.is_live else -1, "me" if self.is_live else "")
+        generation = self._cluster.generation if self.is_live else -1
+        return GroupMetadata(None, generation, self.member_id if self.is_live else "")
 
     def close(self) -> None:
         """As the client does: what is assigned is revoked on the way out, and what that raises is lost."""
@@ -366,6 +390,9 @@ class InMemoryTasks(TaskFactory):
     hooks: WorkerHooks
     bounds: dict[str, TopicBounds]
 
+    def stable_offsets(self, partitions: tuple[Partition, ...]) -> Told[Mapping[Partition, Committed]]:
+        return Told({p: self.cluster.offsets[p] for p in partitions if p in self.cluster.offsets})
+
     def restore(self, task_id: TaskId, sources: tuple[Partition, ...], consumer: Member) -> Restore:
         changelog = self.changelog_of(task_id)
         stored: TaskCheckpoint | None = None
@@ -423,7 +450,8 @@ def running(
     clock, hooks = ManualClock(), Seen()
     around = WorkerSurroundings(Connection("nowhere:1"), None, Path("unused"), limits=limits, clock=clock)
     bounds = {topic: TopicBounds() for topic in [*partitions, *dead.values()]}
-    tasks = InMemoryTasks(topology, PipelineTopics(partitions, bounds, changelogs, dead), around, "p.0")
+    view = GroupView(around.connection, "p", "nobody")
+    tasks = InMemoryTasks(topology, PipelineTopics(partitions, bounds, changelogs, dead), around, "p.0", view)
     tasks.cluster, tasks.disk, tasks.hooks, tasks.bounds = cluster, disk, hooks, bounds
     members: list[InMemoryMember] = []
 
@@ -441,6 +469,13 @@ def running(
         clock=clock,
         hooks=hooks,
         version="test",
+        twins=lambda consumer: Twins(
+            "p.0",
+            lambda: Told(tuple(cluster.group)),
+            member_id=lambda: consumer.group_metadata().member_id,
+            session_timeout_s=10,
+            clock=clock,
+        ),
     )
     return Running(worker, members[0], hooks, clock)
 

@@ -1,0 +1,132 @@
+"""After a fence: whether another live worker has our identity.
+
+Whoever initialises a producer last fences the others of its name; if each of two live workers answered a fence by
+initialising anew, they would fence each other for ever. So a worker that was fenced looks at the group first:
+
+```
+              fenced, and the group has another member of our name
+ (working) ──────────────────────────────────────────────────────► (waiting: no task, no producer, not in the group)
+     ▲                                                                │ one session time-out later
+     └──────── it is gone: it was the ghost of a dead one ◄───────────┤
+                                                                      └──► still there: DuplicateIdentity
+```
+
+It waits *outside* of the group: of two, the one that initialised last is not fenced by anybody then, sees nobody of its
+name, and goes on. So exactly one ends. A worker initialises its producer after it has joined, so that the one it fences
+finds it in the group.
+
+In any case the third fence in five minutes ends the worker: something fences it that does not show in the group.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from penstock.clock import Clock
+from penstock.errors import DuplicateIdentity, Fenced, KafkaUnavailable
+from penstock.kafka.group_view import Answer, GroupMember
+
+LOGGER = logging.getLogger("penstock.runtime")
+
+MAX_FENCES: Final = 3
+FENCE_WINDOW_S: Final = 300.0
+_MARGIN_S: Final = 0.5
+_ANSWER_BUDGET_S: Final = 30.0
+_PAUSE_S: Final = 0.02
+
+
+class Twins:
+    """Counts fences, and decides what each of them means.
+
+    Args:
+        writer: our `transactional.id`, which is our client id as well.
+        members: asks who is in the group.
+        member_id: ours, as far as the client knows now.
+        session_timeout_s: after this a dead member is forgotten.
+        clock: time.
+    """
+
+    def __init__(
+        self,
+        writer: str,
+        members: Callable[[], Answer[tuple[GroupMember, ...]]],
+        *,
+        member_id: Callable[[], str],
+        session_timeout_s: float,
+        clock: Clock,
+    ) -> None:
+        self._writer = writer
+        self._members = members
+        self._member_id = member_id
+        self._own_ids: set[str] = set()
+        self._session_timeout_s = session_timeout_s
+        self._clock = clock
+        self._fenced_at_s: list[float] = []
+        self._look_at_s: float | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether we may do nothing but wait."""
+        return self._look_at_s is not None
+
+    def fenced(self, exc: Fenced) -> None:
+        """We were fenced; afterwards `is_waiting` says what is to be done.
+
+        Raises:
+            DuplicateIdentity: it was the third time in five minutes.
+        """
+        now_s = self._clock.monotonic_s()
+        self._fenced_at_s = [at_s for at_s in self._fenced_at_s if now_s - at_s < FENCE_WINDOW_S] + [now_s]
+        if len(self._fenced_at_s) >= MAX_FENCES:
+            raise DuplicateIdentity(
+                f"fenced {MAX_FENCES} times in {FENCE_WINDOW_S:.0f} s: another live worker has this identity "
+                f"('{self._writer}'); give one of them another instance name"
+            ) from exc
+        # The client may be joining anew in the background, so the id it has behind the answer is ours too.
+        self._own_ids = {self._member_id()}
+        if self._others():
+            LOGGER.warning(
+                "'%s' was fenced, and the group has another member of this name: leaving the group, to see in %.0f s "
+                "whether it lives",
+                self._writer,
+                self._session_timeout_s,
+            )
+            self._look_at_s = now_s + self._session_timeout_s + _MARGIN_S
+
+    def is_over(self) -> bool:
+        """Whether the wait is over and we are alone: join the group again.
+
+        Raises:
+            DuplicateIdentity: we are not.
+        """
+        if self._look_at_s is None or self._clock.monotonic_s() < self._look_at_s:
+            return False
+        others = self._others()
+        if others:
+            hosts = ", ".join(sorted({member.host.lstrip("/") for member in others}))
+            raise DuplicateIdentity(
+                f"another live worker has this identity ('{self._writer}', at {hosts}); give one of them another "
+                "instance name, or stop it"
+            )
+        self._look_at_s = None
+        return True
+
+    def _others(self) -> list[GroupMember]:
+        """Members of our name but ourselves; nobody, if the coordinator does not answer in time."""
+        give_up_at_s = self._clock.monotonic_s() + _ANSWER_BUDGET_S
+        answer: Answer[tuple[GroupMember, ...]] | None = None
+        while self._clock.monotonic_s() < give_up_at_s:
+            answer = answer or self._members()
+            try:
+                found = answer.get()
+            except KafkaUnavailable as exc:
+                LOGGER.debug("who is in the group: %s", exc)
+                answer = found = None
+            if found is not None:
+                self._own_ids.add(self._member_id())
+                return [m for m in found if m.client_id == self._writer and m.member_id not in self._own_ids]
+            self._clock.sleep(_PAUSE_S)
+        LOGGER.warning("the coordinator does not say who is in the group; going on")
+        return []

@@ -1,0 +1,199 @@
+"""What a worker makes of being fenced: go on, wait outside of the group, or end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from penstock.dsl.pipeline import Pipeline
+from penstock.errors import DuplicateIdentity, Fenced, KafkaUnavailable
+from penstock.kafka.group_view import GroupMember
+from penstock.runtime.limits import WorkerLimits
+from penstock.runtime.twins import FENCE_WINDOW_S, Twins
+from penstock.schemas.topic import Topic
+from tests.unit.publishing.in_memory import ManualClock
+from tests.unit.runtime.in_memory import Cluster, Told, running
+
+US = GroupMember("p.0", "me", "/10.0.0.1")
+TWIN = GroupMember("p.0", "other", "/10.0.0.2")
+STRANGER = GroupMember("p.1", "third", "/10.0.0.3")
+ROWS = 10
+
+
+@dataclass
+class Group:
+    """Who is in it, as the coordinator says; and who we are, as our client says."""
+
+    members: list[GroupMember] = field(default_factory=lambda: [US, STRANGER])
+    own_ids: list[str] = field(default_factory=lambda: ["me"])
+    failures: int = 0
+    asked: int = 0
+
+    def ask(self) -> Told[tuple[GroupMember, ...]]:
+        self.asked += 1
+        if self.failures:
+            self.failures -= 1
+            return Fails(())
+        return Told(tuple(self.members))
+
+    def own_id(self) -> str:
+        return self.own_ids.pop(0) if len(self.own_ids) > 1 else self.own_ids[0]
+
+
+class Fails(Told[tuple[GroupMember, ...]]):
+    def get(self) -> tuple[GroupMember, ...]:
+        raise KafkaUnavailable("planted")
+
+
+def twins(group: Group, clock: ManualClock | None = None) -> Twins:
+    return Twins("p.0", group.ask, member_id=group.own_id, session_timeout_s=10.0, clock=clock or ManualClock())
+
+
+def test_whoever_is_alone_goes_on() -> None:
+    found = twins(Group())
+    found.fenced(Fenced("planted"))
+    assert not found.is_waiting
+
+
+def test_a_twin_that_is_still_there_one_session_later_ends_this_worker_and_is_named() -> None:
+    clock, group = ManualClock(), Group([US, TWIN])
+    found = twins(group, clock)
+    found.fenced(Fenced("planted"))
+    group.members = [TWIN]
+    while clock.now_s < 1_010:
+        assert found.is_waiting
+        assert not found.is_over()
+        clock.now_s += 1
+    clock.now_s += 1
+    with pytest.raises(DuplicateIdentity, match=r"'p\.0', at 10\.0\.0\.2"):
+        found.is_over()
+
+
+def test_the_ghost_of_a_dead_one_is_waited_out() -> None:
+    clock, group = ManualClock(), Group([TWIN])
+    found = twins(group, clock)
+    found.fenced(Fenced("planted"))
+    group.members = []
+    clock.now_s += 11
+    assert found.is_over()
+    assert not found.is_waiting
+
+
+def test_a_member_that_we_have_become_meanwhile_is_no_twin() -> None:
+    """The client joins anew in the background: the answer is older than the id, or younger."""
+    for ids in (["old", "me"], ["me", "new"]):
+        found = twins(Group([US], own_ids=ids))
+        found.fenced(Fenced("planted"))
+        assert not found.is_waiting
+
+
+def test_a_coordinator_that_does_not_answer_is_asked_again_for_a_while() -> None:
+    group = Group([US, TWIN], failures=3)
+    found = twins(group)
+    found.fenced(Fenced("planted"))
+    assert found.is_waiting
+    assert group.asked == 4
+    never = twins(Group([US, TWIN], failures=1_000_000))
+    never.fenced(Fenced("planted"))
+    assert not never.is_waiting
+
+
+def test_the_third_fence_in_five_minutes_ends_the_worker_whatever_the_group_says() -> None:
+    clock = ManualClock()
+    found = twins(Group(), clock)
+    found.fenced(Fenced("planted"))
+    clock.now_s += FENCE_WINDOW_S + 1
+    found.fenced(Fenced("planted"))
+    found.fenced(Fenced("planted"))
+    with pytest.raises(DuplicateIdentity, match="another instance name"):
+        found.fenced(Fenced("planted"))
+
+
+# ---------------------------------------------------------------- in the worker
+
+
+def cluster() -> Cluster:
+    return Cluster({("in", 0): [(n, b"k", b"%d" % n, n) for n in range(ROWS)]})
+
+
+def sums() -> Pipeline:
+    made = Pipeline("p")
+    numbers = made.stream(Topic("in", key=str, value=str)).map(int, name="parse")
+    total = numbers.aggregate(int, lambda total, n: total + n, name="sum")
+    total.to_stream().map(str, name="show").to(Topic("out", key=str, value=str))
+    return made
+
+
+def test_a_worker_that_waits_has_no_task_no_producer_and_no_place_in_the_group() -> None:
+    """And it initialises no producer, so that it never fences its twin in turn."""
+    log = cluster()
+    log.group = [US, TWIN]
+    log.faults["flush", 2] = "fenced"
+    run = running(log, sums(), WorkerLimits(max_batch_records=4))
+    while not run.hooks.aborts:
+        run.worker.step()
+        run.clock.now_s += 0.2
+    inits, committed = log.calls["init"], len(log.transactions)
+    run.worker.step()
+    assert not run.worker.tasks
+    assert not run.member.is_live
+    for _ in range(20):
+        run.worker.step()
+    assert (log.calls["init"], len(log.transactions)) == (inits, committed)
+    run.clock.now_s += 11
+    with pytest.raises(DuplicateIdentity):
+        run.worker.run()
+    assert run.member.is_closed
+    assert (log.calls["init"], len(log.transactions)) == (inits, committed)
+
+
+def test_a_worker_whose_twin_was_a_ghost_goes_on() -> None:
+    log = cluster()
+    log.group = [US, TWIN]
+    log.faults["flush", 2] = "fenced"
+    run = running(log, sums(), WorkerLimits(max_batch_records=4))
+    while not run.hooks.aborts:
+        run.worker.step()
+        run.clock.now_s += 0.2
+    log.group = []
+    run.clock.now_s += 11
+    run.until_idle()
+    assert log.values("out") == [b"%d" % sum(range(n + 1)) for n in range(ROWS)]
+
+
+def test_an_error_while_it_waits_initialises_no_producer() -> None:
+    log = cluster()
+    log.group = [US, TWIN]
+    log.faults["flush", 2] = "fenced"
+    run = running(log, sums(), WorkerLimits(max_batch_records=4))
+    while not run.hooks.aborts:
+        run.worker.step()
+        run.clock.now_s += 0.2
+    inits = log.calls["init"]
+    run.member.trouble = KafkaUnavailable("planted")
+    run.worker.step()
+    assert len(run.hooks.aborts) == 2
+    assert log.calls["init"] == inits
+
+
+def test_a_worker_without_partitions_initialises_its_producer_all_the_same() -> None:
+    """Of two with one identity it may be the newer one, and the older has all the partitions: one of them must end."""
+    log = cluster()
+    run = running(log, sums())
+    run.member.events.clear()
+    run.worker.step()
+    assert log.calls["init"] == 1
+    run.member.is_live = False
+
+
+def test_no_producer_is_initialised_before_the_worker_has_joined() -> None:
+    log = cluster()
+    run = running(log, sums())
+    run.member.events.clear()
+    run.member.is_live = False
+    run.worker.step()
+    run.member.trouble = KafkaUnavailable("planted")
+    run.worker.step()
+    assert run.hooks.aborts
+    assert log.calls["init"] == 0
