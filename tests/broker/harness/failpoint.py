@@ -15,6 +15,12 @@ from penstock.runtime.hooks import WorkerHooks
 LOG = "failpoint.log"
 STEPS = "steps.txt"
 FIRST_COMMIT = "first-commit.txt"
+ARMED = "armed"
+
+
+def arm(folder: Path) -> None:
+    """Let a failpoint that waits begin to count."""
+    (folder / ARMED).touch()
 
 
 class Failpoint(WorkerHooks):
@@ -32,16 +38,18 @@ class Failpoint(WorkerHooks):
         nth: the how manyeth time.
         action: see above.
         folder: for what is written down.
+        waits: whether to count from when `arm` was called only.
     """
 
-    def __init__(self, step: str, nth: int, action: str, folder: Path) -> None:
+    def __init__(self, step: str, nth: int, action: str, folder: Path, *, waits: bool = False) -> None:
         self.step, self.left, self.action, self.folder = step, nth, action, folder
+        self._waits = waits
         self.seen: Counter[str] = Counter()
         self._has_committed = False
 
     def on_step(self, step: str) -> None:
         self.seen[step] += 1
-        if step != self.step:
+        if step != self.step or (self._waits and not (self.folder / ARMED).exists()):
             return
         self.left -= 1
         if self.left:

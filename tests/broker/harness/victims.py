@@ -7,9 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from penstock.kafka.admin import Admin
@@ -17,18 +19,27 @@ from penstock.kafka.client import Connection
 from penstock.testing.pytest_plugin import KafkaUnderTest
 
 ROOT = Path(__file__).parents[3]
+NO_COORDINATOR = {
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+}
 
 
-def start(script: Path, kafka: KafkaUnderTest, prefix: str, state: Path, *options: str) -> subprocess.Popen[str]:
-    """Start a program with the three arguments that all of them take."""
+def start(
+    script: Path, kafka: KafkaUnderTest, prefix: str, state: Path, *options: str, log: Path | None = None
+) -> subprocess.Popen[str]:
+    """Start a program with the three arguments that all of them take; what it says goes to `log`, if that is given."""
     path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(ROOT)]))
-    return subprocess.Popen(
-        [sys.executable, str(script), kafka.bootstrap_servers, prefix, str(state), *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": path},
-    )
+    with ExitStack() as stack:
+        said = subprocess.PIPE if log is None else stack.enter_context(log.open("a"))
+        return subprocess.Popen(
+            [sys.executable, str(script), kafka.bootstrap_servers, prefix, str(state), *options],
+            stdout=said,
+            stderr=said,
+            text=True,
+            env={**os.environ, "PYTHONPATH": path},
+        )
 
 
 def finish(process: subprocess.Popen[str], timeout_s: float = 90.0) -> tuple[str, str]:
@@ -66,6 +77,11 @@ def nothing_is_open(kafka: KafkaUnderTest, *topics: str) -> bool:
 
 
 def members(kafka: KafkaUnderTest, group: str) -> int:
-    """How many the coordinator believes to be in the group."""
+    """How many the coordinator believes to be in the group; -1 while the group has no coordinator yet."""
     admin: Any = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
-    return len(admin.describe_consumer_groups([group])[group].result().members)
+    try:
+        return len(admin.describe_consumer_groups([group])[group].result().members)
+    except KafkaException as exc:
+        if exc.args[0].code() not in NO_COORDINATOR:
+            raise
+        return -1

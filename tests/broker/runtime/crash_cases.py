@@ -169,7 +169,7 @@ def wake_after_every_time_out(
     kafka: KafkaUnderTest, pipeline: str, numbers: Numbers, process: subprocess.Popen[str], state: Path
 ) -> None:
     """Continue it when the group has forgotten it and its transaction is aborted."""
-    topics = Topics.of(pipeline, numbers)
+    topics = Topics.of(pipeline, numbers.topic)
     until(lambda: (state / LOG).exists() or process.poll() is not None)
     assert process.poll() is None, process.communicate()
     until(lambda: stands_still(process.pid))

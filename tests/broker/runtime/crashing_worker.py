@@ -19,8 +19,8 @@ from penstock.runtime.worker import Worker
 from tests.broker.harness.failpoint import Failpoint
 
 
-def pipeline(name: str, topic: str, failpoint: Failpoint) -> ps.Pipeline:
-    """User code is three more places to fail at."""
+def pipeline(name: str, topic: str, failpoint: Failpoint, beside: str | None = None) -> ps.Pipeline:
+    """User code is three more places to fail at; what is read beside the numbers is dropped."""
     numbers = ps.Topic(topic, key=str, value=str)
     sums = ps.Topic(f"{name}-sums", key=str, value=str, partitions=2)
 
@@ -37,9 +37,11 @@ def pipeline(name: str, topic: str, failpoint: Failpoint) -> ps.Pipeline:
         return str(total)
 
     made = ps.Pipeline(name, on_error="dead_letter")
-    made.stream(numbers).map(parse, name="parse").aggregate(int, add, name="sum").to_stream().map(show, name="show").to(
-        sums
-    )
+    texts = made.stream(numbers)
+    if beside is not None:
+        skipped = made.stream(ps.Topic(beside, key=str, value=str)).filter(lambda text: text != "skip", name="skip")
+        texts = texts.merge(skipped, name="together")
+    texts.map(parse, name="parse").aggregate(int, add, name="sum").to_stream().map(show, name="show").to(sums)
     return made
 
 

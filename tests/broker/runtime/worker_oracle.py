@@ -19,7 +19,7 @@ from penstock.testing.record_batch import StoredRecord
 from penstock.testing.segments import Fate, PartitionLog, read_topic
 from tests.broker.harness.bare_reader import CommittedOffset, group_offsets, read
 from tests.broker.harness.group_files import commits_of
-from tests.broker.runtime.numbers_topic import PARTITIONS, Numbers, expected_sums
+from tests.broker.runtime.numbers_topic import Numbers, expected_sums
 
 COMMIT_RECORD = b"\x00"
 STORE = b"\x03sum"
@@ -35,8 +35,8 @@ class Topics:
     dead_letters: str
 
     @classmethod
-    def of(cls, pipeline: str, numbers: Numbers) -> Topics:
-        return cls(f"{pipeline}-sums", f"{pipeline}.{numbers.topic}.changelog", f"dlq.{pipeline}.{numbers.topic}")
+    def of(cls, pipeline: str, topic: str) -> Topics:
+        return cls(f"{pipeline}-sums", f"{pipeline}.{topic}.changelog", f"dlq.{pipeline}.{topic}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +56,21 @@ def check(kafka: KafkaUnderTest, pipeline: str, numbers: Numbers) -> Findings:
     """Assert all of it."""
     assert kafka.cluster is not None, "the files of a cluster elsewhere cannot be read"
     files = kafka.cluster.log_directory(1)
-    topics = Topics.of(pipeline, numbers)
+    topics = Topics.of(pipeline, numbers.topic)
     sums, changelog, dead = (
         both_ways(kafka, files, topic) for topic in (topics.sums, topics.changelog, topics.dead_letters)
     )
-    check_sums(sums)
+    check_sums(sums, numbers)
     check_dead_letters(dead, numbers)
     history = commits_of(files, pipeline, Fate.COMMITTED)
-    committed = group_offsets(kafka.bootstrap_servers, pipeline, numbers.topic, range(PARTITIONS))
-    for partition in range(PARTITIONS):
-        place = (numbers.topic, partition)
-        check_offsets(committed[partition], history[place], numbers.last[partition])
-        check_task(changelog[partition], history[place], numbers.topic)
+    for partition in range(len(numbers.last)):
+        for topic in numbers.topics:
+            (committed,) = group_offsets(kafka.bootstrap_servers, pipeline, topic, [partition])
+            last = numbers.last[partition] if topic == numbers.topic else 0
+            check_offsets(committed, history[topic, partition], last)
+        check_task(changelog[partition], {topic: history[topic, partition] for topic in numbers.topics})
     state = {key: value for log in changelog.values() for key, value in entries(log.visible()).items()}
-    assert sums_in(state) == {key: found[-1] for key, found in expected_sums().items()}
+    assert sums_in(state) == {key: found[-1] for key, found in expected_sums(numbers).items()}
     logs = [log for topic in (sums, changelog, dead) for log in topic.values()]
     return Findings(
         aborted=sum(log.count(Fate.ABORTED) for log in logs),
@@ -103,7 +104,7 @@ def both_ways(kafka: KafkaUnderTest, files: Path, topic: str) -> dict[int, Parti
     return logs
 
 
-def check_sums(logs: dict[int, PartitionLog]) -> None:
+def check_sums(logs: dict[int, PartitionLog], numbers: Numbers) -> None:
     """Per key the exact sequence of sums, in one partition."""
     found: dict[bytes, list[int]] = defaultdict(list)
     for log in logs.values():
@@ -112,7 +113,7 @@ def check_sums(logs: dict[int, PartitionLog]) -> None:
             own[record.key or b""].append(int(record.value or b""))
         assert not own.keys() & found.keys(), "one key in two partitions"
         found.update(own)
-    assert found == expected_sums()
+    assert found == expected_sums(numbers)
 
 
 def check_dead_letters(logs: dict[int, PartitionLog], numbers: Numbers) -> None:
@@ -139,12 +140,11 @@ def check_offsets(shown: CommittedOffset, history: list[CommittedOffset], last: 
     assert sequences == list(range(1, len(sequences) + 1)), [c.metadata for c in history]
 
 
-def check_task(log: PartitionLog, history: list[CommittedOffset], topic: str) -> None:
+def check_task(log: PartitionLog, histories: dict[str, list[CommittedOffset]]) -> None:
     """Each transaction's part ends with a commit record that says what the group's offsets say; its digest is right."""
     state: dict[bytes, bytes] = {}
     parts = [t for t in log.transactions if t.fate is Fate.COMMITTED]
-    assert len(parts) == len(history)
-    for part, commit in zip(parts, history, strict=True):
+    for number, (part, *commits) in enumerate(zip(parts, *histories.values(), strict=True)):
         records = [record for batch in part.batches for record in batch.records()]
         assert [record.key == COMMIT_RECORD for record in records] == [False] * (len(records) - 1) + [True]
         for key, value in ((record.key or b"", record.value) for record in records[:-1]):
@@ -153,9 +153,11 @@ def check_task(log: PartitionLog, history: list[CommittedOffset], topic: str) ->
             else:
                 state[key] = value
         said: dict[str, Any] = msgspec.msgpack.decode(records[-1].value or b"")
-        told = fields(commit.metadata)
-        assert said["next_offsets"] == {topic: commit.offset}
-        assert (str(said["sequence"]), said["writer"], str(said["owner_epoch"])) == (told["s"], told["w"], told["oe"])
+        assert said["next_offsets"] == {topic: history[number].offset for topic, history in histories.items()}
+        for commit in commits:
+            told = fields(commit.metadata)
+            written = (str(said["sequence"]), said["writer"], str(said["owner_epoch"]))
+            assert written == (told["s"], told["w"], told["oe"])
         assert said["digest"] == digest(state)
 
 

@@ -1,0 +1,50 @@
+"""Two processes with one identity, as on two machines: exactly one of them ends, and says why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from penstock.errors import ExitCode
+from penstock.testing.pytest_plugin import KafkaUnderTest
+from tests.broker.harness.victims import until
+from tests.broker.runtime.cast import Cast
+from tests.broker.runtime.numbers_topic import Trickle
+
+pytestmark = pytest.mark.broker
+
+
+@pytest.mark.parametrize(
+    ("partitions", "options"),
+    [
+        (3, ()),
+        (1, ()),  # the newer one gets no partition
+        (3, ("--static",)),
+        pytest.param(3, ("--protocol", "consumer"), marks=pytest.mark.full),
+        pytest.param(3, ("--protocol", "consumer", "--static"), marks=pytest.mark.full),
+    ],
+)
+def test_of_two_with_one_identity_exactly_one_ends(
+    kafka: KafkaUnderTest, tmp_path: Path, partitions: int, options: tuple[str, ...]
+) -> None:
+    if kafka.cluster is None:
+        pytest.skip("the files of a cluster elsewhere cannot be read")
+    trickle = Trickle(kafka.bootstrap_servers, partitions=partitions, keys=7)
+    cast = Cast(kafka, trickle.topic, partitions, tmp_path, options)
+    try:
+        with trickle:
+            cast.join("here", instance="one")
+            cast.advance()
+            cast.join("there", instance="one")
+            until(lambda: any(process.poll() is not None for process in cast.alive.values()))
+            (ended,) = [name for name, process in cast.alive.items() if process.poll() is not None]
+            err = cast.log(ended)
+            assert cast.alive.pop(ended).returncode == ExitCode.DUPLICATE_IDENTITY, err
+            assert f"'{cast.pipeline}.one'" in err
+            assert "another instance name" in err
+            for _ in range(3):
+                cast.advance()
+        cast.finish(trickle.numbers)
+    finally:
+        cast.close()
