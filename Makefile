@@ -21,7 +21,7 @@ help: ## list the targets
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
-demo: .venv/run.stamp ## the main job on real data, with producers killed on the way (ARGS="--json FILE")
+demo: .venv/run.stamp ## the main job on real data, with producer and workers killed on the way (ARGS="--json FILE")
 	$(BIN)/python -m demo $(ARGS)
 
 test: .venv/dev.stamp ## all tests that need Python only, those on the embedded Kafka included

@@ -1,4 +1,4 @@
-"""`python -m demo`: exit code 0 if every row is in its topic exactly once, 1 if not."""
+"""`python -m demo`: exit code 0 if every row and every result is in its topic exactly once, 1 if not."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ def main() -> int:
         "--rate", type=int, metavar="N", help="flights a second at most, so that there is time to watch"
     )
     options = parser.parse_args()
+    if options.json and not options.json.absolute().parent.is_dir():
+        parser.error(f"there is no folder for {options.json}")
     # Not for secrets: any number that makes the next run different will do.
     seed = options.seed if options.seed is not None else random.randrange(1_000_000)  # noqa: S311
     screen = Screen()

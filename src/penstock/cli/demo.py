@@ -19,11 +19,14 @@ def demo(
         Path | None, typer.Option("--json", metavar="FILE", help="Write the verdict there, for scripts.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="For the moments of the kills; else drawn, and printed.")] = None,
+    rate: Annotated[
+        int | None, typer.Option(metavar="N", help="Flights a second at most, so that there is time to watch.")
+    ] = None,
 ) -> None:
-    """Publish real data while its producer is killed, and prove that nothing was lost or doubled.
+    """Publish and process real data while producer and workers are killed, and prove that nothing was lost or doubled.
 
-    Starts a broker and a registry of its own; needs penstock's extras `embedded` and `demo`. Ends with exit code 1 if
-    anything is missing, doubled or wrong.
+    Starts a broker and a registry of its own; needs penstock's extras `embedded` and `demo`. Takes two minutes or so,
+    and ends with exit code 1 if anything is missing, doubled or wrong, or if too little was killed to prove anything.
     """
     root = project_config(context).root
     if not (root / "demo" / "__main__.py").is_file():
@@ -36,5 +39,7 @@ def demo(
         sys.argv += ["--json", str(json_file)]
     if seed is not None:
         sys.argv += ["--seed", str(seed)]
+    if rate is not None:
+        sys.argv += ["--rate", str(rate)]
     # Run and not imported: the engine knows no project, and the package ends the process with its own exit code.
     runpy.run_module("demo", run_name="__main__", alter_sys=True)

@@ -25,6 +25,14 @@ def test_a_project_without_a_demo_is_told_so(tmp_path: Path) -> None:
 def test_options_and_exit_code_pass_through(tmp_path: Path) -> None:
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "__main__.py").write_text("import sys\nprint(sys.argv[1:])\nsys.exit(1)\n")
-    result = penstock_demo(tmp_path, "--json", "v.json", "--seed", "7")
+    result = penstock_demo(tmp_path, "--json", "v.json", "--seed", "7", "--rate", "500")
     assert result.returncode == 1
-    assert result.stdout == "['--json', 'v.json', '--seed', '7']\n"
+    assert result.stdout == "['--json', 'v.json', '--seed', '7', '--rate', '500']\n"
+
+
+def test_a_folder_that_is_not_there_is_told_before_anything_is_done() -> None:
+    """Two minutes later would be too late."""
+    command = [sys.executable, "-m", "demo", "--json", "no/such/folder/v.json"]
+    result = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "there is no folder for no/such/folder/v.json" in result.stderr
