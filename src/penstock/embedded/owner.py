@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 
-from penstock.embedded.broker import Broker
 from penstock.embedded.cluster import KafkaCluster
+from penstock.embedded.local_server import LocalServer
 from penstock.embedded.owner_state import NodeState, OwnerState, StateFolder
 from penstock.embedded.ports import require_free
 from penstock.errors import PenstockError, StartFailed
@@ -156,7 +156,7 @@ def _start_registry(cluster: KafkaCluster, port: int | None, running: ExitStack)
 
 def _watch(cluster: KafkaCluster, registry: RegistryServer | None) -> NoReturn:
     """Wait for a signal; what ends by itself is told, and when no broker is left we end too."""
-    told: set[Broker | RegistryServer] = set()
+    told: set[LocalServer] = set()
     while True:
         for broker in cluster.brokers:
             _tell_end(f"broker {broker.node_id}", broker, told)
@@ -167,7 +167,7 @@ def _watch(cluster: KafkaCluster, registry: RegistryServer | None) -> NoReturn:
         time.sleep(_LOOK_EVERY_S)
 
 
-def _tell_end(name: str, server: Broker | RegistryServer, told: set[Broker | RegistryServer]) -> None:
+def _tell_end(name: str, server: LocalServer, told: set[LocalServer]) -> None:
     if not server.is_alive and server not in told:
         told.add(server)
         sys.stderr.write(f"{name} ended by itself; its last log lines:\n{server.last_log_lines()}\n")

@@ -1,7 +1,8 @@
-"""A registry whose Kafka stands still for longer than its session, as all of a laptop does when it is closed."""
+"""A registry whose Kafka is away, or stands still for longer than its session (a laptop that is closed does that)."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -10,6 +11,13 @@ import pytest
 
 from penstock.embedded import KafkaCluster
 from penstock.embedded.registry import RegistryServer
+from penstock.embedded.registry.layout import Key, KeyType, Small
+from penstock.embedded.registry.process import require_topic
+from penstock.embedded.registry.refusal import Refusal
+from penstock.embedded.registry.store import Store
+from penstock.errors import PenstockError
+from penstock.kafka.admin import Admin
+from penstock.kafka.client import Connection
 from penstock.testing.pytest_plugin import KafkaUnderTest
 from tests.broker.registry.raw_log import RawLog
 
@@ -81,3 +89,41 @@ def test_a_registry_outlives_its_kafka(kafka: KafkaUnderTest, new_registry: Call
 
     assert registry.pid == pid
     assert register(registry.url, "before") == schema_id
+
+
+def level(name: str) -> bytes:
+    return Small("s", compatibility_level=name).encode()
+
+
+def test_after_a_write_of_unknown_outcome_the_log_is_claimed_anew(kafka: KafkaUnderTest, log: RawLog) -> None:
+    """Whether the record arrives or not, it is before the new claim and counts, or behind it and does not."""
+    assert kafka.cluster is not None
+    connection = Connection(kafka.bootstrap_servers)
+    require_topic(Admin(connection), log.topic)
+    ended: list[PenstockError | None] = []
+    store = Store(connection, log.topic, timeout_s=4.0, on_end=ended.append)
+    key = Key(KeyType.CONFIG, "s")
+    try:
+        store.take_over()
+        with store.writing():
+            store.put(key, level("FULL"))
+            kafka.cluster.brokers[0].stop()
+            wake = threading.Timer(6.0, kafka.cluster.brokers[0].cont)
+            wake.start()
+            with pytest.raises(Refusal) as caught:
+                store.put(key, level("NONE"))
+            wake.join()
+        assert caught.value.code == 50002
+        with store.writing() as contents:
+            store.put(Key(KeyType.CONFIG, "t"), level("FORWARD"))
+            told = dict(contents.levels)
+    finally:
+        kafka.cluster.brokers[0].cont()
+        store.close()
+    first, second = (claim.writer for claim in log.claims()[:2])
+    assert first != second
+    records = log.read()
+    claimed_at = log.claims()[1].offset
+    arrived_in_time = any(r.json.get("compatibilityLevel") == "NONE" and r.offset < claimed_at for r in records)
+    assert told["s"] == ("NONE" if arrived_in_time else "FULL")
+    assert not ended

@@ -84,20 +84,24 @@ class Everything(msgspec.Struct, frozen=True, kw_only=True):
     __avro_schema__: ClassVar[str]
 
 
+PRIMITIVE_FIELDS: list[JsonSchema] = [
+    {"name": "flag", "type": "boolean"},
+    {"name": "i", "type": "int"},
+    {"name": "l", "type": "long"},
+    {"name": "f", "type": "float"},
+    {"name": "d", "type": "double"},
+    {"name": "b", "type": "bytes"},
+    {"name": "s", "type": "string"},
+    {"name": "fixed", "type": {"type": "fixed", "name": "Three", "size": 3}},
+]
+
 SCHEMA: JsonSchema = {
     "type": "record",
     "name": "Everything",
     "namespace": "test",
     "fields": [
         {"name": "n", "type": "null"},
-        {"name": "flag", "type": "boolean"},
-        {"name": "i", "type": "int"},
-        {"name": "l", "type": "long"},
-        {"name": "f", "type": "float"},
-        {"name": "d", "type": "double"},
-        {"name": "b", "type": "bytes"},
-        {"name": "s", "type": "string"},
-        {"name": "fixed", "type": {"type": "fixed", "name": "Three", "size": 3}},
+        *PRIMITIVE_FIELDS,
         {"name": "color", "type": {"type": "enum", "name": "Color", "symbols": ["RED", "GREEN"]}},
         {"name": "at_ms", "type": {"type": "long", "logicalType": "timestamp-millis"}},
         {"name": "at_us", "type": {"type": "long", "logicalType": "timestamp-micros"}},

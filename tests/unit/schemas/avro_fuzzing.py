@@ -27,7 +27,7 @@ from penstock.protocols import Codec
 from penstock.schemas.malformed import REASONS
 from penstock.schemas.serdes import avro as avro_serde
 from penstock.testing.memory_registry import MemoryRegistry
-from tests.unit.schemas.avro_everything import SCHEMA
+from tests.unit.schemas.avro_everything import PRIMITIVE_FIELDS, SCHEMA
 
 MAX_BYTES = 1 << 30
 MAX_SECONDS_PER_RECORD = 2.0
@@ -37,14 +37,7 @@ _PLAIN: dict[str, Any] = {
     "type": "record",
     "name": "Plain",
     "fields": [
-        {"name": "flag", "type": "boolean"},
-        {"name": "i", "type": "int"},
-        {"name": "l", "type": "long"},
-        {"name": "f", "type": "float"},
-        {"name": "d", "type": "double"},
-        {"name": "b", "type": "bytes"},
-        {"name": "s", "type": "string"},
-        {"name": "fixed", "type": {"type": "fixed", "name": "Three", "size": 3}},
+        *PRIMITIVE_FIELDS,
         {"name": "e", "type": {"type": "enum", "name": "E", "symbols": ["A", "B", "C"]}},
         {"name": "u", "type": ["null", "int", "string", {"type": "array", "items": "long"}]},
         {"name": "xs", "type": {"type": "array", "items": ["null", "string"]}},

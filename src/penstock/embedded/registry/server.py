@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -15,6 +14,7 @@ from typing import Self
 import msgspec
 
 from penstock.embedded.launched import Launched
+from penstock.embedded.local_server import LocalServer
 from penstock.errors import DuplicateIdentity, ExitCode, StartFailed
 
 _START_TIMEOUT_S = 60.0
@@ -32,8 +32,10 @@ class StartSettings(msgspec.Struct, kw_only=True):
     session_timeout_s: float
 
 
-class RegistryServer:
+class RegistryServer(LocalServer):
     """A schema registry on the loopback address, for development and a single node.
+
+    One that is killed keeps its place in the group for the session time-out; one that is shut down leaves it at once.
 
     Args:
         bootstrap_servers: the cluster that holds its topic.
@@ -53,6 +55,7 @@ class RegistryServer:
         session_timeout_s: float = 6.0,
         client: Mapping[str, str | int | float | bool] | None = None,
     ) -> None:
+        super().__init__(shutdown_timeout_s=_SHUTDOWN_TIMEOUT_S, log_lines_shown=_LOG_LINES_SHOWN)
         self._settings = StartSettings(
             bootstrap_servers=bootstrap_servers,
             client=dict(client or {}),
@@ -61,7 +64,6 @@ class RegistryServer:
             session_timeout_s=session_timeout_s,
         )
         self._directory: Path | None = None
-        self._process: Launched | None = None
         self.url = ""
         """Where it answers; empty until the first start."""
 
@@ -79,16 +81,6 @@ class RegistryServer:
         """Shut down, and leave nothing on disk."""
         self.shutdown()
         self._remove_files()
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether the process exists; a stopped one does."""
-        return self._process is not None and self._process.is_alive
-
-    @property
-    def pid(self) -> int | None:
-        """Its process id; None while it is dead."""
-        return self._process.pid if self._process is not None and self._process.is_alive else None
 
     def start(self) -> None:
         """Start the process, and return when requests are answered.
@@ -112,25 +104,6 @@ class RegistryServer:
         self.url = ready.read_text()
         self._settings.port = int(self.url.rpartition(":")[2])
 
-    def kill(self) -> None:
-        """SIGKILL; returns when the process is gone. Its place in the group stays taken for the session time-out."""
-        self._signal(signal.SIGKILL)
-        self._reap()
-
-    def stop(self) -> None:
-        """SIGSTOP: it keeps its connections and answers nothing, as a process that hangs."""
-        self._signal(signal.SIGSTOP)
-
-    def cont(self) -> None:
-        """SIGCONT: go on after `stop`."""
-        self._signal(signal.SIGCONT)
-
-    def shutdown(self) -> None:
-        """SIGTERM: answer what was asked, and leave the group, so that a successor need not wait."""
-        self._signal(signal.SIGCONT)
-        self._signal(signal.SIGTERM)
-        self._reap()
-
     def restart(self) -> None:
         """Start again on the same port, after an orderly shutdown if it is running; returns when it answers.
 
@@ -140,14 +113,6 @@ class RegistryServer:
         self.shutdown()
         self.start()
 
-    def wait(self, timeout_s: float) -> int | None:
-        """Wait for the process to end by itself; its exit code, None if it is still there."""
-        return None if self._process is None else self._process.wait(timeout_s)
-
-    def last_log_lines(self) -> str:
-        """The last lines that the process printed since it was started."""
-        return "" if self._process is None else self._process.last_log_lines(_LOG_LINES_SHOWN)
-
     def _start_failure(self) -> StartFailed | DuplicateIdentity:
         code = self.wait(0)
         self.kill()
@@ -155,14 +120,6 @@ class RegistryServer:
         if code == ExitCode.DUPLICATE_IDENTITY:
             return DuplicateIdentity(lines.rpartition("error: ")[2])
         return StartFailed(f"the schema registry did not come up (exit code {code}); its last words:\n{lines}")
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None:
-            self._process.signal(number)
-
-    def _reap(self) -> None:
-        if self._process is not None:
-            self._process.end(_SHUTDOWN_TIMEOUT_S)
 
     def _remove_files(self) -> None:
         if self._directory is not None:
