@@ -111,7 +111,7 @@ class Reader:
 def test_the_processor_tutorial_does_what_it_says(
     kafka: KafkaUnderTest, project: Path, topic_prefix: str, request: pytest.FixtureRequest
 ) -> None:
-    """Fewer hours, and a kill comes when something is committed instead of four seconds later; all else as it stands."""
+    """Fewer hours, and a kill when something is committed instead of four seconds later; all else as it stands."""
     page = PAGE.read_text()
     reader = Reader(kafka, topic_prefix, project, request)
     assert [line[2:] for line in page.splitlines() if line.startswith("$ ")] == STEPS

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from penstock.testing.memory_registry import MemoryRegistry
+from producers.flights import FLIGHTS
 from schemas.flights import Flight
 from tests.typing import readme
 from tests.unit.operators.one_task import OneTask, Raw
@@ -32,7 +33,7 @@ def test_the_pipeline_is_code_that_the_type_checkers_see() -> None:
 
 def test_it_adds_up_and_sets_aside_what_nobody_knows() -> None:
     registry = MemoryRegistry()
-    flights = readme.FLIGHTS.bind(registry, auto_register=True)
+    flights = FLIGHTS.bind(registry, auto_register=True)
     made = [flight(10), flight(None), flight(None, cancelled=True), flight(-3)]
     seen = OneTask(readme.pipeline, registry).feed(
         [Raw("flights", b"N1", value) for value in flights.encode_values(made)]
