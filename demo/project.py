@@ -58,13 +58,10 @@ class Project:
 
 def environment(bootstrap_servers: str, registry_url: str, state: Path) -> dict[str, str]:
     """Variables for producers and workers on this cluster; nobody's own settings mix in."""
-    session_ms = round(SESSION_TIMEOUT_S * 1000)
     return {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")} | {
         "PENSTOCK_PROFILE": "dev",
         "PENSTOCK_KAFKA__BOOTSTRAP_SERVERS": bootstrap_servers,
         "PENSTOCK_REGISTRY__URL": registry_url,
         "PENSTOCK_STATE__DIRECTORY": str(state),
-        "PENSTOCK_KAFKA__CONSUMER": (
-            f'{{"session.timeout.ms": {session_ms}, "heartbeat.interval.ms": {session_ms // 4}}}'
-        ),
+        "PENSTOCK_PROCESSING__STATIC_MEMBERSHIP": "true",
     }
