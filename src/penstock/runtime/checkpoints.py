@@ -78,7 +78,12 @@ class Checkpoints:
             if now_s - self._held_since_s.setdefault(task_id, now_s) < self._patience_s:
                 raise CheckpointHeld(str(held)) from held
             del self._held_since_s[task_id]
-            LOGGER.warning("task %s: restored without a checkpoint, and none is written: %s", task_id, held)
+            LOGGER.warning(
+                "task %s: restored without a checkpoint, and none is written: %s",
+                task_id,
+                held,
+                extra={"task": str(task_id)},
+            )
             return None
         self._held_since_s.pop(task_id, None)
         partition: Partition = (changelog, task_id.partition)

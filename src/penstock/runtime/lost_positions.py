@@ -22,9 +22,15 @@ class PositionLost(OperatorMustDecide):
         next_offset: what it would read next.
         begin: the first offset that the log has.
         end: behind the last that it has.
+
+    Attributes:
+        topic: where.
+        partition: where.
+        offset: what it would read next.
     """
 
     def __init__(self, task: Task, partition: Partition, next_offset: int, begin: int, end: int) -> None:
+        self.topic, self.partition, self.offset = *partition, next_offset
         where = f"{partition[0]}[{partition[1]}]"
         if next_offset < begin:
             told = f"{where}@{next_offset} to {begin - 1} is gone before it was read: the log begins at {begin} now"

@@ -13,7 +13,7 @@ from penstock.clock import Clock
 from penstock.errors import OperatorMustDecide
 from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.limits import WorkerLimits
-from penstock.runtime.lost_positions import LostPositions
+from penstock.runtime.lost_positions import LostPositions, PositionLost
 from penstock.runtime.merge import Partition
 from penstock.runtime.savepoint import RecordFailed
 from penstock.runtime.staging import LOGGER, Staging
@@ -120,12 +120,13 @@ class Processing:
         if alone is not None:
             self._commit()
 
-    def _stop(self, task: Task, why: OperatorMustDecide) -> None:
+    def _stop(self, task: Task, why: RecordFailed | PositionLost) -> None:
         """Keep what came before, then stand still."""
         task.stop()
         self.suspects.forget(task.id)
         self._last_failure = why
-        LOGGER.error("task %s has stopped: %s", task.id, why)
+        place = {"topic": why.topic, "partition": why.partition, "offset": why.offset}
+        LOGGER.error("task %s has stopped: %s", task.id, why, extra={"task": str(task.id), **place})
         self._hooks.on_stop(str(task.id), why)
         self._source.pause(task.sources)
         self._commit()

@@ -203,7 +203,10 @@ class Restore:
     def _without_checkpoint(self, reason: Reason, detail: str) -> None:
         """Wipe it and begin anew, once: there is none then."""
         LOGGER.warning(
-            "task %s: its checkpoint is wiped, the whole changelog is read instead: %s", self.task_id, detail
+            "task %s: its checkpoint is wiped, the whole changelog is read instead: %s",
+            self.task_id,
+            detail,
+            extra={"task": str(self.task_id)},
         )
         if self._stored is not None:
             self._stored.wipe()

@@ -96,6 +96,7 @@ class Restores:
             f"{done:,}",
             f"{total:,}",
             "" if left_s is None else f", about {left_s:.0f} s left",
+            extra={"task": str(task_id)},
         )
 
     def _report(self, task_id: TaskId, running: _Running, restored: Restored) -> None:
@@ -111,6 +112,7 @@ class Restores:
                 f" ({restored.rejected})" if restored.rejected else "",
                 f"{restored.changelog_bytes:,}",
                 f"{restored.records:,}",
+                extra={"task": str(task_id)},
             )
         self._hooks.on_restore(
             RestoreReport(

@@ -59,7 +59,7 @@ class Staging:
             return
         reason = self._session.doubt()
         if reason is not None:
-            LOGGER.info("replacing the producer: %s", reason)
+            LOGGER.info("replacing the producer: %s", reason, extra={"txn": self._session.number})
             self._hooks.on_rotation(reason)
             self._session.open()
         self._session.begin()

@@ -109,6 +109,7 @@ class Suspects:
                 refused[0].topic,
                 refused[0].reason,
                 records,
+                extra={"topic": refused[0].topic},
             )
         else:
             raise OperatorMustDecide(
@@ -172,4 +173,11 @@ class Suspects:
         search.verdicts[place] = verdict
         of_it = "its dead letter" if output is None else "what it came to"
         told = output or refused[0]
-        LOGGER.warning("%s[%d]@%d: topic %s refuses %s: %s", *place, told.topic, of_it, told.reason)
+        LOGGER.warning(
+            "%s[%d]@%d: topic %s refuses %s: %s",
+            *place,
+            told.topic,
+            of_it,
+            told.reason,
+            extra=dict(zip(("topic", "partition", "offset"), place, strict=True)),
+        )

@@ -63,6 +63,7 @@ class TaskCheckpoint:
         hooks: WorkerHooks,
     ) -> None:
         self._task = task
+        self._place = {"task": task}
         self._directory = directory
         self._executor = executor
         self._ask_expected = expected
@@ -100,7 +101,9 @@ class TaskCheckpoint:
         try:
             loaded = self._loading.result()
         except ServerUnreachable as exc:
-            LOGGER.warning("task %s: the brokers do not say what its checkpoint has to fit: %s", self._task, exc)
+            LOGGER.warning(
+                "task %s: the brokers do not say what its checkpoint has to fit: %s", self._task, exc, extra=self._place
+            )
             self._loading = None
             return None
         self._written = loaded.header if isinstance(loaded, Checkpoint) else None
@@ -178,7 +181,7 @@ class TaskCheckpoint:
         try:
             end = asking.result()
         except PenstockError as exc:
-            LOGGER.warning("task %s: no checkpoint this time: %s", self._task, exc)
+            LOGGER.warning("task %s: no checkpoint this time: %s", self._task, exc, extra=self._place)
             self._has_failed = True
             return
         self._begun = CheckpointHeader(
@@ -201,6 +204,7 @@ class TaskCheckpoint:
                 "task %s: its checkpoint could not be written, which only makes the next start slower: %s",
                 self._task,
                 outcome.error,
+                extra=self._place,
             )
         else:
             self._written = self._begun

@@ -285,7 +285,9 @@ class Worker:
 
     def _take_on(self, task: Task, how: str) -> None:
         self._tasks[task.id] = task
-        LOGGER.info("task %s: %s, from %s", task.id, how, _told(task.committed.next_offsets))
+        LOGGER.info(
+            "task %s: %s, from %s", task.id, how, _told(task.committed.next_offsets), extra={"task": str(task.id)}
+        )
         if task.status is TaskStatus.RUNNING:
             self._start(task)
 
@@ -342,7 +344,7 @@ class Worker:
 
     def _discard(self, exc: Exception) -> None:
         """Back to the last commit, by the way a restart takes."""
-        LOGGER.warning("transaction discarded: %s", exc)
+        LOGGER.warning("transaction discarded: %s", exc, extra={"txn": self._session.number})
         self._hooks.on_abort(exc)
         refused = self._session.refused()
         if refused:

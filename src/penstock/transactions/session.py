@@ -57,6 +57,7 @@ class TransactionSession:
         self._open_budget_s = open_budget_s
         self._producer: TransactionalProducer | None = None
         self._began_at: float | None = None
+        self._number = 0
 
     @property
     def producer(self) -> TransactionalProducer:
@@ -72,6 +73,11 @@ class TransactionSession:
     def refused(self) -> list[RefusedRecord]:
         """What the broker refused of the open transaction for its own sake; to be asked before the next `open`."""
         return [] if self._producer is None else self._producer.refused()
+
+    @property
+    def number(self) -> int:
+        """Of the transaction that is open, or was the last one: 1 for the first of this session. For log lines."""
+        return self._number
 
     @property
     def age_s(self) -> float:
@@ -115,6 +121,7 @@ class TransactionSession:
             Fenced: a newer producer holds the id.
         """
         self._hooks.on_step("begin")
+        self._number += 1
         self.producer.begin_transaction()
         self._began_at = self._clock.monotonic_s()
 

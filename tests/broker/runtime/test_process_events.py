@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -104,9 +105,20 @@ def test_the_page_does_what_it_says(
     assert committed(kafka, topic_prefix, source) == 3
 
     publish(kafka, source, "250", "broken", "260")
+    environment["PENSTOCK_LOGGING__FORMAT"] = "json"
     second = penstock("run")
     _, err = second.communicate(timeout=60)
     assert second.returncode == 5, err
+    *lines, _ = err.strip().rsplit("\nerror: ")
+    told = [json.loads(line) for line in lines[0].splitlines()]
+    assert {(line["pipeline"], line["worker"]) for line in told} == {(topic_prefix, "0")}
+    (stopped,) = [line for line in told if line["level"] == "error"]
+    assert (stopped["task"], stopped["topic"], stopped["partition"], stopped["offset"]) == (
+        f"{source}[0]",
+        source,
+        0,
+        4,
+    )
     assert f"{source}[0]@4" in err
     assert "broken" not in err, "no payload in messages"
     assert committed(kafka, topic_prefix, source) == 4
