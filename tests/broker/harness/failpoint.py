@@ -16,11 +16,17 @@ LOG = "failpoint.log"
 STEPS = "steps.txt"
 FIRST_COMMIT = "first-commit.txt"
 ARMED = "armed"
+RELEASED = "released"
 
 
 def arm(folder: Path) -> None:
     """Let a failpoint that waits begin to count."""
     (folder / ARMED).touch()
+
+
+def release(folder: Path) -> None:
+    """Let a process go on that holds at its failpoint."""
+    (folder / RELEASED).touch()
 
 
 class Failpoint(WorkerHooks):
@@ -32,6 +38,7 @@ class Failpoint(WorkerHooks):
     * `abort`: one that says that nothing became visible, so that the same process discards and goes on.
     * `doubt`: one that says that nobody knows, so that it asks the log.
     * `stop`: SIGSTOP; the test continues the process.
+    * `hold`: wait there until the test says `release`, in the same process.
 
     Args:
         step: where; one that never comes for none.
@@ -39,21 +46,33 @@ class Failpoint(WorkerHooks):
         action: see above.
         folder: for what is written down.
         waits: whether to count from when `arm` was called only.
+        after: a step that has to be reached first, after that; None = none.
     """
 
-    def __init__(self, step: str, nth: int, action: str, folder: Path, *, waits: bool = False) -> None:
+    def __init__(
+        self, step: str, nth: int, action: str, folder: Path, *, waits: bool = False, after: str | None = None
+    ) -> None:
         self.step, self.left, self.action, self.folder = step, nth, action, folder
-        self._waits = waits
+        self._waits, self._after = waits, after
         self.seen: Counter[str] = Counter()
         self._has_committed = False
 
     def on_step(self, step: str) -> None:
         self.seen[step] += 1
-        if step != self.step or (self._waits and not (self.folder / ARMED).exists()):
-            return
+        if self._is_reached(step):
+            self._fail(step)
+
+    def _is_reached(self, step: str) -> bool:
+        if step not in {self.step, self._after} or (self._waits and not (self.folder / ARMED).exists()):
+            return False
+        if self._after is not None:
+            if step == self._after:
+                self._after = None
+            return False
         self.left -= 1
-        if self.left:
-            return
+        return self.left == 0
+
+    def _fail(self, step: str) -> None:
         self._note(LOG, f"{step} {self.action}\n")
         match self.action:
             case "kill":
@@ -63,6 +82,9 @@ class Failpoint(WorkerHooks):
             case "stop":
                 os.kill(os.getpid(), signal.SIGSTOP)
                 self._has_committed = False
+            case "hold":
+                while not (self.folder / RELEASED).exists():
+                    time.sleep(0.01)
             case "abort":
                 raise TransactionAborted(f"failpoint {step}")
             case "doubt":

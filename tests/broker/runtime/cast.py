@@ -17,7 +17,7 @@ from penstock.kafka.client import Connection
 from penstock.testing.pytest_plugin import KafkaUnderTest
 from penstock.testing.segments import read_topic
 from tests.broker.harness.bare_reader import group_offsets
-from tests.broker.harness.failpoint import LOG, arm
+from tests.broker.harness.failpoint import LOG, arm, release
 from tests.broker.harness.victims import NO_COORDINATOR, members, nothing_is_open, stands_still, start, until
 from tests.broker.runtime.numbers_topic import Numbers
 from tests.broker.runtime.worker_oracle import Findings, Topics, check, fields
@@ -82,6 +82,15 @@ class Cast:
         """Let its failpoint count from now on."""
         arm(self.root / name)
 
+    def until_it_holds(self, name: str) -> None:
+        """Wait until it waits at its failpoint."""
+        until(lambda: (self.root / name / LOG).exists() or self.alive[name].poll() is not None)
+        assert self.alive[name].poll() is None, self.log(name)
+
+    def release(self, name: str) -> None:
+        """Let it go on from there."""
+        release(self.root / name)
+
     def until_it_stands_still(self, name: str) -> None:
         """Wait until it has stopped itself at its failpoint."""
         process = self.alive[name]
@@ -91,9 +100,10 @@ class Cast:
 
     def until_it_is_dead(self, name: str) -> None:
         """Wait until it has killed itself at its failpoint."""
-        process = self.alive.pop(name)
+        process = self.alive[name]
         process.wait(60)
-        assert (self.root / name / LOG).exists()
+        del self.alive[name]
+        assert (self.root / name / LOG).exists(), self.log(name)
         assert process.returncode == -signal.SIGKILL
 
     def members(self) -> int:

@@ -31,6 +31,7 @@ def main() -> int:
     parser.add_argument("--step", default="none")
     parser.add_argument("--nth", type=int, default=1)
     parser.add_argument("--action", default="kill")
+    parser.add_argument("--after", help="the failpoint counts from when this step was reached")
     parser.add_argument("--waits", action="store_true", help="the failpoint counts from when it is armed only")
     args = parser.parse_args()
     around = WorkerSurroundings(
@@ -46,7 +47,7 @@ def main() -> int:
         limits=WorkerLimits(commit_interval_s=0.02, max_batch_records=50),
     )
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    failpoint = Failpoint(args.step, args.nth, args.action, args.state, waits=args.waits)
+    failpoint = Failpoint(args.step, args.nth, args.action, args.state, waits=args.waits, after=args.after)
     topology = pipeline(args.pipeline, args.topic, failpoint, args.beside).topology()
     try:
         with opened(topology, around, failpoint) as worker:
