@@ -6,10 +6,9 @@ is refused as long as the older is a member, dead or alive: it is asked again un
 
 from __future__ import annotations
 
-import time
-
 from confluent_kafka import KafkaError
 
+from penstock.clock import Clock, SystemClock
 from penstock.errors import DuplicateIdentity, PenstockError
 from penstock.kafka.client import LOGGER
 
@@ -44,10 +43,12 @@ class StaticInstance:
     Args:
         name: of the member.
         session_timeout_s: after this a dead predecessor is forgotten.
+        clock: time.
     """
 
-    def __init__(self, name: str, session_timeout_s: float) -> None:
+    def __init__(self, name: str, session_timeout_s: float, clock: Clock | None = None) -> None:
         self._name = name
+        self._clock = clock or SystemClock()
         self._patience_s = session_timeout_s + _MARGIN_S
         self._refused_at_s: float | None = None
 
@@ -61,7 +62,7 @@ class StaticInstance:
         Raises:
             DuplicateIdentity: it is a live one.
         """
-        now_s = time.monotonic()
+        now_s = self._clock.monotonic_s()
         if self._refused_at_s is None:
             self._refused_at_s = now_s
             LOGGER.info("'%s' is still a member of the group: waiting until it is forgotten", self._name)
@@ -69,4 +70,4 @@ class StaticInstance:
             raise DuplicateIdentity(
                 f"another live worker is '{self._name}' (group.instance.id); give one of them another instance name"
             ) from taken
-        time.sleep(_PAUSE_S)
+        self._clock.sleep(_PAUSE_S)

@@ -12,6 +12,8 @@ import pytest
 
 from penstock.dsl.pipeline import Pipeline
 from penstock.errors import OperatorMustDecide, Retriable
+from penstock.kafka.client import Connection
+from penstock.runtime.checkpoints import CheckpointHeld, Checkpoints
 from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.task import TaskId
@@ -23,6 +25,7 @@ from penstock.state.checkpoint_rules import Rejected
 from penstock.state.checkpointer import CheckpointFailed, CheckpointWritten
 from penstock.state.offset_metadata import parse
 from penstock.state.task_directory import TaskDirectory
+from tests.unit.publishing.in_memory import ManualClock
 from tests.unit.runtime.in_memory import Cluster, Disk, Running, running
 from tests.unit.state.checkpoint_writing import disk_full_at
 
@@ -285,3 +288,40 @@ def test_no_commit_record_is_a_state_entry(disk: Disk) -> None:
     assert found is not None
     assert COMMIT_RECORD_KEY not in found.entries
     assert len(found.entries) == KEYS
+
+
+def test_a_task_that_another_process_is_about_to_let_go_of_is_waited_for(tmp_path: Path) -> None:
+    """An eager rebalance tells both owners at once. If the other keeps it, the task goes on without a checkpoint."""
+    clock, changelog, task = ManualClock(), "p.in.changelog", TaskId("in", 0)
+
+    def checkpoints(patience_s: float) -> Checkpoints:
+        return Checkpoints(
+            Connection("127.0.0.1:1"),
+            state_directory=tmp_path,
+            group="p",
+            topology="t",
+            interval_s=30,
+            clock=clock,
+            hooks=WorkerHooks(),
+            patience_s=patience_s,
+        )
+
+    before, after, others = checkpoints(0), checkpoints(3), checkpoints(0)
+    held = before.open(task, changelog, [A])
+    assert held is not None
+    assert others.open(task, changelog, [A]) is None
+    with pytest.raises(CheckpointHeld):
+        after.open(task, changelog, [A])
+    clock.now_s += 2
+    with pytest.raises(CheckpointHeld):
+        after.open(task, changelog, [A])
+    held.close()
+    found = after.open(task, changelog, [A])
+    assert found is not None
+    with pytest.raises(CheckpointHeld):
+        (again := checkpoints(3)).open(task, changelog, [A])
+    clock.now_s += 3
+    assert again.open(task, changelog, [A]) is None
+    found.close()
+    for each in (before, after, others, again):
+        each.close()
