@@ -10,7 +10,21 @@ from typing import Annotated
 
 import typer
 
-from penstock.cli import config, demo, doctor, kafka, peek, produce, registry, run, schemas, topics, topology
+from penstock.cli import (
+    config,
+    demo,
+    doctor,
+    kafka,
+    peek,
+    plan,
+    produce,
+    registry,
+    run,
+    schemas,
+    state,
+    topics,
+    topology,
+)
 from penstock.cli.invocation import Invocation
 from penstock.errors import ExitCode, PenstockError
 
@@ -73,11 +87,13 @@ app.command("produce", rich_help_panel=PUBLISH)(produce.produce)
 app.command("run", rich_help_panel=PUBLISH)(run.run)
 app.command("topics", rich_help_panel=LOOK)(topics.topics)
 app.command("peek", rich_help_panel=LOOK)(peek.peek)
+app.add_typer(state.app, name="state", rich_help_panel=LOOK)
 app.command("doctor", rich_help_panel=LOOK)(doctor.doctor)
 app.add_typer(kafka.app, name="kafka", rich_help_panel=SERVERS)
 app.command("registry", rich_help_panel=SERVERS)(registry.registry)
 app.add_typer(schemas.app, name="schemas", rich_help_panel=PROJECT)
 app.command("topology", rich_help_panel=PROJECT)(topology.topology)
+app.command("plan", rich_help_panel=PROJECT)(plan.plan)
 app.add_typer(config.app, name="config", rich_help_panel=PROJECT)
 
 

@@ -24,15 +24,24 @@ def run(
     instance: Annotated[
         str, typer.Option(metavar="NAME", help="Names this worker among those of the pipeline; keep it over restarts.")
     ] = "0",
+    accept_state_loss: Annotated[
+        bool,
+        typer.Option(
+            "--accept-state-loss",
+            help="Start though this code loses state of what is deployed; what is lost is deleted. Once is enough.",
+        ),
+    ] = False,
 ) -> None:
     """Run a worker of a pipeline: outputs, state, dead letters and offsets commit together.
 
     After any crash, run the same command again: it goes on exactly where the last transaction ended. Ctrl-C commits
     what is done and leaves the group; a second one stops at once, which loses nothing either. Exit code 5 when a
-    record failed whose policy is to stop, 6 when another process is this instance.
+    record failed whose policy is to stop, or when the code would lose state of what is deployed; 6 when another process
+    is this instance.
 
     \b
     penstock topology flight-status     see what it will do
+    penstock plan flight-status         see what it changes of what is deployed
     penstock run flight-status
     """  # noqa: D301 - \b keeps the lines of the example apart in the help
     from penstock.config.modules import package_of  # noqa: PLC0415 - keeps `--help` fast
@@ -47,13 +56,17 @@ def run(
     log_as_a_service(context, config, pipeline=topology.name, worker=instance)
     with (
         closing(RegistryClient.of(config.registry)) as registry,
-        opened(topology, _surroundings(config, registry, instance), WorkerHooks()) as worker,
+        opened(
+            topology, _surroundings(config, registry, instance, accept_state_loss=accept_state_loss), WorkerHooks()
+        ) as worker,
     ):
         _stop_on_signals(worker)
         worker.run()
 
 
-def _surroundings(config: Config, registry: RegistryClient, instance: str) -> WorkerSurroundings:
+def _surroundings(
+    config: Config, registry: RegistryClient, instance: str, *, accept_state_loss: bool
+) -> WorkerSurroundings:
     from penstock.kafka.client import Connection  # noqa: PLC0415 - keeps `--help` fast
     from penstock.runtime.limits import WorkerLimits  # noqa: PLC0415 - as above
     from penstock.runtime.opening import WorkerSurroundings  # noqa: PLC0415 - as above
@@ -65,6 +78,7 @@ def _surroundings(config: Config, registry: RegistryClient, instance: str) -> Wo
         auto_register=config.registry.auto_register,
         prefix=config.project.prefixed(""),
         instance=instance,
+        accept_state_loss=accept_state_loss,
         state_directory=config.state.create(),
         checkpoint_interval_s=config.state.checkpoint_interval_ms / 1000,
         transaction_timeout_ms=processing.transaction_timeout_ms,

@@ -141,33 +141,46 @@ class Reader:
 
 
 def read_to_end(
-    connection: Connection, topic: str, partition: int, *, client_id: str, stall_timeout_s: float = 90.0
+    connection: Connection,
+    topic: str,
+    partition: int,
+    *,
+    client_id: str,
+    stall_timeout_s: float = 90.0,
+    end: Isolation = "read_uncommitted",
 ) -> Iterator[RawRecord]:
-    """Every committed record of a partition up to the high watermark of now, oldest first.
+    """Every committed record of a partition up to its end of now, oldest first.
 
-    The end is asked as a read_uncommitted client sees it and read as a read_committed one: stopping at the last stable
-    offset would miss what stands behind somebody's open transaction, so that transaction is waited out.
+    Args:
+        connection: the cluster.
+        topic: what is read.
+        partition: likewise.
+        client_id: for the brokers' logs.
+        stall_timeout_s: how long the position may stand still.
+        end: where that is. As a read_uncommitted client sees it, it is the high watermark: stopping at the last stable
+            offset would miss what stands behind somebody's open transaction, so that transaction is waited out. As a
+            read_committed one sees it, it is that offset: what is decided by now, without waiting.
 
     Raises:
         ServerUnreachable: the position stood still for `stall_timeout_s`: a transaction is open there, or no leader.
     """
-    with Reader(connection, isolation="read_uncommitted", client_id=client_id) as asker:
-        begin, end = _retried(lambda: asker.watermarks(topic, partition))
-    if begin >= end:
+    with Reader(connection, isolation=end, client_id=client_id) as asker:
+        first, last = _retried(lambda: asker.watermarks(topic, partition))
+    if first >= last:
         return
     with Reader(connection, client_id=client_id) as reader:
-        reader.assign({(topic, partition): begin})
-        position, moved_at = begin, time.monotonic()
-        while position < end:
+        reader.assign({(topic, partition): first})
+        position, moved_at = first, time.monotonic()
+        while position < last:
             for record in reader.poll(0.1):
-                if record.offset is not None and record.offset < end:
+                if record.offset is not None and record.offset < last:
                     yield record
             now = reader.position(topic, partition)
             if now is not None and now > position:
                 position, moved_at = now, time.monotonic()
             elif time.monotonic() - moved_at > stall_timeout_s:
                 raise ServerUnreachable(
-                    f"{topic}[{partition}]: stuck at offset {position} of {end} for {stall_timeout_s:.0f} s; "
+                    f"{topic}[{partition}]: stuck at offset {position} of {last} for {stall_timeout_s:.0f} s; "
                     "a transaction of another producer is open there, or the partition has no leader"
                 )
 

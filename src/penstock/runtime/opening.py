@@ -21,9 +21,11 @@ from penstock.protocols import SchemaRegistry
 from penstock.runtime.assignment import Assignment, needs_copartitioning
 from penstock.runtime.changelog_reader import PartitionReader, UncommittedTail
 from penstock.runtime.checkpoints import Checkpoints
+from penstock.runtime.deploy import deploy
 from penstock.runtime.hooks import WorkerHooks
-from penstock.runtime.internal_topics import PipelineTopics, ensure_topics, renew_bounds
+from penstock.runtime.internal_topics import PipelineTopics, renew_bounds
 from penstock.runtime.limits import WorkerLimits
+from penstock.runtime.lineage import Lineage
 from penstock.runtime.member import Member
 from penstock.runtime.merge import Partition
 from penstock.runtime.program import Program
@@ -56,6 +58,7 @@ class WorkerSurroundings:
         prefix: precedes every name of ours; empty or ending in a dot.
         instance: names this worker among those of the pipeline; stable over restarts.
         auto_register: whether unknown schemas are registered.
+        accept_state_loss: start though this code loses state of what is deployed; it is deleted.
         checkpoint_interval_s: state is written to disk this often.
         transaction_timeout_ms: after this the coordinator aborts on its own.
         transaction_budget_ms: after this we do; shorter.
@@ -74,6 +77,7 @@ class WorkerSurroundings:
     prefix: str = ""
     instance: str = "0"
     auto_register: bool = True
+    accept_state_loss: bool = False
     checkpoint_interval_s: float = 30.0
     transaction_timeout_ms: int = 60_000
     transaction_budget_ms: int = 45_000
@@ -95,6 +99,7 @@ class TaskFactory:
         writer: our `transactional.id`.
         view: of the group.
         checkpoints: of tasks with state; None = neither read nor written.
+        lineage: what was deployed before; None = no other topology has ever run here.
     """
 
     def __init__(
@@ -105,6 +110,7 @@ class TaskFactory:
         writer: str,
         view: GroupView,
         checkpoints: Checkpoints | None = None,
+        lineage: Lineage | None = None,
     ) -> None:
         self._view = view
         self._assignment = Assignment(topology, topics.partitions)
@@ -113,6 +119,7 @@ class TaskFactory:
         self._around = around
         self._writer = writer
         self._checkpoints = checkpoints
+        self._lineage = lineage
         self._open = {
             name: OpenTopic(
                 topic.bind(around.registry, auto_register=around.auto_register),
@@ -171,6 +178,7 @@ class TaskFactory:
             changelog=reader,
             stored=stored,
             clock=self._around.clock,
+            lineage=self._lineage,
         )
 
     def start(self, task_id: TaskId, sources: tuple[Partition, ...], restored: Restored) -> Task:
@@ -262,6 +270,7 @@ def opened(topology: Topology, around: WorkerSurroundings, hooks: WorkerHooks) -
 
     Raises:
         DuplicateIdentity: another process of this machine is this instance.
+        OperatorMustDecide: the code would lose state of what is deployed, and that is not accepted.
         ConfigurationError: a topic, a serde or a setting does not fit.
         ServerUnreachable: Kafka does not answer.
     """
@@ -269,9 +278,8 @@ def opened(topology: Topology, around: WorkerSurroundings, hooks: WorkerHooks) -
     group = f"{around.prefix}{topology.name}"
     writer = f"{group}.{around.instance}"
     with IdentityLock(around.state_directory / "identities", f"worker.{writer}"):
-        admin = Admin(around.connection)
-        topics = ensure_topics(admin, topology, around.prefix)
-        settings = _group_settings(topology, around, writer, admin)
+        topics, lineage = deploy(topology, around, hooks)
+        settings = _group_settings(topology, around, writer, Admin(around.connection))
 
         def connect() -> KafkaTransactionalProducer:
             smallest = min(bounds.max_record_bytes for bounds in topics.bounds.values())
@@ -308,7 +316,7 @@ def opened(topology: Topology, around: WorkerSurroundings, hooks: WorkerHooks) -
                 clock=around.clock,
             ),
             session=session,
-            tasks=TaskFactory(topology, topics, around, writer, view, checkpoints),
+            tasks=TaskFactory(topology, topics, around, writer, view, checkpoints, lineage),
             takeover=_takeover(topics, around, writer, view, hooks),
             topics=sorted({t.name for g in topology.groups.values() for t in g.source_topics}),
             limits=around.limits,

@@ -3,7 +3,8 @@
 1. the group's committed offsets, stable ones: a pending transaction is waited out
 2. *then* the changelog's high watermark as a read_uncommitted client sees it, and everything up to it as a
    read_committed one: to the last stable offset would be too little while a dead writer's transaction is open
-3. the last commit record's offsets and sequence must be the group's, and the digest that of what was restored
+3. the last commit record's offsets and sequence must be the group's, and the digest that of what was restored; what
+   another topology has left is judged by `inheritance.py`
 
 A local checkpoint shortens step 2; it is used only if everything in it fits. If step 3 fails with one, it is wiped and
 the task restored once more from the changelog alone: a file never stops a task.
@@ -21,6 +22,8 @@ from penstock.errors import KafkaUnavailable, OperatorMustDecide, ServerUnreacha
 from penstock.kafka.consumer import Committed
 from penstock.kafka.group_view import UnstableOffsets
 from penstock.kafka.reader import RawRecord, Watermarks
+from penstock.runtime.inheritance import Inheritance
+from penstock.runtime.lineage import Lineage
 from penstock.runtime.merge import Partition
 from penstock.runtime.task import Progress, TaskId
 from penstock.runtime.task_checkpoint import TaskCheckpoint
@@ -95,6 +98,7 @@ class Restore:
         changelog: reads the task's changelog; None for a task without stores.
         stored: the task's checkpoint, locked; None = it has none, or another process here has it.
         clock: for the stall time-out.
+        lineage: what was deployed before; None = no other topology has ever run here.
     """
 
     def __init__(
@@ -107,6 +111,7 @@ class Restore:
         changelog: ChangelogReader | None,
         stored: TaskCheckpoint | None,
         clock: Clock,
+        lineage: Lineage | None = None,
     ) -> None:
         self.task_id = task_id
         self._sources = sources
@@ -116,6 +121,7 @@ class Restore:
         self._stored = stored
         self._loaded: Checkpoint | Rejected | None = None
         self._clock = clock
+        self._lineage = lineage
         self._committed: Mapping[Partition, Committed] | None = None
         self._has_unstable_offsets = False
         self._replay: Replay | None = None
@@ -152,7 +158,8 @@ class Restore:
                 self._committed = self._ask_committed(self._sources)
                 self._has_unstable_offsets = False
             if self._changelog is None:
-                return Restored(None, self._progress_from_offsets(), 0, 0, 0, writers=self._writers())
+                inherited = self._inheritance().without_state()
+                return Restored(None, inherited.progress, 0, 0, 0, writers=self._writers())
             if self._stored is not None and self._loaded is None:
                 self._loaded = self._stored.load()
                 if self._loaded is None:
@@ -235,40 +242,22 @@ class Restore:
         assert replay is not None  # noqa: S101 - set by _begin
         if not replay.digest_fits():
             raise DigestDiffers(self.task_id)
-        record = replay.last_commit
-        offsets = self._progress_from_offsets()
-        if record is None:
-            if self._committed:
-                raise OperatorMustDecide(
-                    f"task {self.task_id}: the group has committed {_told(offsets.next_offsets)}, but its changelog is "
-                    "empty: it was deleted, or belongs to another pipeline. Bring it back, or start the pipeline anew "
-                    "under another name"
+        inherited = self._inheritance().with_state(replay.last_commit)
+        state = replay.state()
+        if inherited.kept is not None:
+            # With the claim, so that what was committed before it is whole, and nothing of it is left behind it.
+            deleted = state.keep_only(inherited.kept)
+            if deleted:
+                LOGGER.warning(
+                    "task %s: the code does not go on with all of its state; keys deleted: %s",
+                    self.task_id,
+                    f"{deleted:,}",
                 )
-            offsets.streams_begun = False
-            return self._restored(offsets, replay)
-        recorded = {(topic, self.task_id.partition): offset for topic, offset in record.next_offsets.items()}
-        if not self._committed:
-            raise OperatorMustDecide(
-                f"task {self.task_id}: the group's offsets are gone (expired, or deleted), its changelog says "
-                f"{_told(recorded)}. Set the group's offsets to these, then start again"
-            )
-        if recorded != offsets.next_offsets or offsets.sequence not in {0, record.sequence}:
-            raise OperatorMustDecide(
-                f"task {self.task_id}: the group is at {_told(offsets.next_offsets)}, its changelog at "
-                f"{_told(recorded)} (transactions {offsets.sequence} and {record.sequence}). "
-                "Behind: an operator has rewound it, or a transaction was torn; ahead: the "
-                "changelog was lost. Set the group's offsets to the changelog's, or start the pipeline anew under "
-                "another name"
-            )
-        progress = Progress(recorded, record.sequence, record.owner_epoch, record.stream_time_ms, record.streams_begun)
-        return self._restored(progress, replay)
-
-    def _restored(self, progress: Progress, replay: Replay) -> Restored:
         stored, self._stored = self._stored, None
         rejected = self._loaded.reason if isinstance(self._loaded, Rejected) else None
         return Restored(
-            replay.state(),
-            progress,
+            state,
+            inherited.progress,
             replay.records,
             replay.bytes_fed,
             self._checkpoint_bytes,
@@ -277,24 +266,12 @@ class Restore:
             self._writers(),
         )
 
+    def _inheritance(self) -> Inheritance:
+        return Inheritance(self.task_id, self._sources, self._committed or {}, self._first_offset, self._lineage)
+
     def _writers(self) -> frozenset[str]:
         told = (parse(committed.metadata) for committed in (self._committed or {}).values())
         return frozenset(metadata.writer for metadata in told if metadata is not None)
-
-    def _progress_from_offsets(self) -> Progress:
-        """Where the group is; a source that it never committed begins where its declaration says."""
-        found = self._committed or {}
-        next_offsets = {
-            partition: found[partition].next_offset if partition in found else self._first_offset(partition)
-            for partition in self._sources
-        }
-        told = [parse(committed.metadata) for committed in found.values()]
-        ours = [metadata for metadata in told if metadata is not None]
-        return Progress(
-            next_offsets,
-            sequence=max((metadata.sequence for metadata in ours), default=0),
-            owner_epoch=max((metadata.owner_epoch for metadata in ours), default=0),
-        )
 
     def _check_stall(self, exc: KafkaUnavailable | None) -> None:
         still_s = self._clock.monotonic_s() - self._moved_at_s
@@ -318,7 +295,3 @@ class DigestDiffers(OperatorMustDecide):
 
 def _size(entry: tuple[bytes, bytes]) -> int:
     return len(entry[0]) + len(entry[1])
-
-
-def _told(offsets: Mapping[Partition, int]) -> str:
-    return ", ".join(f"{topic}[{partition}]={offset}" for (topic, partition), offset in sorted(offsets.items()))

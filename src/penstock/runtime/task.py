@@ -257,6 +257,7 @@ class Task:
                 append_time_ms=self._append_time_ms,
                 event_time_ms=self._event_time_ms,
                 checkpoint=None if self._checkpoint is None else self._checkpoint.covers,
+                topology=self._topology,
             )
         )
         record: CommitRecord | None = None

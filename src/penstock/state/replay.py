@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from penstock.errors import OperatorMustDecide
 from penstock.state import commit_record
@@ -42,6 +42,11 @@ class Replay:
         self.next_offset = 0 if checkpoint is None else checkpoint.header.changelog_next_offset
         self.records = 0
         self.bytes_fed = 0
+
+    @property
+    def entries(self) -> Mapping[bytes, bytes]:
+        """What was folded so far; a live view."""
+        return self._entries
 
     def feed(self, keys: Sequence[bytes | None], values: Sequence[bytes | None], offsets: Sequence[int]) -> None:
         """Take the next records, parallel lists.

@@ -10,12 +10,12 @@ Reading sees the uppermost layer that says something about a key. All layers are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from penstock.state import digest as digests
-from penstock.state.changelog import prefix_of
+from penstock.state.changelog import prefix_of, store_prefix
 from penstock.state.sorted_keys import SortedKeys
 
 MAX_ENTRY_BYTES: Final = 1_000_000
@@ -162,6 +162,15 @@ class TaskState:
         self._transaction.clear()
         self._prepared = None
         return len(prepared.keys)
+
+    def keep_only(self, stores: Collection[str]) -> int:
+        """Delete the entries of all other stores in the transaction in hand; returns how many. Looks at every key."""
+        kept = {store_prefix(store) for store in stores}
+        others = [key for key in self._committed if prefix_of(key) not in kept]
+        for key in others:
+            self.write(key, None)
+        self.accept_batch()
+        return len(others)
 
     def discard(self) -> None:
         """Forget what the transaction and the batch wrote: back to the committed state."""

@@ -57,6 +57,8 @@ class Outcome:
 
 # The first of the steps that transactions share belongs to the claim.
 STEPS = [
+    ("deploy", 1),
+    ("deployed", 1),
     ("init", 1),
     ("restore", 2),
     ("load checkpoint", 2),

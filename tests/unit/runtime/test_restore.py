@@ -6,16 +6,21 @@ from collections.abc import Mapping
 
 import pytest
 
+from penstock.dsl.pipeline import Pipeline
 from penstock.errors import KafkaUnavailable, OperatorMustDecide, ServerUnreachable
 from penstock.kafka.consumer import Committed
 from penstock.kafka.reader import RawRecord
+from penstock.runtime.deployment_log import History
+from penstock.runtime.lineage import Lineage
 from penstock.runtime.merge import Partition
 from penstock.runtime.restore import STALL_S, DigestDiffers, Restore, Restored
 from penstock.runtime.task import TaskId
+from penstock.schemas.topic import Topic
 from penstock.state import commit_record
 from penstock.state import digest as digests
 from penstock.state.changelog import COMMIT_RECORD_KEY, store_prefix
 from penstock.state.commit_record import CommitRecord
+from penstock.topology.deployment import Deployment, DeploymentRecord, Group, deployment_of
 from tests.unit.publishing.in_memory import ManualClock
 from tests.unit.runtime.in_memory import InMemoryChangelog, metadata, raw
 
@@ -167,3 +172,36 @@ def test_closing_lets_go_of_the_changelog() -> None:
     log = InMemoryChangelog(changelog(), end=8)
     restore(AT_30, log).close()
     assert log.is_closed
+
+
+def test_what_the_code_does_not_go_on_with_is_deleted_with_the_claim_and_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The restored state is what was committed, with a transaction over it that the claim commits."""
+    source = Topic("in", key=str, value=str)
+    other = Pipeline("p")
+    other.stream(source).count(name="totals")
+    code = deployment_of(other.topology(), {})
+    record = DeploymentRecord(deployment=code, writer="p.0", recorded_ms=0)
+    before = DeploymentRecord(
+        deployment=Deployment(pipeline="p", fingerprint="t", groups=(Group(name="in", nodes=()),)),
+        writer="p.0",
+        recorded_ms=0,
+    )
+    history = History({"t": before, code.fingerprint: record})
+    restoring = Restore(
+        TaskId("in", 0),
+        (IN,),
+        committed=lambda _: AT_30,
+        first_offset=lambda _: 0,
+        changelog=InMemoryChangelog(changelog(), end=8),
+        stored=None,
+        clock=ManualClock(),
+        lineage=Lineage(code, history, lambda: history, accept_state_loss=False),
+    )
+    done = finish(restoring)
+    assert done.state is not None
+    assert sorted(done.state.committed) == KEYS
+    assert done.state.prepare().keys == KEYS
+    assert done.progress.next_offsets == {IN: 30}
+    assert "task in[0]: the code does not go on with all of its state; keys deleted: 3" in caplog.text

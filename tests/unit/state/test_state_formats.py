@@ -110,8 +110,10 @@ def test_offset_metadata_comes_back_and_is_short(metadata: OffsetMetadata) -> No
 
 
 def test_the_form_of_offset_metadata() -> None:
-    metadata = OffsetMetadata(sequence=7, writer="delays.a.0", owner_epoch=2, append_time_ms=17, checkpoint=41)
-    assert str(metadata) == "p1;s=7;w=delays.a.0;oe=2;ts=17;ev=;ck=41"
+    metadata = OffsetMetadata(
+        sequence=7, writer="delays.a.0", owner_epoch=2, append_time_ms=17, checkpoint=41, topology="a8bff8a689ca43d0"
+    )
+    assert str(metadata) == "p1;s=7;w=delays.a.0;oe=2;ts=17;ev=;ck=41;tp=a8bff8a689ca43d0"
 
 
 def test_unknown_fields_of_offset_metadata_are_ignored() -> None:

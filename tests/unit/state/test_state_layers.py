@@ -54,7 +54,8 @@ class Layers(RuleBasedStateMachine):
     @rule(store=STORES, key=KEYS)
     def delete(self, store: str, key: tuple[str, int]) -> None:
         self.stores[store].delete(key)
-        self.batch[store, key] = None
+        if (store, key) in self.visible():  # else nothing is written
+            self.batch[store, key] = None
 
     @rule(store=STORES, key=KEYS)
     def get(self, store: str, key: tuple[str, int]) -> None:
@@ -266,3 +267,36 @@ def test_numbers_have_no_prefixes() -> None:
     store: Store[int, Any] = Store(StoreSpec("numbers", key=int, value=int), TaskState())
     with pytest.raises(ConfigurationError, match=r"use scan\(start, stop\)"):
         store.prefix(1)
+
+
+def test_what_is_not_kept_is_deleted_by_the_next_commit_and_not_before() -> None:
+    """One store's name begins with another's, and a key of one could be read as the other's name."""
+    state = TaskState()
+    stores = {name: Store(StoreSpec(name, key=str, value=int), state) for name in NAMES}
+    for store in stores.values():
+        store.put("b", 1)
+        store.put("\x01b", 2)
+    state.accept_batch()
+    state.prepare()
+    state.apply()
+    before = dict(state.committed)
+
+    assert state.keep_only(["ab"]) == 4
+    assert list(stores["a"].scan()) == list(stores["b"].scan()) == []
+    assert dict(state.committed) == before, "whoever dies now has lost nothing"
+    prepared = state.prepare()
+    assert sorted(prepared.keys) == sorted(key for key in before if split_key(key)[0] != "ab")
+    assert set(prepared.values) == {None}
+    state.apply()
+    assert {split_key(key)[0] for key in state.committed} == {"ab"}
+    assert state.digest == digest_of(state.committed)
+
+
+def test_keeping_everything_changes_nothing() -> None:
+    state = TaskState()
+    Store(StoreSpec("a", key=str, value=int), state).put("x", 1)
+    state.accept_batch()
+    state.prepare()
+    state.apply()
+    assert state.keep_only(NAMES) == 0
+    assert state.prepare().keys == []
