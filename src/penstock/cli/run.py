@@ -91,6 +91,8 @@ def _surroundings(
             max_transaction_records=processing.max_transaction_records,
             max_transaction_bytes=processing.max_transaction_bytes,
             max_batch_records=processing.max_batch_records,
+            max_batch_s=processing.max_batch_ms / 1000,
+            slow_batch_s=processing.slow_batch_ms / 1000,
         ),
     )
 

@@ -134,6 +134,10 @@ class ProcessingSettings(Section):
     """A transaction is committed at the latest when outputs, dead letters and changed state come to this many bytes."""
     max_batch_records: Count = 1_000
     """Records that are processed together at most."""
+    max_batch_ms: Count = 1_000
+    """About how long a batch may take: slow code gets fewer records at once."""
+    slow_batch_ms: Count = 10_000
+    """A batch that takes longer is told in the log while it is at work, with the line of code it is in."""
     transaction_timeout_ms: Annotated[int, Field(ge=1_000, le=900_000), NotBool] = 60_000
     """After this time the broker aborts a transaction that its worker left open."""
     transaction_budget_ms: Annotated[int, Field(ge=500), NotBool] = 45_000

@@ -15,6 +15,8 @@ class WorkerLimits:
         max_transaction_bytes: keys and values of outputs, dead letters and changed state; likewise. What is held in
             memory until the commit, and sent again if the transaction is discarded.
         max_batch_records: per poll, and per batch of a task.
+        max_batch_s: about how long a batch may take: slow code gets fewer records at once.
+        slow_batch_s: after which a batch that is still being processed is told in the log.
         max_buffered_records: per partition, before it is paused.
     """
 
@@ -22,4 +24,6 @@ class WorkerLimits:
     max_transaction_records: int = 50_000
     max_transaction_bytes: int = 64 * 1024 * 1024
     max_batch_records: int = 1_000
+    max_batch_s: float = 1.0
+    slow_batch_s: float = 10.0
     max_buffered_records: int = 5_000

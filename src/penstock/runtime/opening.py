@@ -36,6 +36,7 @@ from penstock.runtime.takeover import Takeover
 from penstock.runtime.task import Task, TaskId
 from penstock.runtime.task_checkpoint import TaskCheckpoint
 from penstock.runtime.twins import Twins
+from penstock.runtime.watchdog import Watchdog
 from penstock.runtime.worker import Worker
 from penstock.state.task_state import TaskState
 from penstock.topology.topology import Topology
@@ -264,6 +265,11 @@ def _takeover(
     )
 
 
+def _max_poll_interval_s(around: WorkerSurroundings, settings: GroupSettings) -> float:
+    options = {**settings.as_options(), **around.connection.client, **around.connection.consumer}
+    return int(options["max.poll.interval.ms"]) / 1000
+
+
 @contextmanager
 def opened(topology: Topology, around: WorkerSurroundings, hooks: WorkerHooks) -> Generator[Worker]:
     """A worker that has joined its group; it is closed, but not stopped gracefully, at the end of the block.
@@ -324,8 +330,15 @@ def opened(topology: Topology, around: WorkerSurroundings, hooks: WorkerHooks) -
             hooks=hooks,
             version=version("penstock"),
         )
+        watchdog = Watchdog(
+            lambda: worker.at_work,
+            slow_s=around.limits.slow_batch_s,
+            max_poll_interval_s=_max_poll_interval_s(around, settings),
+            clock=around.clock,
+        )
         try:
-            yield worker
+            with watchdog:
+                yield worker
         finally:
             worker.leave()
             view.close()

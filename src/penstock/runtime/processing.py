@@ -7,6 +7,7 @@ What it did before is committed, its partitions stay assigned and paused, the ot
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from threading import get_ident
 from typing import Protocol
 
 from penstock.clock import Clock
@@ -15,10 +16,12 @@ from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.lost_positions import LostPositions, PositionLost
 from penstock.runtime.merge import Partition
+from penstock.runtime.pace import Pace
 from penstock.runtime.savepoint import RecordFailed
 from penstock.runtime.staging import LOGGER, Staging
 from penstock.runtime.suspects import Suspects
 from penstock.runtime.task import Task, TaskId, TaskStatus
+from penstock.runtime.watchdog import AtWork
 
 
 class Source(Protocol):
@@ -46,6 +49,7 @@ class Processing:
         hooks: told what happens.
 
     Attributes:
+        at_work: the task whose batch is being processed; None between two batches. Read by other threads.
         suspects: tasks that work in small transactions, because one was refused.
         lost: positions that are no longer in the log.
     """
@@ -69,17 +73,33 @@ class Processing:
         self._limits = limits
         self._clock = clock
         self._hooks = hooks
+        self.at_work: AtWork | None = None
+        self._pace = Pace(limits)
+        self._resume_at: TaskId | None = None
         self._last_failure: OperatorMustDecide | None = None
 
     def step(self, tasks: Collection[Task]) -> None:
-        """Run a batch of each task that runs; commit where that cannot wait."""
-        for task in tasks:
+        """Run a batch of each task that runs, as far as time allows; commit where that cannot wait.
+
+        The group wants to be polled: tasks for which there was no time are the first of the next step.
+        """
+        until_s = self._clock.monotonic_s() + self._limits.max_batch_s
+        in_turn, self._resume_at = self._in_turn(tasks), None
+        for task in in_turn:
+            if self._clock.monotonic_s() > until_s:
+                self._resume_at = task.id
+                break
             if task.status is TaskStatus.RUNNING:
                 self._run(task)
             if self._staging.is_due():
                 self._commit()
         for task, lost in self.lost.due(tasks):
             self._stop(task, lost)
+
+    def _in_turn(self, tasks: Collection[Task]) -> list[Task]:
+        in_turn = list(tasks)
+        first = next((place for place, task in enumerate(in_turn) if task.id == self._resume_at), 0)
+        return in_turn[first:] + in_turn[:first]
 
     def check(self, tasks: Collection[Task]) -> None:
         """Whether anything is left to do.
@@ -101,22 +121,32 @@ class Processing:
 
     def _run(self, task: Task) -> None:
         alone = self.suspects.limit(task.id)
-        if alone is not None:
-            self._commit()  # whatever else is staged
+        most = min(self._pace.max_records(task.id), alone or self._limits.max_batch_records)
+        is_slow = self._pace.expected_s(task.id, min(most, len(task.buffer))) > self._limits.commit_interval_s
+        if alone is not None or is_slow:
+            # What else is staged has a transaction of its own, or would be overdue behind this batch: at worst it would
+            # outlast its budget, be discarded and done again, for ever.
+            self._commit()
         self._hooks.on_step("process")
         began_at_s = self._clock.monotonic_s()
+        self.at_work = AtWork(task, began_at_s, get_ident())
         try:
-            done = task.run(alone or self._limits.max_batch_records, self.suspects.verdicts(task.id))
+            done = task.run(most, self.suspects.verdicts(task.id))
         except RecordFailed as failed:
             if failed.staged.records:
                 self._staging.add(failed.source, failed.staged, self._clock.monotonic_s() - began_at_s)
             self._stop(task, failed)
             return
+        finally:
+            self.at_work = None
         if done is None:
             return
+        batch, staged = done
+        duration_s = self._clock.monotonic_s() - began_at_s
+        self._pace.note(task.id, len(batch), duration_s, staged.size_bytes)
         if alone is not None:
-            self.suspects.take(task.id, done[0])
-        self._staging.add(*done, self._clock.monotonic_s() - began_at_s)
+            self.suspects.take(task.id, batch)
+        self._staging.add(batch, staged, duration_s)
         if alone is not None:
             self._commit()
 

@@ -152,6 +152,7 @@ class Task:
         self.buffer = MergeBuffer(sources, tables)
         self.buffer.tables_first = not progress.streams_begun
         self.state = state
+        self.in_hand: SourceBatch | None = None
         self.is_touched = False
         self._logic = logic
         self._committed = progress
@@ -193,7 +194,7 @@ class Task:
         Raises:
             RecordFailed: see `Logic.run_batch`; what was accepted before it counts as processed.
         """
-        batch = self.buffer.next(max_records)
+        self.in_hand = batch = self.buffer.next(max_records)
         if batch is None:
             return None
         try:

@@ -43,6 +43,7 @@ from penstock.runtime.takeover import Takeover
 from penstock.runtime.task import Task, TaskId, TaskStatus
 from penstock.runtime.tasks import Tasks
 from penstock.runtime.twins import Twins
+from penstock.runtime.watchdog import AtWork
 from penstock.transactions.session import TransactionSession
 
 _IDLE_POLL_S = 0.1
@@ -182,6 +183,11 @@ class Worker:
     def tasks(self) -> dict[TaskId, Task]:
         """The tasks that are restored, by name."""
         return dict(self._tasks)
+
+    @property
+    def at_work(self) -> AtWork | None:
+        """The task whose batch is being processed now; may be read by another thread."""
+        return self._processing.at_work
 
     def step(self) -> None:
         """Do a bounded amount of work; see the module's text."""

@@ -34,6 +34,8 @@ VALID: dict[tuple[str, str], str] = {
     ("processing", "commit_interval_ms"): "50",
     ("processing", "max_transaction_records"): "9",
     ("processing", "max_transaction_bytes"): "100",
+    ("processing", "max_batch_ms"): "12",
+    ("processing", "slow_batch_ms"): "13",
     ("processing", "max_batch_records"): "3",
     ("processing", "transaction_timeout_ms"): "30000",
     ("processing", "transaction_budget_ms"): "20000",
