@@ -8,10 +8,12 @@ from typing import Any, Self, TypeVar
 
 from penstock.config import Config
 from penstock.errors import TransactionAborted, UnencodableValue
+from penstock.kafka.admin import Admin
 from penstock.kafka.client import Connection
 from penstock.kafka.producer import IdempotentProducer
 from penstock.kafka.registry import RegistryClient
 from penstock.protocols import SchemaRegistry
+from penstock.publishing.topics import ensure_topic
 from penstock.record import Record
 from penstock.schemas.topic import BoundTopic, Topic
 
@@ -24,6 +26,8 @@ class Publisher:
 
     Its own retries make no duplicates within one run. What the application repeats after a crash is published again:
     use `@producer` where that matters. Not for several threads at once.
+
+    A topic that is not there is made as it is declared, when it is first published to.
 
     Args:
         connection: the cluster.
@@ -46,6 +50,7 @@ class Publisher:
         name: str = "penstock-publisher",
         auto_register: bool = True,
     ) -> None:
+        self._connection = connection
         self._producer = IdempotentProducer(connection, name)
         self._registry = registry
         self._owned: list[RegistryClient] = []
@@ -86,6 +91,8 @@ class Publisher:
         Raises:
             UnencodableValue: the record does not fit the topic's types; nothing of it is sent.
             RegistryUnavailable: the schema could not be looked up; call again.
+            ConfigurationError: the topic is not as it is declared, or its schema is not registered.
+            ServerUnreachable: Kafka does not answer, and the topic has to be looked at first.
         """
         self.publish_batch(topic, [record])
 
@@ -95,6 +102,7 @@ class Publisher:
         Raises:
             UnencodableValue: a record does not fit (`index` says which); none of the batch is sent.
             RegistryUnavailable: the schema could not be looked up; call again.
+            ConfigurationError: as for `publish`; likewise `ServerUnreachable`.
         """
         if any(record.timestamp_ms is not None for record in records):
             raise UnencodableValue(
@@ -125,5 +133,6 @@ class Publisher:
     def _bound(self, topic: Topic[K, V]) -> BoundTopic[K, V]:
         known = self._topics.get(topic.name)
         if known is None or known[0] is not topic:
+            ensure_topic(Admin(self._connection), topic)
             known = self._topics[topic.name] = (topic, topic.bind(self._registry, auto_register=self._auto_register))
         return known[1]

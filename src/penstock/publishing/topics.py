@@ -1,4 +1,4 @@
-"""The topics a producer needs: made where they are missing, looked at where they are there."""
+"""The topics that are published to: made where they are missing, looked at where they are there."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock.errors import ConfigurationError
-from penstock.kafka.admin import Admin, TopicSettings
+from penstock.kafka.admin import Admin, TopicDescription, TopicSettings
 from penstock.publishing.spec import ProducerSpec
+from penstock.schemas.topic import Topic
 
 DEFAULT_PARTITIONS = 1
 CLIENT_MAX_BYTES = 1_000_000
@@ -34,15 +35,9 @@ def ensure_topics(
         ServerUnreachable: Kafka does not answer.
     """
     topic = spec.topic
-    wanted = TopicSettings(topic.name, topic.partitions or DEFAULT_PARTITIONS, config=topic.config or {})
-    admin.create([wanted, cursors, dead])
+    admin.create([_settings(topic), cursors, dead])
     there = admin.topics()
-    partitions = there[topic.name].partitions
-    if topic.partitions is not None and partitions != topic.partitions:
-        raise ConfigurationError(
-            f"topic '{topic.name}' has {partitions} partitions, its declaration says {topic.partitions}: keys would "
-            "move between partitions; declare what is there, or use a new topic"
-        )
+    _require_partitions(topic, there[topic.name])
     if there[cursors.name].partitions != cursors.partitions:
         raise ConfigurationError(
             f"topic '{cursors.name}' has {there[cursors.name].partitions} partitions instead of {cursors.partitions}: "
@@ -54,7 +49,30 @@ def ensure_topics(
             f"topic '{cursors.name}' has cleanup.policy={config[cursors.name].get('cleanup.policy')}; it must be "
             "compact, or cursors are lost with time"
         )
-    return ProducerTopics(partitions, _max_bytes(config[topic.name]), _max_bytes(config[dead.name]))
+    return ProducerTopics(there[topic.name].partitions, _max_bytes(config[topic.name]), _max_bytes(config[dead.name]))
+
+
+def ensure_topic(admin: Admin, topic: Topic[Any, Any]) -> None:
+    """Make the topic if it is missing, as it is declared; refuse one that is declared otherwise.
+
+    Raises:
+        ConfigurationError: it has another number of partitions, or there is no right to make it.
+        ServerUnreachable: Kafka does not answer.
+    """
+    admin.create([_settings(topic)])
+    _require_partitions(topic, admin.topics()[topic.name])
+
+
+def _settings(topic: Topic[Any, Any]) -> TopicSettings:
+    return TopicSettings(topic.name, topic.partitions or DEFAULT_PARTITIONS, config=topic.config)
+
+
+def _require_partitions(topic: Topic[Any, Any], found: TopicDescription) -> None:
+    if topic.partitions not in (None, found.partitions):
+        raise ConfigurationError(
+            f"topic '{topic.name}' has {found.partitions} partitions, its declaration says {topic.partitions}: keys "
+            "would move between partitions; declare what is there, or use a new topic"
+        )
 
 
 def _max_bytes(config: dict[str, str]) -> int:
