@@ -1,8 +1,8 @@
 """The main job on real data: a year of flights through Kafka and two pipelines, killed on the way, and the proof.
 
 `make demo` starts a broker and a registry on this machine, publishes five data sets with `penstock produce`, runs two
-pipelines over them with `penstock run`, and kills the producer of the flights three times and each pipeline's worker six
-times. Then it compares what the topics hold with what the files say. Read `run` first.
+pipelines over them with `penstock run`, and kills the producer of the flights three times and each pipeline's worker
+six times. Then it compares what the topics hold with what the files say. Read `run` first.
 
 The proof shares no parsing with what it proves: `expected` computes the records from the CSV files in SQL (DuckDB),
 `observed` reads the topics with a bare consumer and a decoder of its own. `verdict` compares the two row by row, `fold`
