@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ PARTITIONS, KEYS = 6, 24
 
 
 @contextmanager
-def cast_over(trickle: Trickle, kafka: KafkaUnderTest, root: Path, *options: str) -> Iterator[Cast]:
+def cast_over(trickle: Trickle, kafka: KafkaUnderTest, root: Path, *options: str) -> Generator[Cast]:
     beside = () if trickle.beside is None else ("--beside", trickle.beside)
     cast = Cast(kafka, trickle.topic, PARTITIONS, root, (*options, *beside))
     try:

@@ -32,7 +32,7 @@ def sums() -> Pipeline:
 
 
 def rebalance(run: Running, *given: Partition) -> None:
-    run.member.events += [("revoked", [A, B]), ("assigned", list(given))]
+    run.member.events.extend([("revoked", [A, B]), ("assigned", list(given))])
 
 
 def epochs(log: Cluster) -> dict[Partition, str]:
@@ -118,7 +118,7 @@ def test_offsets_that_an_operator_has_moved_are_not_stepped_over() -> None:
 def test_lost_partitions_close_what_was_kept() -> None:
     log = cluster()
     run = midway(log)
-    run.member.events += [("revoked", [A, B]), ("lost", []), ("assigned", [A, B])]
+    run.member.events.extend([("revoked", [A, B]), ("lost", []), ("assigned", [A, B])])
     run.until_idle()
     assert epochs(log) == {A: "2", B: "2"}
     check(log)

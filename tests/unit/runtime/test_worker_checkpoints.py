@@ -306,7 +306,7 @@ def test_a_task_that_another_process_is_about_to_let_go_of_is_waited_for(tmp_pat
             patience_s=patience_s,
         )
 
-    before, after, others = checkpoints(0), checkpoints(3), checkpoints(0)
+    before, after, others, again = checkpoints(0), checkpoints(3), checkpoints(0), checkpoints(3)
     held = before.open(task, changelog, [A])
     assert held is not None
     assert others.open(task, changelog, [A]) is None
@@ -319,7 +319,7 @@ def test_a_task_that_another_process_is_about_to_let_go_of_is_waited_for(tmp_pat
     found = after.open(task, changelog, [A])
     assert found is not None
     with pytest.raises(CheckpointHeld):
-        (again := checkpoints(3)).open(task, changelog, [A])
+        again.open(task, changelog, [A])
     clock.now_s += 3
     assert again.open(task, changelog, [A]) is None
     found.close()
