@@ -10,9 +10,6 @@ from pathlib import Path
 
 from penstock.errors import StartFailed
 
-SESSION_TIMEOUT_S = 1.0
-"""A dead worker keeps its place in the group for this long; the default of 45 s would be most of the demo."""
-
 
 class Project:
     """Starts `penstock produce` and `penstock run` for one project on one cluster.
@@ -63,5 +60,6 @@ def environment(bootstrap_servers: str, registry_url: str, state: Path) -> dict[
         "PENSTOCK_KAFKA__BOOTSTRAP_SERVERS": bootstrap_servers,
         "PENSTOCK_REGISTRY__URL": registry_url,
         "PENSTOCK_STATE__DIRECTORY": str(state),
+        # A worker that is started again has its partitions back at once, instead of when the dead one's session ends.
         "PENSTOCK_PROCESSING__STATIC_MEMBERSHIP": "true",
     }
