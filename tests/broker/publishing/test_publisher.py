@@ -47,7 +47,7 @@ def publisher(kafka: KafkaUnderTest) -> Iterator[ps.Publisher]:
         yield publisher
 
 
-def record(value: str, key: str | None = "key", **more: Any) -> ps.Record[Any, str]:
+def record(value: str, key: str = "key", **more: Any) -> ps.Record[str, str]:
     return ps.Record(key=key, value=value, **more)
 
 
