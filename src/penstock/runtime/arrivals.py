@@ -101,6 +101,8 @@ class Arrivals:
                 continue
             self._hooks.on_step("restore")
             self._restores.begin(task_id, sources, restore)
+            if self._takeover is not None:
+                self._takeover.begin()
         if self._takeover is not None and self.is_at_work:
             self._takeover.step(self._restores.under_way, self._consumer.group_metadata().member_id)
         for task_id, sources, restored in self._restores.step():

@@ -42,6 +42,7 @@ LOGGER = logging.getLogger("penstock.runtime")
 
 LOOK_AGAIN_S = 0.25
 FENCE_AGAIN_S = 5.0
+_MEMORY_S = 10.0
 _SLICE_S = 0.02
 _AT_ONCE = 8
 
@@ -136,22 +137,26 @@ class Takeover:
         self._hooks = hooks
         self._look: _Look | None = None
         self._look_at_s = 0.0
-        self._seen_tasks: set[TaskId] = set()
+        self._has_begun = False
         self._before: Mapping[Partition, Extent] = {}
         self._to_close: dict[Partition, int] = {}
         self._tails: dict[Partition, Tail] = {}
-        self._writers: set[str] = set()
+        self._writers: dict[str, float] = {}
         self._handles: dict[str, TransactionalProducer] = {}
         self._fenced_at_s: dict[str, float] = {}
 
     @property
     def is_at_work(self) -> bool:
         """Whether there is something to find out or to end."""
-        return self._look is not None or bool(self._handles or self._tails or self._to_close)
+        return self._look is not None or self._has_begun or bool(self._handles or self._tails or self._to_close)
+
+    def begin(self) -> None:
+        """A task is on its way to us: what its owner before has written may be open."""
+        self._has_begun = True
 
     def note(self, writers: Collection[str]) -> None:
         """A task has come to us from these; our claim is about to take their place in the group's offsets."""
-        self._writers |= set(writers)
+        self._writers |= dict.fromkeys(writers, self._clock.monotonic_s())
 
     def step(self, restoring: Collection[Waiting], member_id: str) -> None:
         """Do a little.
@@ -172,15 +177,13 @@ class Takeover:
         self._take_look(restoring, member_id, now_s)
 
     def _begin_look(self, restoring: Collection[Waiting], now_s: float) -> bool:
-        tasks = {restore.task_id for restore in restoring}
-        is_new = not tasks <= self._seen_tasks
-        self._seen_tasks = tasks
         waits = bool(self._to_close) or any(restore.is_held_up for restore in restoring)
-        if not (is_new or (waits and now_s >= self._look_at_s)):
+        if not (self._has_begun or (waits and now_s >= self._look_at_s)):
             return False
-        if is_new:
-            if not self._to_close:
-                self._writers.clear()  # all that those of earlier times can have left open is closed
+        if self._has_begun:
+            self._has_begun = False
+            if not self._to_close:  # all that those of earlier times can have left open is closed
+                self._writers = {w: at_s for w, at_s in self._writers.items() if now_s - at_s < _MEMORY_S}
             self._to_close = dict.fromkeys(self._writes, -1)  # the first look says up to where
         self._look = _Look(self._view.members(), self._view.last_offsets(), self._view.extents(self._writes))
         return True
@@ -224,10 +227,19 @@ class Takeover:
         self._before = extents
         self._note_what_is_to_close(extents)
         told = (parse(committed.metadata) for committed in offsets.values())
-        self._writers |= {metadata.writer for metadata in told if metadata is not None}
+        self.note({metadata.writer for metadata in told if metadata is not None})
+        LOGGER.debug(
+            "takeover: live %s, known %s, stuck %s, held up %s, standing still %s, to close %s",
+            sorted(live),
+            sorted(self._writers),
+            stuck,
+            held_up,
+            still,
+            sorted(self._to_close),
+        )
         if not (stuck or held_up or still):
             return
-        dead = self._writers - live - {self._writer}
+        dead = self._writers.keys() - live - {self._writer}
         now_s = self._clock.monotonic_s()
         to_fence = [w for w in sorted(dead) if now_s - self._fenced_at_s.get(w, -FENCE_AGAIN_S) >= FENCE_AGAIN_S]
         if to_fence:
@@ -280,7 +292,7 @@ class Takeover:
             writers = tail.writers()
             if writers is None:
                 continue
-            self._writers |= set(writers)
+            self.note(writers)
             tail.close()
             del self._tails[place]
             self._look_at_s = self._clock.monotonic_s()

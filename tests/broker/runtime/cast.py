@@ -16,7 +16,7 @@ from penstock.kafka.admin import Admin
 from penstock.kafka.client import Connection
 from penstock.testing.pytest_plugin import KafkaUnderTest
 from penstock.testing.segments import read_topic
-from tests.broker.harness.bare_reader import group_offsets
+from tests.broker.harness.bare_reader import CommittedOffset, group_offsets
 from tests.broker.harness.failpoint import LOG, arm, release
 from tests.broker.harness.victims import NO_COORDINATOR, members, nothing_is_open, stands_still, start, until
 from tests.broker.runtime.numbers_topic import Numbers
@@ -61,7 +61,12 @@ class Cast:
         """Ask it to end, and see that it does."""
         process = self.alive.pop(name)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(90) == 0, self.log(name)
+        try:
+            assert process.wait(60) == 0, self.log(name)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGUSR1)  # it says where it stands
+            process.wait(1)
+            raise
 
     def kill(self, name: str) -> None:
         """SIGKILL."""
@@ -110,20 +115,22 @@ class Cast:
         """How many the coordinator believes to be there."""
         return members(self.kafka, self.pipeline)
 
-    def offsets(self) -> list[int]:
-        """The group's, per partition; negative where there is none."""
+    def committed(self) -> list[CommittedOffset]:
+        """The group's offsets, per partition; negative where there is none."""
         try:
-            found = group_offsets(self.kafka.bootstrap_servers, self.pipeline, self.topic, range(self.partitions))
+            return group_offsets(self.kafka.bootstrap_servers, self.pipeline, self.topic, range(self.partitions))
         except KafkaException as exc:
             if exc.args[0].code() not in NO_COORDINATOR:
                 raise
-            return [-1] * self.partitions
-        return [commit.offset for commit in found]
+            return [CommittedOffset(-1, "")] * self.partitions
+
+    def offsets(self) -> list[int]:
+        """The group's places."""
+        return [commit.offset for commit in self.committed()]
 
     def owners(self) -> list[tuple[str, int]]:
         """Who committed last, per partition, and how often the task has been claimed."""
-        found = group_offsets(self.kafka.bootstrap_servers, self.pipeline, self.topic, range(self.partitions))
-        told = [fields(commit.metadata) for commit in found]
+        told = [fields(commit.metadata) for commit in self.committed()]
         return [(each.get("w", "").removeprefix(f"{self.pipeline}."), int(each.get("oe", 0))) for each in told]
 
     @property
@@ -136,7 +143,12 @@ class Cast:
         admin = Admin(Connection(self.kafka.bootstrap_servers))
         places = [(self.topics.sums, partition) for partition in range(admin.topics()[self.topics.sums].partitions)]
         ends = admin.end_offsets(places)
-        until(lambda: all(at >= ends[p] for p, at in admin.end_offsets(places, "read_committed").items()), timeout_s)
+        try:
+            until(
+                lambda: all(at >= ends[p] for p, at in admin.end_offsets(places, "read_committed").items()), timeout_s
+            )
+        except AssertionError:
+            raise AssertionError(f"open: {self.open_transactions()}") from None
 
     def until_nothing_is_open(self, timeout_s: float = 30.0) -> None:
         """Wait until no transaction is open in what the pipeline writes; less than a transaction's time-out."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import logging
 import signal
 import sys
@@ -25,6 +26,7 @@ def main() -> int:
     parser.add_argument("--beside")
     parser.add_argument("--instance", required=True)
     parser.add_argument("--session-timeout-ms", type=int, default=1_500)
+    parser.add_argument("--commit-interval-ms", type=int, default=20)
     parser.add_argument("--protocol", choices=["classic", "consumer"], default="classic")
     parser.add_argument("--static", action="store_true")
     parser.add_argument("--transaction-timeout-ms", type=int, default=60_000)
@@ -44,9 +46,11 @@ def main() -> int:
         session_timeout_ms=args.session_timeout_ms,
         group_protocol=args.protocol,
         static_membership=args.static,
-        limits=WorkerLimits(commit_interval_s=0.02, max_batch_records=50),
+        limits=WorkerLimits(commit_interval_s=args.commit_interval_ms / 1000, max_batch_records=50),
     )
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    logging.getLogger("penstock.runtime").setLevel(logging.DEBUG)
+    faulthandler.register(signal.SIGUSR1)
     failpoint = Failpoint(args.step, args.nth, args.action, args.state, waits=args.waits, after=args.after)
     topology = pipeline(args.pipeline, args.topic, failpoint, args.beside).topology()
     try:

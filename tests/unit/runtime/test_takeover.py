@@ -116,6 +116,7 @@ class Play:
         self.brokers, self.tail = brokers, tail
         self.clock, self.hooks = ManualClock(), Seen()
         self.fenced: list[str] = []
+        self.has_begun = False
         self.holds: dict[Partition, str] = {}
         self.tries = self.silent = self.open_handles = self.tails = 0
         self.refuses: Exception | None = None
@@ -141,6 +142,9 @@ class Play:
         return ReadTail(self.tail)
 
     def go(self, *restoring: Waits, steps: int = 12, member_id: str = "member-0") -> list[str]:
+        if restoring and not self.has_begun:
+            self.has_begun = True
+            self.takeover.begin()
         for _ in range(steps):
             self.takeover.step(restoring, member_id)
             self.clock.now_s += LOOK_AGAIN_S / 2
@@ -187,6 +191,19 @@ def test_a_dead_worker_is_remembered_when_our_claim_has_taken_its_place_in_the_o
             play.takeover.note({"p.1"})
         play.brokers.writers = {("in", 0): "p.0", ("in", 1): "p.0"}
         assert play.go() == ["p.1"]
+
+
+def test_a_task_that_comes_while_the_brokers_are_asked_is_looked_after_too() -> None:
+    """It is restored before the answer is there, which is older than its coming."""
+    play = Play(Brokers())
+    play.brokers.after = 2
+    play.go(Waits(is_held_up=False), steps=1)
+    play.takeover.begin()
+    play.takeover.note({"p.1"})
+    play.brokers.writers = {("in", 0): "p.0", ("in", 1): "p.0"}
+    play.brokers.marks[OUT] = Extent(0, 2, 7)
+    play.holds[OUT] = "p.1"
+    assert play.go() == ["p.1"]
 
 
 @pytest.mark.parametrize("place", [LOG, OUT])
