@@ -15,6 +15,8 @@ from penstock.topology.description import as_data
 from penstock.topology.topology import Topology
 
 FORMAT: Final = 1
+REPARTITION: Final = ".repartition"
+"""How the topics between task groups end."""
 
 
 class StoreForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +49,11 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     stores: tuple[StoreForm, ...] = ()
     reads: TopicForm | None = None
     writes: TopicForm | None = None
+
+    @property
+    def is_internal(self) -> bool:
+        """Whether what it writes is a topic between two task groups."""
+        return self.writes is not None and self.writes.name.endswith(REPARTITION)
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):

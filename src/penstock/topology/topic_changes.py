@@ -80,23 +80,35 @@ def partition_changes(before: Deployment, after: Deployment) -> Iterator[Change]
 
 
 def sink_changes(before: Deployment, after: Deployment) -> Iterator[Change]:
-    """Topics that are written from now on, no more, or in another form."""
+    """Topics that are written from now on, no more, or in another form; those between task groups among them."""
     old, new = _uses(before, lambda node: node.writes), _uses(after, lambda node: node.writes)
-    for topic in old:
-        if topic not in new:
+    for topic, (node, _) in old.items():
+        if topic not in new and node.is_internal:
+            advice = "stop what is published, and let the old code work everything off (until its lag is 0)"
+            told = "it is read no more: records on their way through it are not processed"
+            yield Change("removes", "notice", f"repartition topic '{topic}'", told, advice)
+        elif topic not in new:
             yield Change("removes", "harmless", f"sink topic '{topic}'", "it is written no more")
-    for topic, (_, now) in new.items():
-        what = f"sink topic '{topic}'"
+    for topic, (node, now) in new.items():
+        what = f"{'repartition' if node.is_internal else 'sink'} topic '{topic}'"
         if topic not in old:
             yield Change("adds", "harmless", what, "it is written from now on")
             continue
-        _, form = old[topic]
-        told = [difference("keys", form.key, now.key), difference("values", form.value, now.value)]
-        if form.tombstones != now.tombstones:
-            told.append(f"null values are {'written' if now.tombstones else 'refused'} now")
-        if any(told):
-            advice = "its readers meet both forms"
-            yield Change("changes", "notice", what, "; ".join(filter(None, told)), advice)
+        told = _other_form(old[topic], (node, now))
+        if told:
+            advice = "what is on its way through it has to fit" if node.is_internal else "its readers meet both forms"
+            yield Change("changes", "notice", what, told, advice)
+
+
+def _other_form(old: Use, new: Use) -> str:
+    (node, form), (node_now, now) = old, new
+    told = [difference("keys", form.key, now.key), difference("values", form.value, now.value)]
+    if form.tombstones != now.tombstones:
+        told.append(f"null values are {'written' if now.tombstones else 'refused'} now")
+    if node.settings != node_now.settings:
+        names = sorted(node.settings.keys() | node_now.settings.keys())
+        told += [difference(n, node.settings.get(n, "not said"), node_now.settings.get(n, "not said")) for n in names]
+    return "; ".join(filter(None, told))
 
 
 def _uses(deployment: Deployment, which: Callable[[Step], TopicForm | None]) -> dict[str, Use]:

@@ -16,7 +16,7 @@ from penstock.schemas.serdes import int64, int_text, json
 from penstock.schemas.topic import Topic
 from penstock.state.spec import StoreSpec
 from penstock.topology.change import Change
-from penstock.topology.deployment import Deployment, deployment_of
+from penstock.topology.deployment import Deployment, Group, Step, TopicForm, deployment_of
 from penstock.topology.plan import Plan, plan_of
 
 IN = Topic("in", key=str, value=str)
@@ -338,6 +338,27 @@ def test_other_sinks_are_told_and_lose_nothing() -> None:
     ]
     changed = plan(counting(), lambda p: p.stream(IN).count(name="counts").to(Topic("out", key=str, value=int_text)))
     assert (only(changed).effect, "values are" in only(changed).told) == ("notice", True)
+
+
+def rekeying(name: str, value: str = "UTF-8 text") -> Deployment:
+    """Two task groups, with a topic of ours between them."""
+    topic = TopicForm(name=f"p.{name}.repartition", key="UTF-8 text", value=value)
+    source = Step(name="in", kind="source", reads=TopicForm(name="in", key="UTF-8 text", value="UTF-8 text"))
+    cut = Step(name=name, kind="key-by", parents=("in",), writes=topic)
+    behind = Step(name="show", kind="map", parents=(name,))
+    groups = (Group(name="in", nodes=(source, cut)), Group(name=name, nodes=(behind,)))
+    return Deployment(pipeline="p", fingerprint=name + value, groups=groups)
+
+
+def test_a_topic_between_task_groups_that_goes_takes_what_is_on_its_way_with_it() -> None:
+    told = plan_of(rekeying("by-carrier"), rekeying("by-airline"))
+    assert [(c.verb, c.effect, c.what) for c in told.changes][:2] == [
+        ("removes", "notice", "repartition topic 'p.by-carrier.repartition'"),
+        ("adds", "harmless", "repartition topic 'p.by-airline.repartition'"),
+    ]
+    assert "lag is 0" in told.changes[0].advice
+    changed = only(plan_of(rekeying("by-carrier"), rekeying("by-carrier", "JSON of str")))
+    assert (changed.effect, "on its way" in changed.advice) == ("notice", True)
 
 
 def test_steps_that_keep_nothing_are_told_and_harmless() -> None:
