@@ -20,15 +20,13 @@ Penstock = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def deployed(
-    kafka: KafkaUnderTest, project: Path, topic_prefix: str, request: pytest.FixtureRequest
-) -> Callable[[], None]:
+def deployed(kafka: KafkaUnderTest, project: Path, topic_prefix: str) -> Callable[..., None]:
     """A pipeline that was run once; calling it runs whatever the file says now."""
     Admin(Connection(kafka.bootstrap_servers)).create([TopicSettings(f"{topic_prefix}-in", 2)])
     write_pipeline(project, topic_prefix)
 
     def run(*options: str) -> None:
-        with Running(start_worker(project, topic_prefix, *options), request) as worker:
+        with Running(start_worker(project, topic_prefix, *options)) as worker:
             worker.until_it_is_ours()
             worker.stop()
 
