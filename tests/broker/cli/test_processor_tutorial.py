@@ -31,6 +31,7 @@ STEPS = [
     "penstock run volumes",
     "penstock peek volumes --limit 3",
     "penstock peek dlq.volumes.flows --limit 3",
+    "penstock state get volumes content reservoir-05",
     "python check.py",
     "penstock produce flows",
     KILLED,
