@@ -179,7 +179,9 @@ class RegistryClient:
                 f"{self._where}, {what}: the answer is not a schema registry's; check registry.url"
             ) from exc
         except Exception as exc:  # transport errors of whichever httpx the client has found
-            raise RegistryUnavailable(f"{self._where}, {what}: no answer ({type(exc).__name__})") from exc
+            raise RegistryUnavailable(
+                f"{self._where}, {what}: no answer ({type(exc).__name__}); start it, or mend registry.url"
+            ) from exc
 
     def _judged(self, what: str, exc: SchemaRegistryError) -> PenstockError:
         status, where = exc.http_status_code, f"{self._where}, {what}"
