@@ -40,6 +40,16 @@ def test_null_and_karapaces_empty_value_delete_for_good(tombstone: bytes | None)
     assert contents.highest_id == 5
 
 
+def test_a_record_with_an_older_id_does_not_bring_the_ids_behind_it_back() -> None:
+    """A schema that another subject has already, and a soft deletion, write old ids again."""
+    contents = Contents()
+    put(contents, "a", 1, 1)
+    put(contents, "b", 1, 5)
+    put(contents, "c", 1, 1)
+    contents.apply(Key(KeyType.DELETE_SUBJECT, "a"), Small("a", version=1).encode())
+    assert contents.highest_id == 5
+
+
 def test_an_id_stays_while_one_version_carries_it() -> None:
     contents = Contents()
     gone = put(contents, "a", 1, 1)
