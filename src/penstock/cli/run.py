@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import signal
 from contextlib import closing
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from penstock.cli.drain import Drain
 from penstock.cli.invocation import log_as_a_service, project_config
 
 if TYPE_CHECKING:
     from penstock.config import Config
     from penstock.kafka.registry import RegistryClient
     from penstock.runtime.opening import WorkerSurroundings
-    from penstock.runtime.worker import Worker
 
 
 def run(
@@ -34,10 +32,10 @@ def run(
 ) -> None:
     """Run a worker of a pipeline: outputs, state, dead letters and offsets commit together.
 
-    After any crash, run the same command again: it goes on exactly where the last transaction ended. Ctrl-C commits
-    what is done and leaves the group; a second one stops at once, which loses nothing either. Exit code 5 when a
-    record failed whose policy is to stop, or when the code would lose state of what is deployed; 6 when another process
-    is this instance.
+    After any crash, run the same command again: it goes on exactly where the last transaction ended. Ctrl-C or SIGTERM
+    commits what is done and leaves the group; a second one, or the end of processing.shutdown_grace_ms, stops at once,
+    which loses nothing either. Exit code 5 when a record failed whose policy is to stop, or when the code would lose
+    state of what is deployed; 6 when another process is this instance.
 
     \b
     penstock topology flight-status     see what it will do
@@ -55,12 +53,13 @@ def run(
     topology = pipeline_named(pipeline, config.root, package).topology()
     log_as_a_service(context, config, pipeline=topology.name, worker=instance)
     with (
+        Drain(config.processing.shutdown_grace_ms / 1000) as drain,
         closing(RegistryClient.of(config.registry)) as registry,
         opened(
             topology, _surroundings(config, registry, instance, accept_state_loss=accept_state_loss), WorkerHooks()
         ) as worker,
     ):
-        _stop_on_signals(worker)
+        drain.calls(worker.stop)
         worker.run()
 
 
@@ -95,12 +94,3 @@ def _surroundings(
             slow_batch_s=processing.slow_batch_ms / 1000,
         ),
     )
-
-
-def _stop_on_signals(worker: Worker) -> None:
-    def stop(number: int, _frame: FrameType | None) -> None:
-        worker.stop()
-        signal.signal(number, signal.default_int_handler)
-
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)

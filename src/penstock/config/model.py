@@ -126,6 +126,8 @@ class PublishingSettings(Section):
 class ProcessingSettings(Section):
     """How pipelines cut their work into batches and transactions."""
 
+    shutdown_grace_ms: Count = 30_000
+    """Time that workers have to commit and leave after a signal, before they are killed."""
     commit_interval_ms: Count = 100
     """A transaction is committed when it is this old: what readers wait for at most."""
     max_transaction_records: Count = 50_000

@@ -34,6 +34,7 @@ VALID: dict[tuple[str, str], str] = {
     ("processing", "commit_interval_ms"): "50",
     ("processing", "max_transaction_records"): "9",
     ("processing", "max_transaction_bytes"): "100",
+    ("processing", "shutdown_grace_ms"): "14",
     ("processing", "max_batch_ms"): "12",
     ("processing", "slow_batch_ms"): "13",
     ("processing", "max_batch_records"): "3",
