@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, TypeVar
@@ -20,6 +20,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # re-exported 
 from penstock.errors import KafkaUnavailable, ServerUnreachable
 from penstock.kafka.client import Connection, connected
 from penstock.kafka.error_map import from_call, kafka_error
+from penstock.kafka.listed_offsets import listed_offsets
 from penstock.kafka.reader import Isolation
 
 T = TypeVar("T")
@@ -115,16 +116,25 @@ class Admin:
         missing = [t for t in wanted if t.name not in there]
         for topic in missing:
             self._retried(f"create_topics({topic.name})", partial(_create, topic))
+        names = [t.name for t in missing]
+        self.described(names)
+        return names
+
+    def described(self, names: Collection[str]) -> dict[str, TopicDescription]:
+        """These topics, which exist: waits until each has leaders, since a broker hears of a new topic a little later.
+
+        Raises:
+            ServerUnreachable: one has none for too long.
+        """
         deadline = time.monotonic() + self._budget_s
-        names = {t.name for t in missing}
-        while names:
-            there = self.topics()
-            names = {n for n in names if n not in there or there[n].leaderless}
-            if names and time.monotonic() > deadline:
-                raise ServerUnreachable(f"topics without leaders after {self._budget_s:.0f} s: {sorted(names)}")
-            if names:
-                time.sleep(0.05)
-        return [t.name for t in missing]
+        while True:
+            there = self.topics() if names else {}
+            late = sorted(n for n in names if n not in there or there[n].leaderless)
+            if not late:
+                return {name: there[name] for name in names}
+            if time.monotonic() > deadline:
+                raise ServerUnreachable(f"topics without leaders after {self._budget_s:.0f} s: {late}")
+            time.sleep(0.05)
 
     def delete(self, names: Sequence[str]) -> None:
         """Delete topics; those that are not there are passed over."""
@@ -193,8 +203,7 @@ class Admin:
             return {}
 
         def call(client: AdminClient, timeout_s: float) -> dict[tuple[str, int], int]:
-            answers: Any = client.list_offsets(asked, isolation_level=level, request_timeout=timeout_s)
-            return {(tp.topic, tp.partition): future.result().offset for tp, future in answers.items()}
+            return listed_offsets(client.list_offsets(asked, isolation_level=level, request_timeout=timeout_s))
 
         return self._retried("list_offsets", call)
 

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from itertools import starmap
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicPartition
@@ -19,11 +18,12 @@ from penstock.errors import KafkaUnavailable
 from penstock.kafka.client import Connection, connected
 from penstock.kafka.consumer import Committed, Partition
 from penstock.kafka.error_map import from_call
+from penstock.kafka.listed_offsets import listed_offsets
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-_REQUEST_TIMEOUT_S = 5.0
+_REQUEST_TIMEOUT_S = 2.0
 _ASK_AGAIN_S = 0.05
 
 
@@ -147,19 +147,19 @@ class GroupView:
 
     def extents(self, partitions: Sequence[Partition]) -> Answer[dict[Partition, Extent]]:
         """Where these partitions begin and end."""
-        earliest, latest = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        futures = [
-            *self._list_offsets(partitions, earliest, IsolationLevel.READ_UNCOMMITTED),
-            *self._list_offsets(partitions, latest, IsolationLevel.READ_COMMITTED),
-            *self._list_offsets(partitions, latest, IsolationLevel.READ_UNCOMMITTED),
+        earliest: Any = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+        latest: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        asked = [
+            self._list_offsets(partitions, earliest, IsolationLevel.READ_UNCOMMITTED),
+            self._list_offsets(partitions, latest, IsolationLevel.READ_COMMITTED),
+            self._list_offsets(partitions, latest, IsolationLevel.READ_UNCOMMITTED),
         ]
-        count = len(partitions)
 
-        def read(found: list[Any]) -> dict[Partition, Extent]:
-            offsets = [one.offset for one in found]
-            columns = zip(offsets[:count], offsets[count : 2 * count], offsets[2 * count :], strict=True)
-            return dict(zip(partitions, starmap(Extent, columns), strict=True))
+        def read(_: list[Any]) -> dict[Partition, Extent]:
+            begins, stable, ends = map(listed_offsets, asked)
+            return {place: Extent(begins[place], stable[place], ends[place]) for place in partitions}
 
+        futures = [future for answers in asked for future in answers.values()]
         return self._answer("beginnings and ends of partitions", futures, read)
 
     def extent(self, partition: Partition) -> Answer[Extent]:
@@ -170,10 +170,12 @@ class GroupView:
         """Let go of the connections; answers that have not come never will."""
         self._client = None
 
-    def _list_offsets(self, partitions: Sequence[Partition], spec: Any, level: IsolationLevel) -> list[Future[Any]]:
+    def _list_offsets(
+        self, partitions: Sequence[Partition], spec: Any, level: IsolationLevel
+    ) -> dict[TopicPartition, Future[Any]]:
         asked = {TopicPartition(*partition): spec for partition in partitions}
         answers: Any = self._admin().list_offsets(asked, isolation_level=level, request_timeout=_REQUEST_TIMEOUT_S)
-        return [answers[place] for place in asked]
+        return dict(answers)
 
     def _offsets(
         self, partitions: list[TopicPartition] | None, *, is_stable: bool

@@ -105,14 +105,14 @@ def _copartitioning(group: TaskGroup, there: Mapping[str, TopicDescription]) -> 
 def _described(
     admin: Admin, topology: Topology, changelogs: Mapping[str, TopicSettings], dead: Mapping[str, TopicSettings]
 ) -> PipelineTopics:
-    there = admin.topics()
+    names = [*topology.topics, *(s.name for s in changelogs.values()), *(s.name for s in dead.values())]
+    there = admin.described(names)
     problems = [
         f"changelog '{settings.name}' has {there[settings.name].partitions} partitions and its sources "
         f"{settings.partitions}: the sources were repartitioned, so keys have moved away from their state"
         for settings in changelogs.values()
         if there[settings.name].partitions != settings.partitions
     ]
-    names = [*topology.topics, *(s.name for s in changelogs.values()), *(s.name for s in dead.values())]
     config = admin.topic_config(names)
     problems += [
         f"changelog '{settings.name}' has cleanup.policy={config[settings.name].get('cleanup.policy')}, not compact: "

@@ -62,7 +62,7 @@ class Cast:
         process = self.alive.pop(name)
         process.send_signal(signal.SIGTERM)
         try:
-            assert process.wait(60) == 0, self.log(name)
+            assert process.wait(60) == 0, (process.returncode, self.log(name))
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGUSR1)  # it says where it stands
             process.wait(1)
@@ -182,9 +182,9 @@ class Cast:
 
         until(is_so, timeout_s)
 
-    def finish(self, numbers: Numbers) -> Findings:
+    def finish(self, numbers: Numbers, timeout_s: float = 60.0) -> Findings:
         """Let the input be dealt with, everyone leave, and judge."""
-        until(lambda: all(now >= end for now, end in zip(self.offsets(), numbers.last, strict=True)))
+        until(lambda: all(now >= end for now, end in zip(self.offsets(), numbers.last, strict=True)), timeout_s)
         for name in list(self.alive):
             self.leave(name)
         self.until_nothing_is_open()

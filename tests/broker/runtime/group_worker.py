@@ -27,6 +27,7 @@ def main() -> int:
     parser.add_argument("--instance", required=True)
     parser.add_argument("--session-timeout-ms", type=int, default=1_500)
     parser.add_argument("--commit-interval-ms", type=int, default=20)
+    parser.add_argument("--max-batch-records", type=int, default=50)
     parser.add_argument("--protocol", choices=["classic", "consumer"], default="classic")
     parser.add_argument("--static", action="store_true")
     parser.add_argument("--transaction-timeout-ms", type=int, default=60_000)
@@ -46,7 +47,7 @@ def main() -> int:
         session_timeout_ms=args.session_timeout_ms,
         group_protocol=args.protocol,
         static_membership=args.static,
-        limits=WorkerLimits(commit_interval_s=args.commit_interval_ms / 1000, max_batch_records=50),
+        limits=WorkerLimits(commit_interval_s=args.commit_interval_ms / 1000, max_batch_records=args.max_batch_records),
     )
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("penstock.runtime").setLevel(logging.DEBUG)
