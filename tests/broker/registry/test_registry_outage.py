@@ -74,6 +74,7 @@ def test_a_registry_whose_kafka_stood_still_serves_again_under_its_address(
     assert "has lost its place as the writer" in registry.last_log_lines()
 
 
+@pytest.mark.full  # it is waited until everybody's patience for an answer has ended
 def test_a_registry_outlives_its_kafka(kafka: KafkaUnderTest, new_registry: Callable[[], RegistryServer]) -> None:
     """Killed, away for longer than anybody waits for an answer, and started again with its data."""
     assert kafka.cluster is not None
