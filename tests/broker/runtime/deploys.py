@@ -59,17 +59,34 @@ class Names:
 Variant = Callable[[Names], ps.Pipeline]
 
 
-def summing(store: str = "sum", source: str = "numbers") -> Variant:
-    """A sum per key."""
+def summing(store: str = "sum", source: str = "numbers", *, also_filters: bool = False) -> Variant:
+    """A sum per key; a filter that keeps everything changes nothing but the topology."""
 
     def build(names: Names) -> ps.Pipeline:
         made = ps.Pipeline(names.pipeline)
         numbers = made.stream(ps.Topic(names.numbers, key=str, value=str), name=source)
+        if also_filters:
+            numbers = numbers.filter(bool, name="not-empty")
         sums = numbers.map(int, name="parse").aggregate(int, int.__add__, name=store).to_stream()
         sums.map(str, name="show").to(ps.Topic(names.results, key=str, value=str, partitions=PARTITIONS))
         return made
 
     return build
+
+
+def upgraded(names: Names) -> ps.Pipeline:
+    """The same sums, in texts: another type of value, with the next version."""
+    made = ps.Pipeline(names.pipeline)
+    numbers = made.stream(ps.Topic(names.numbers, key=str, value=str), name="numbers").map(int, name="parse")
+    sums = numbers.aggregate(
+        str,
+        lambda total, number: str(int(total or 0) + number),
+        name="sum",
+        version=2,
+        upgrade=lambda _, older: str(older),
+    ).to_stream()
+    sums.to(ps.Topic(names.results, key=str, value=str, partitions=PARTITIONS))
+    return made
 
 
 def passing(names: Names) -> ps.Pipeline:

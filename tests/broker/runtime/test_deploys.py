@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import penstock as ps
 from penstock.errors import OperatorMustDecide
 from penstock.runtime.deploy import deploy
 from penstock.runtime.hooks import WorkerHooks
@@ -20,6 +22,7 @@ from tests.broker.harness.bare_reader import read
 from tests.broker.runtime.deploys import (
     KEYS,
     Names,
+    Variant,
     create,
     labelling,
     numbers,
@@ -35,6 +38,7 @@ from tests.broker.runtime.deploys import (
     surroundings,
     topics,
     until_done,
+    upgraded,
 )
 
 pytestmark = pytest.mark.broker
@@ -83,6 +87,17 @@ def test_what_is_accepted_begins_anew_and_leaves_no_entry_of_the_old_store(
     run(kafka, names, summing("total"), tmp_path)
     assert results(kafka, names) == {key: [*before, *sums(100, 300)[key]] for key, before in sums(0, 100).items()}
     assert [record.accepted for record in recorded(kafka, names)] == [(), ("renames store 'sum'",)]
+
+
+def test_older_values_go_on_under_a_higher_version_and_going_back_is_refused(
+    kafka: KafkaUnderTest, names: Names, tmp_path: Path
+) -> None:
+    run(kafka, names, summing("sum"), tmp_path)
+    publish(kafka, names.numbers, numbers(100, 200))
+    run(kafka, names, upgraded, tmp_path)
+    assert results(kafka, names) == sums(0, 200)
+    with pytest.raises(OperatorMustDecide, match="version 2 before, 1 now"):
+        run(kafka, names, summing("sum"), tmp_path)
 
 
 def test_a_renamed_task_group_goes_on_where_the_group_is_and_not_with_an_old_changelog(
@@ -172,6 +187,48 @@ def take_over_and_leave(kafka: KafkaUnderTest, names: Names, around: WorkerSurro
         publish(kafka, names.numbers, numbers(200, 300))
         before = {task_id: task.committed.sequence for task_id, task in worker.tasks.items()}
         step_until(worker, lambda: any(t.committed.sequence > before.get(i, 0) for i, t in worker.tasks.items()))
+        worker.close()
+
+
+def test_workers_with_older_and_newer_code_share_a_pipeline_while_one_replaces_the_other(
+    kafka: KafkaUnderTest, names: Names, tmp_path: Path
+) -> None:
+    """A change that loses nothing: both have tasks for a while, tasks go back and forth, and every sum is right."""
+
+    def newer(made: Names) -> ps.Pipeline:
+        return summing("sum", also_filters=True)(made)
+
+    old = surroundings(kafka, tmp_path, instance="old")
+    new = surroundings(kafka, tmp_path, instance="new")
+    with opened(summing("sum")(names).topology(), old, WorkerHooks()) as worker, ThreadPoolExecutor(1) as pool:
+        until_done(kafka, worker)
+        is_theirs, may_leave = threading.Event(), threading.Event()
+        beside = pool.submit(work_beside, names, newer, new, is_theirs, may_leave)
+        step_until(worker, is_theirs.is_set)
+        publish(kafka, names.numbers, numbers(100, 200))
+        step_until(worker, lambda: sum(positions(kafka, names, names.numbers)) >= 200)
+        may_leave.set()
+        until_done(kafka, worker)  # it has the newer one's task again, which it loses nothing of
+        publish(kafka, names.numbers, numbers(200, 300))
+        until_done(kafka, worker)
+        worker.close()
+        beside.result()
+    run(kafka, names, newer, tmp_path)
+    assert results(kafka, names) == sums(0, 300)
+
+
+def work_beside(
+    names: Names,
+    variant: Variant,
+    around: WorkerSurroundings,
+    is_theirs: threading.Event,
+    may_leave: threading.Event,
+) -> None:
+    """Join, have a task for a while, and leave."""
+    with opened(variant(names).topology(), around, WorkerHooks()) as worker:
+        step_until(worker, lambda: bool(worker.tasks))
+        is_theirs.set()
+        step_until(worker, may_leave.is_set)
         worker.close()
 
 
