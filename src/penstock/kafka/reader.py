@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, Self, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from penstock.errors import KafkaUnavailable, PenstockError, ServerUnreachable
+from penstock.errors import ConfigurationError, KafkaUnavailable, PenstockError, ServerUnreachable
 from penstock.kafka.client import Connection, Option, connected
 from penstock.kafka.error_map import from_call
 from penstock.record import Headers, Record
@@ -185,15 +185,19 @@ def read_to_end(
                 )
 
 
-def _retried(call: Callable[[], Watermarks], timeout_s: float = 60.0) -> Watermarks:
-    deadline = time.monotonic() + timeout_s
+def _retried(call: Callable[[], Watermarks], timeout_s: float = 60.0, unknown_timeout_s: float = 5.0) -> Watermarks:
+    began_at_s = time.monotonic()
     while True:
         try:
             return call()
         except KafkaUnavailable as exc:
-            if time.monotonic() > deadline:
+            if time.monotonic() > began_at_s + timeout_s:
                 raise ServerUnreachable(f"{exc}; gave up after {timeout_s:.0f} s") from exc
-            time.sleep(0.25)
+        except ConfigurationError:
+            # A topic that was made a moment ago, or a broker that is just back: not every broker has heard of it.
+            if time.monotonic() > began_at_s + unknown_timeout_s:
+                raise
+        time.sleep(0.25)
 
 
 def _passes_by_itself(error: KafkaError) -> bool:

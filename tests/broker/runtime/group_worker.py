@@ -51,6 +51,7 @@ def main() -> int:
     )
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("penstock.runtime").setLevel(logging.DEBUG)
+    faulthandler.enable()
     faulthandler.register(signal.SIGUSR1)
     failpoint = Failpoint(args.step, args.nth, args.action, args.state, waits=args.waits, after=args.after)
     topology = pipeline(args.pipeline, args.topic, failpoint, args.beside).topology()
