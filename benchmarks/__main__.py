@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.measure import Row
 
-JOBS = ("codec", "publishing")
+JOBS = ("codec", "publishing", "pipelines", "latency", "restore", "state")
 HERE = Path(__file__).parent
 LATEST = HERE / "latest.json"
 PAGE = HERE.parent / "docs" / "reference" / "benchmarks.md"
@@ -41,25 +41,32 @@ def page(rows: list[Row]) -> str:
         "",
         "Made by `make bench`; do not edit. Each job runs its contestants in turn, several rounds, after a warm-up;",
         "the figures are medians, the ratio is the median of the rounds' own ratios to the job's first contestant (in",
-        "records per second; above 1 is faster). Trust the ratios: absolute figures move with the machine.",
+        "records per second, for latency in milliseconds; above 1 is faster). Trust the ratios: absolute figures move",
+        "with the machine.",
         "",
         f"Measured on {os.cpu_count()} cores, Python {platform.python_version()}, {platform.machine()}.",
         "",
-        "| job | system | records/s | CPU µs per record | ratio | rounds |",
-        "|---|---|--:|--:|--:|--:|",
+        "| job | system | records/s | CPU µs per record | ratio | rounds | more |",
+        "|---|---|--:|--:|--:|--:|---|",
     ]
     lines += [
         f"| {r['job']} | {r['system']} | {r['records_per_s']:,.0f} | {r['cpu_us_per_record']:.2f} "
-        f"| {r['ratio_to_baseline']:.2f} | {r['runs']} |"
+        f"| {r['ratio_to_baseline']:.2f} | {r['runs']} | {_more(r)} |"
         for r in rows
     ]
     return "\n".join(lines) + "\n"
 
 
+def _more(row: Row) -> str:
+    """What only some jobs tell."""
+    told = [(name, value) for name, value in row.items() if name not in Row.__required_keys__]
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in told)
+
+
 def _line(row: Row) -> str:
     return (
         f"{row['job']:<28} {row['system']:<32} {row['records_per_s']:>12,.0f}/s "
-        f"{row['cpu_us_per_record']:>8.2f} µs  x{row['ratio_to_baseline']:.2f}"
+        f"{row['cpu_us_per_record']:>8.2f} µs  x{row['ratio_to_baseline']:.2f}  {_more(row)}"
     )
 
 

@@ -15,13 +15,14 @@ import json
 import random
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any
 
 import avro.io
 import avro.schema
 import fastavro
 import msgspec
 
+from benchmarks import bids
 from benchmarks.measure import Contestant, Row, compare
 from penstock.schemas.topic import BoundTopic, Topic
 from penstock.testing.memory_registry import MemoryRegistry
@@ -31,35 +32,6 @@ RECORDS = 1_000
 BATCHES = 20
 APACHE_BATCHES = 2
 ROUNDS = 7
-
-
-class Bid(msgspec.Struct, frozen=True, kw_only=True):
-    """An auction's bid: `small7`."""
-
-    auction: int
-    bidder: int
-    channel: str
-    url: str
-    count: int
-    price: float
-    extra: str | None = None
-
-    __avro_schema__: ClassVar[str] = json.dumps(
-        {
-            "type": "record",
-            "name": "Bid",
-            "namespace": "bench",
-            "fields": [
-                {"name": "auction", "type": "long"},
-                {"name": "bidder", "type": "long"},
-                {"name": "channel", "type": "string"},
-                {"name": "url", "type": "string"},
-                {"name": "count", "type": "int"},
-                {"name": "price", "type": "double"},
-                {"name": "extra", "type": ["null", "string"], "default": None},
-            ],
-        }
-    )
 
 
 class Status(StrEnum):
@@ -134,7 +106,11 @@ Order.__avro_schema__ = json.dumps(
 def run() -> list[Row]:
     """Decode and encode, each schema, interleaved rounds."""
     rows: list[Row] = []
-    for name, cls, values in (("small7", Bid, _bids()), ("medium25", Order, _orders()), ("flight", Flight, _flights())):
+    for name, cls, values in (
+        ("small7", bids.Bid, bids.bids(RECORDS)),
+        ("medium25", Order, _orders()),
+        ("flight", Flight, _flights()),
+    ):
         bound = Topic("bench", key=str, value=cls).bind(MemoryRegistry(), auto_register=True)
         data = [each or b"" for each in bound.encode_values(values)]
         plain = _Fastavro(cls.__avro_schema__, data[0][:5])
@@ -223,22 +199,6 @@ class _Apache:
 
 
 # ---------------------------------------------------------------- values
-
-
-def _bids() -> list[Any]:
-    chance = random.Random(7)
-    return [
-        Bid(
-            auction=chance.randrange(10**6),
-            bidder=chance.randrange(10**9),
-            channel="Google",
-            url=f"https://www.example.com/auction/{chance.randrange(10**9)}/item",
-            count=chance.randrange(1_000),
-            price=chance.random() * 1_000,
-            extra=None if chance.random() < 0.5 else "some extra text",
-        )
-        for _ in range(RECORDS)
-    ]
 
 
 def _orders() -> list[Any]:

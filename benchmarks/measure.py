@@ -7,14 +7,15 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 class Row(TypedDict):
     """One line of `latest.json`.
 
     `ratio_to_baseline` compares records per second with the job's baseline, pair by pair, and is the median of those;
-    above 1 is faster. `cpu_us_per_record` counts user and system time of this process, all threads.
+    above 1 is faster. `cpu_us_per_record` counts user and system time of the process, all threads. What else a job has
+    to tell stands in fields of its own, their units in their names.
     """
 
     job: str
@@ -23,6 +24,16 @@ class Row(TypedDict):
     cpu_us_per_record: float
     ratio_to_baseline: float
     runs: int
+    cpu_ratio_to_baseline: NotRequired[float]
+    ratio_to_same_job_by_hand: NotRequired[float]
+    commit_ms_p50: NotRequired[float]
+    commit_ms_max: NotRequired[float]
+    peak_rss_mb: NotRequired[float]
+    latency_ms_p50: NotRequired[float]
+    latency_ms_p99: NotRequired[float]
+    seconds: NotRequired[float]
+    longest_pause_ms: NotRequired[float]
+    longest_pause_cpu_ms: NotRequired[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +52,10 @@ def compare(job: str, contestants: Sequence[Contestant], *, rounds: int) -> list
     costs: dict[str, list[float]] = {c.system: [] for c in contestants}
     for _ in range(rounds):
         for contestant in contestants:
-            cpu, wall = _cpu_s(), time.perf_counter()
+            cpu, wall = cpu_s(), time.perf_counter()
             records = contestant.run()
             rates[contestant.system].append(records / (time.perf_counter() - wall))
-            costs[contestant.system].append((_cpu_s() - cpu) / records * 1e6)
+            costs[contestant.system].append((cpu_s() - cpu) / records * 1e6)
     baseline = rates[contestants[0].system]
     return [
         Row(
@@ -61,6 +72,7 @@ def compare(job: str, contestants: Sequence[Contestant], *, rounds: int) -> list
     ]
 
 
-def _cpu_s() -> float:
+def cpu_s() -> float:
+    """User and system time of this process so far, all threads."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from penstock.cli.drain import Drain
+from penstock.cli.garbage import settle
 from penstock.cli.invocation import log_as_a_service, project_config
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def run(
         ) as worker,
     ):
         drain.calls(worker.stop)
+        settle()
         worker.run()
 
 

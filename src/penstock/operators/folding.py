@@ -39,17 +39,20 @@ class Folding(Operator):
         first, following = self.functions()
 
         def run(batch: AnyBatch) -> AnyBatch:
+            if None in batch.keys:
+                raise no_key(place)
             values: list[Any] = []
             timestamps_ms: list[int] = []
-            for key, value, timestamp_ms in zip(batch.keys, batch.values, batch.timestamps_ms, strict=True):
-                if key is None:
-                    raise no_key(place)
-                before = store.get(key)
-                if before is None:
+            keys = store.full_keys(batch.keys)
+            for key, value, timestamp_ms in zip(keys, batch.values, batch.timestamps_ms, strict=True):
+                entry = store.entry(key)
+                if entry is None:
                     result, latest_ms = first(value), timestamp_ms
                 else:
-                    result, latest_ms = following(before[0], value), max(before[1], timestamp_ms)
-                store.put(key, (result, latest_ms))
+                    before, before_ms = entry[1]
+                    result = following(before, value)
+                    latest_ms = max(before_ms, timestamp_ms)
+                store.write(key, (result, latest_ms))
                 values.append(result)
                 timestamps_ms.append(latest_ms)
             out = batch.with_values(values)

@@ -41,14 +41,14 @@ class Join(Operator):
     def open(self, task: TaskContext, place: Place) -> Run:
         """Ready to run."""
         del place
-        lookup, function = _lookup(task.store(self.stores[0])), self.function
+        store: Store[Any, Entry[Any]] = task.store(self.stores[0])
+        function = self.function
 
         def run(batch: AnyBatch) -> AnyBatch:
-            found = list(map(lookup, batch.keys))
-            matched = [entry is not None for entry in found]
-            there = picked(batch, matched)
+            found = _rows(store, batch.keys)
+            there = picked(batch, found)
             pairs = zip(there.values, filter(None, found), strict=True)
-            return there.with_values([function(value, entry[0]) for value, entry in pairs])
+            return there.with_values([function(value, row[0]) for value, (_, row) in pairs])
 
         return run
 
@@ -62,16 +62,21 @@ class LeftJoin(Join):
     def open(self, task: TaskContext, place: Place) -> Run:
         """Ready to run."""
         del place
-        lookup, function = _lookup(task.store(self.stores[0])), self.function
+        store: Store[Any, Entry[Any]] = task.store(self.stores[0])
+        function = self.function
 
         def run(batch: AnyBatch) -> AnyBatch:
-            found = map(lookup, batch.keys)
-            pairs = zip(batch.values, found, strict=True)
-            return batch.with_values([function(value, None if entry is None else entry[0]) for value, entry in pairs])
+            pairs = zip(batch.values, _rows(store, batch.keys), strict=True)
+            return batch.with_values(
+                [function(value, None if entry is None else entry[1][0]) for value, entry in pairs]
+            )
 
         return run
 
 
-def _lookup(store: Store[Any, Entry[Any]]) -> Callable[[Any], Entry[Any] | None]:
-    get = store.get
-    return lambda key: None if key is None else get(key)
+def _rows(store: Store[Any, Entry[Any]], keys: list[Any]) -> list[tuple[bytes, Entry[Any]] | None]:
+    """What the table has for each key."""
+    if None not in keys:
+        return list(map(store.entry, store.full_keys(keys)))
+    there = iter(_rows(store, [key for key in keys if key is not None]))
+    return [None if key is None else next(there) for key in keys]

@@ -32,13 +32,14 @@ class TableSource(Source, Operator):
         store: Store[Any, Entry[Any]] = task.store(self.stores[0])
 
         def run(batch: AnyBatch) -> AnyBatch:
-            for key, value, timestamp_ms in zip(batch.keys, batch.values, batch.timestamps_ms, strict=True):
-                if key is None:
-                    raise no_key(place)
+            if None in batch.keys:
+                raise no_key(place)
+            keys = store.full_keys(batch.keys)
+            for key, value, timestamp_ms in zip(keys, batch.values, batch.timestamps_ms, strict=True):
                 if value is None:
-                    store.delete(key)
+                    store.remove(key)
                 else:
-                    store.put(key, (value, timestamp_ms))
+                    store.write(key, (value, timestamp_ms))
             return batch
 
         return run

@@ -8,7 +8,7 @@ from typing import Final
 from penstock.kafka.client import Connection, Option
 from penstock.kafka.consumer import Partition
 from penstock.kafka.group_view import Answer, Asked, Extent
-from penstock.kafka.reader import RawRecord, Reader, Watermarks
+from penstock.kafka.reader import Columns, Reader, Watermarks
 from penstock.state import commit_record
 from penstock.state.changelog import COMMIT_RECORD_KEY
 
@@ -53,9 +53,9 @@ class PartitionReader:
         self._reader = Reader(self._connection, client_id=self._client_id, options=_OPTIONS)
         self._reader.assign({self._partition: offset})
 
-    def poll(self) -> list[RawRecord]:
+    def poll(self) -> Columns:
         """The next records, those that are there."""
-        return [] if self._reader is None else self._reader.poll(0.0, _SLICE_RECORDS)
+        return Columns([], [], []) if self._reader is None else self._reader.poll_columns(0.0, _SLICE_RECORDS)
 
     def position(self) -> int | None:
         """The next offset, control records stepped over; None before the first fetch."""

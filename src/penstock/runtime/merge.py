@@ -34,7 +34,7 @@ class MergeBuffer:
         self.tables_first = False
         self._tables = tables
         self._order = {partition: place for place, partition in enumerate(sources)}
-        self._queues: dict[Partition, deque[SourceBatch]] = {partition: deque() for partition in sources}
+        self._queues: dict[Partition, deque[_Waiting]] = {partition: deque() for partition in sources}
         self._counts: dict[Partition, int] = dict.fromkeys(sources, 0)
         self._ends: dict[Partition, int] = {}
 
@@ -49,7 +49,7 @@ class MergeBuffer:
     def add(self, batch: SourceBatch) -> None:
         """Take records that were read."""
         partition = (batch.topic, batch.partition)
-        self._queues[partition].append(batch)
+        self._queues[partition].append(_Waiting(batch))
         self._counts[partition] += len(batch)
         self._ends.pop(partition, None)
 
@@ -85,7 +85,7 @@ class MergeBuffer:
         for partition in partitions:
             queue = self._queues[partition]
             if queue:
-                heads.append((queue[0].timestamps_ms[0], self._order[partition], partition))
+                heads.append((queue[0].first_ms, self._order[partition], partition))
             elif partition not in self._ends:
                 return None
         return heads
@@ -93,27 +93,50 @@ class MergeBuffer:
     def _take(self, partition: Partition, max_records: int, rival: tuple[int, int] | None) -> SourceBatch:
         """At most `max_records` from the front, up to where the rival's head would come first."""
         queue = self._queues[partition]
-        first = queue.popleft()
-        stop = min(len(first), max_records)
-        if rival is not None:
-            stop = min(stop, self._run_length(first.timestamps_ms, partition, rival))
-        if stop < len(first):
-            queue.appendleft(first.slice(stop, len(first)))
-            first = first.slice(0, stop)
-        self._counts[partition] -= len(first)
-        return first
+        if rival is None:
+            taken = queue[0].take(max_records, None)
+        else:
+            rival_ms, rival_place = rival
+            taken = queue[0].take(max_records, rival_ms if self._order[partition] < rival_place else rival_ms - 1)
+        if not queue[0]:
+            queue.popleft()
+        self._counts[partition] -= len(taken)
+        return taken
 
-    def _run_length(self, timestamps_ms: list[int], partition: Partition, rival: tuple[int, int]) -> int:
-        """How many of these come before the rival's head. At least one: the first was chosen.
+
+class _Waiting:
+    """A batch that may be taken in pieces."""
+
+    def __init__(self, batch: SourceBatch) -> None:
+        self._batch = batch
+        self._start = 0
+        times = batch.timestamps_ms
+        self._is_ascending = times == sorted(times)
+
+    def __len__(self) -> int:
+        """Records left."""
+        return len(self._batch) - self._start
+
+    @property
+    def first_ms(self) -> int:
+        """The timestamp of the first that is left."""
+        return self._batch.timestamps_ms[self._start]
+
+    def take(self, max_records: int, until_ms: int | None) -> SourceBatch:
+        """The longest run from the front of records that are not younger than `until_ms`; at least one.
 
         Timestamps within a partition need not ascend; a record is compared by its own, in offset order, so a run ends
-        at the first that the rival precedes.
+        at the first that is younger.
         """
-        rival_ms, rival_place = rival
-        wins_ties = self._order[partition] < rival_place
-        if timestamps_ms == sorted(timestamps_ms):
-            return max(1, bisect_right(timestamps_ms, rival_ms if wins_ties else rival_ms - 1))
-        for place, timestamp_ms in enumerate(timestamps_ms):
-            if timestamp_ms > rival_ms or (timestamp_ms == rival_ms and not wins_ties):
-                return max(1, place)
-        return len(timestamps_ms)
+        batch, start = self._batch, self._start
+        stop = min(len(batch), start + max_records)
+        if until_ms is not None:
+            stop = max(start + 1, self._end_of_run(start, stop, until_ms))
+        self._start = stop
+        return batch if start == 0 and stop == len(batch) else batch.slice(start, stop)
+
+    def _end_of_run(self, start: int, stop: int, until_ms: int) -> int:
+        times = self._batch.timestamps_ms
+        if self._is_ascending:
+            return bisect_right(times, until_ms, start, stop)
+        return next((place for place in range(start, stop) if times[place] > until_ms), stop)

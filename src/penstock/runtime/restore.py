@@ -13,6 +13,7 @@ the task restored once more from the changelog alone: a file never stops a task.
 from __future__ import annotations
 
 import logging
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -21,7 +22,7 @@ from penstock.clock import Clock
 from penstock.errors import KafkaUnavailable, OperatorMustDecide, ServerUnreachable
 from penstock.kafka.consumer import Committed
 from penstock.kafka.group_view import UnstableOffsets
-from penstock.kafka.reader import RawRecord, Watermarks
+from penstock.kafka.reader import Columns, Watermarks
 from penstock.runtime.inheritance import Inheritance
 from penstock.runtime.lineage import Lineage
 from penstock.runtime.merge import Partition
@@ -49,7 +50,7 @@ class ChangelogReader(Protocol):
         """Read from here on, read_committed."""
         ...
 
-    def poll(self) -> list[RawRecord]:
+    def poll(self) -> Columns:
         """The next records; empty when none came within a slice."""
         ...
 
@@ -200,7 +201,8 @@ class Restore:
         self._replay = Replay(
             f"the changelog of {group}", partition, checkpoint=checkpoint, account=self._stored is not None
         )
-        self._checkpoint_bytes = 0 if checkpoint is None else sum(map(_size, checkpoint.entries.items()))
+        entries: Mapping[bytes, bytes] = {} if checkpoint is None else checkpoint.entries
+        self._checkpoint_bytes = sum(map(len, entries)) + sum(map(len, entries.values()))
         self._position = self._begin_at = max(marks.begin, self._replay.next_offset)
         self._end = marks.end
         if self._position < self._end:
@@ -227,8 +229,9 @@ class Restore:
         assert replay is not None  # noqa: S101 - likewise
         if self._position >= end:
             return True
-        records = [r for r in changelog.poll() if r.offset is not None and r.offset < end]
-        replay.feed([r.key for r in records], [r.value for r in records], [r.offset or 0 for r in records])
+        keys, values, offsets = changelog.poll()
+        count = bisect_left(offsets, end)
+        replay.feed(keys[:count], values[:count], offsets[:count])
         now = changelog.position()
         if now is not None and now > self._position:
             self._position = now
@@ -291,7 +294,3 @@ class DigestDiffers(OperatorMustDecide):
             "are missing, or were changed. Restore the changelog topic from a copy, or start the pipeline anew under "
             "another name"
         )
-
-
-def _size(entry: tuple[bytes, bytes]) -> int:
-    return len(entry[0]) + len(entry[1])

@@ -14,6 +14,8 @@ from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.staged import DeadRecord, Staged
 from penstock.transactions.session import TransactionSession
 
+_IDLE_POLL_S = 0.1
+_GATHER_S = 0.02
 LOGGER = logging.getLogger("penstock.runtime")
 
 
@@ -108,6 +110,16 @@ class Staging:
         """There is something to commit: no later than the commit interval from now on."""
         if self._due_at_s is None:
             self._due_at_s = self._clock.monotonic_s() + self._limits.commit_interval_s
+
+    def patience(self) -> tuple[float, float]:
+        """How long a poll may wait for a first record, and behind it for more.
+
+        The first record of a transaction is taken at once, since the commit interval begins with it. Those that follow
+        are gathered: they are not visible before the interval ends, and large batches cost less.
+        """
+        if self._due_at_s is None:
+            return _IDLE_POLL_S, 0.0
+        return min(_IDLE_POLL_S, max(0.0, self._due_at_s - self._clock.monotonic_s())), _GATHER_S
 
     def is_due(self) -> bool:
         """Whether it is time to commit: by interval, records or bytes.

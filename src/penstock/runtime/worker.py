@@ -46,7 +46,6 @@ from penstock.runtime.twins import Twins
 from penstock.runtime.watchdog import AtWork
 from penstock.transactions.session import TransactionSession
 
-_IDLE_POLL_S = 0.1
 _ARRIVAL_POLL_S = 0.01
 _SAVE_BUDGET_S = 10.0
 
@@ -196,11 +195,13 @@ class Worker:
     def _step(self) -> None:
         self._hooks.on_step("poll")
         has_buffered = any(len(task.buffer) for task in self._tasks.values())
-        wait_s = 0.0 if has_buffered else _ARRIVAL_POLL_S if self._arrivals.is_at_work else _IDLE_POLL_S
+        wait_s, gather_s = (0.0, 0.0) if has_buffered else self._staging.patience()
+        if self._arrivals.is_at_work:
+            wait_s = min(wait_s, _ARRIVAL_POLL_S)
         began_at_s = self._clock.monotonic_s()
         self._is_polling = True
         try:
-            polled = self._consumer.poll(self._limits.max_batch_records, wait_s)
+            polled = self._consumer.poll(self._limits.max_batch_records, wait_s, gather_s)
         finally:
             self._is_polling = False
         self._hooks.on_poll(sum(map(len, polled.batches)), self._clock.monotonic_s() - began_at_s)

@@ -271,6 +271,9 @@ class RecordLift:
         conversions, defaults, has_skipped = tuple(self.conversions), tuple(self.defaults), self.has_skipped
         cls = self._cls or _itself
 
+        def build(fields: dict[str, Any]) -> object:
+            return cls(**fields)
+
         def lift(fields: dict[str, Any]) -> object:
             for name, convert in conversions:
                 fields[name] = convert(fields[name])
@@ -283,7 +286,9 @@ class RecordLift:
                 fields.pop(SKIPPED, None)
             return lift(fields)
 
-        return lift_all if defaults or has_skipped else lift
+        if defaults or has_skipped:
+            return lift_all
+        return lift if conversions else build
 
 
 def _itself(**fields: Any) -> dict[str, Any]:

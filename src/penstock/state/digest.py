@@ -11,7 +11,7 @@ compaction mistake, a torn transaction, bit rot), not against someone who forges
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Final
 
@@ -20,19 +20,30 @@ EMPTY: Final = 0
 
 _MODULUS: Final = 1 << 128
 
+_begun: Final = blake2b(digest_size=16).copy  # copying a hash costs half of making one
+
 
 def entry_hash(key: bytes, value: bytes) -> int:
     """One entry's share of the digest, 0 to 2^128 - 1."""
-    data = len(key).to_bytes(4, "little") + key + value
-    return int.from_bytes(blake2b(data, digest_size=16).digest(), "little")
+    hashed = _begun()
+    hashed.update(len(key).to_bytes(4, "little") + key + value)
+    return int.from_bytes(hashed.digest(), "little")
 
 
-def replaced(digest: int, key: bytes, old: bytes | None, new: bytes | None) -> int:
-    """The digest after one key's value changed; None = not there."""
-    if old is not None:
-        digest -= entry_hash(key, old)
-    if new is not None:
-        digest += entry_hash(key, new)
+def changed(digest: int, changes: Iterable[tuple[bytes, bytes | None, bytes | None]]) -> int:
+    """The digest after these changes of (key, value before, value now); None = not there."""
+    begun, number = _begun, int.from_bytes
+    for key, old, new in changes:
+        # As `entry_hash`, written out: twice for every key that a transaction changes, this is a tenth of its cost.
+        head = len(key).to_bytes(4, "little") + key
+        if old is not None:
+            hashed = begun()
+            hashed.update(head + old)
+            digest -= number(hashed.digest(), "little")
+        if new is not None:
+            hashed = begun()
+            hashed.update(head + new)
+            digest += number(hashed.digest(), "little")
     return digest % _MODULUS
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from penstock.errors import OperatorMustDecide
 from penstock.state import commit_record
 from penstock.state import digest as digests
-from penstock.state.changelog import COMMIT_RECORD_KEY, split_key
+from penstock.state.changelog import COMMIT_RECORD_KEY, prefix_of, split_key
 from penstock.state.checkpoint_file import Checkpoint
 from penstock.state.commit_record import CommitRecord
 from penstock.state.task_state import TaskState
@@ -35,6 +35,7 @@ class Replay:
         self._where = f"{changelog}[{partition}]"
         self._entries: dict[bytes, bytes] = {} if checkpoint is None else checkpoint.entries
         self._unsaved: dict[bytes, bytes | None] | None = {} if account else None
+        self._prefixes: set[bytes] = set()  # of stores whose keys are ours
         # Kept up to date record by record, so that the comparison at the end holds nothing up. A checkpoint's own was
         # computed anew from its entries when it was loaded.
         self._digest = digests.EMPTY if checkpoint is None else digests.from_bytes(checkpoint.header.commit.digest)
@@ -54,17 +55,28 @@ class Replay:
         Raises:
             OperatorMustDecide: a record that penstock did not write, or a newer release did; the message says where.
         """
+        entries, prefixes = self._entries, self._prefixes
+        changes: list[tuple[bytes, bytes | None, bytes | None]] = []
         for key, value, offset in zip(keys, values, offsets, strict=True):
             if key == COMMIT_RECORD_KEY and value is not None:
                 self.last_commit = commit_record.decode(value, f"{self._where}@{offset}")
+                continue
+            ours = key if key and prefix_of(key) in prefixes else self._first_of_its_store(key, offset)
+            changes.append((ours, entries.get(ours), value))
+            if value is None:
+                entries.pop(ours, None)
             else:
-                self._fold(key, value, offset)
-            self.bytes_fed += len(key or b"") + len(value or b"")
+                entries[ours] = value
+        self._digest = digests.changed(self._digest, changes)
+        if self._unsaved is not None:
+            self._unsaved.update((key, value) for key, _, value in changes)
+        self.bytes_fed += sum(map(len, filter(None, keys))) + sum(map(len, filter(None, values)))
         self.records += len(keys)
         if offsets:
             self.next_offset = offsets[-1] + 1
 
-    def _fold(self, key: bytes | None, value: bytes | None, offset: int) -> None:
+    def _first_of_its_store(self, key: bytes | None, offset: int) -> bytes:
+        """Look at a key as nobody has looked at its prefix yet."""
         try:
             store, _ = split_key(key or b"")
         except OperatorMustDecide as err:
@@ -73,13 +85,8 @@ class Replay:
             raise OperatorMustDecide(
                 f"{self._where}@{offset}: the commit record was deleted; find out what else writes to this topic"
             )
-        self._digest = digests.replaced(self._digest, key, self._entries.get(key), value)
-        if value is None:
-            self._entries.pop(key, None)
-        else:
-            self._entries[key] = value
-        if self._unsaved is not None:
-            self._unsaved[key] = value
+        self._prefixes.add(prefix_of(key))
+        return key
 
     def digest_fits(self) -> bool:
         """Whether what was restored is what the last commit record speaks of; without one, whether it is nothing."""

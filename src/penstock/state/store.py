@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Generic, TypeVar, overload
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, Generic, TypeVar, overload
 
 from penstock.errors import ConfigurationError, OperatorMustDecide, UnencodableValue
 from penstock.state.changelog import end_of_prefix, store_prefix
@@ -17,12 +17,18 @@ D = TypeVar("D")
 
 _NO_KEY = (AttributeError, TypeError, ValueError, OverflowError)
 
+_KNOWN_ENTRIES: Final = 16_384
+_KNOWN_BYTES: Final = 1_024
+"""Longer values are decoded anew each time: what one store knows stays within tens of megabytes."""
+
 
 class Store(Generic[K, V]):
     """A keyed store as the record in hand sees it: its batch over its transaction over what is committed.
 
     What is returned is the caller's own, and what was put is stored as it was at that moment: changing either changes
     nothing until the next `put`.
+
+    Operators that work on columns take the keys of a batch at once (`full_keys`) and then go by those.
     """
 
     def __init__(self, spec: StoreSpec[K, V], state: TaskState) -> None:
@@ -31,6 +37,15 @@ class Store(Generic[K, V]):
         self._prefix = store_prefix(spec.name)
         self._keys = spec.key_codec()
         self._values = spec.value_codec()
+        # Looked up once, for they are used for every record.
+        self._stored, self._is_shared = self._values.stored, self._values.is_shared
+        self._max_entry_bytes = state.max_entry_bytes
+        # A text key's own method costs half of the codec's, and refuses the same.
+        keys: Any = self._keys
+        self._encode_key: Callable[[Any], bytes] = str.encode if isinstance(keys, TextKey) else keys.encode
+        # {full key: (bytes, value)} where values may be shared. An entry holds as long as its bytes are the very object
+        # that the layers give for the key, so no commit, drop or discard can leave a stale one behind.
+        self._known: dict[bytes, tuple[bytes, V]] = {}
 
     @overload
     def get(self, key: K) -> V | None: ...
@@ -43,8 +58,8 @@ class Store(Generic[K, V]):
             UnencodableValue: the key is not of the store's key type.
             OperatorMustDecide: the stored value does not fit the store's type.
         """
-        data = self._state.read(self._full_key(key))
-        return default if data is None else self._values.decode(data)
+        entry = self.entry(self._full_key(key))
+        return default if entry is None else entry[1]
 
     def put(self, key: K, value: V) -> None:
         """Store a value under the key, in place of the one before.
@@ -52,15 +67,48 @@ class Store(Generic[K, V]):
         Raises:
             UnencodableValue: key or value does not fit its type, or both are too long together; `field` says where.
         """
-        full_key = self._full_key(key)
-        data = self._values.encode(value)
-        if len(full_key) + len(data) > self._state.max_entry_bytes:
+        self.write(self._full_key(key), value)
+
+    def full_keys(self, keys: Sequence[K]) -> list[bytes]:
+        """The keys of a batch as the layers have them, in their order.
+
+        Raises:
+            UnencodableValue: one of them is not of the store's key type.
+        """
+        prefix, encode = self._prefix, self._encode_key
+        try:
+            return [prefix + encode(key) for key in keys]
+        except _NO_KEY:
+            return list(map(self._full_key, keys))  # finds the culprit
+
+    def entry(self, full_key: bytes) -> tuple[bytes, V] | None:
+        """What is stored under a full key, as bytes and as the value; None = nothing.
+
+        Raises:
+            OperatorMustDecide: the stored value does not fit the store's type.
+        """
+        data = self._state.read(full_key)
+        if data is None:
+            return None
+        known = self._known.get(full_key)
+        if known is not None and known[0] is data:
+            return known
+        entry = data, self._values.decode(data)
+        self._know(full_key, entry)
+        return entry
+
+    def write(self, full_key: bytes, value: V) -> None:
+        """`put`, under a full key."""
+        entry = self._stored(value)
+        data = entry[0]
+        if len(full_key) + len(data) > self._max_entry_bytes:
             raise UnencodableValue(
                 f"store '{self.spec.name}': key and value have {len(full_key) + len(data):,} bytes, "
                 f"{self._state.max_entry_bytes:,} are allowed; store less under one key",
                 reason="too_large",
             )
         self._state.write(full_key, data)
+        self._know(full_key, entry)
 
     def delete(self, key: K) -> None:
         """Remove the key; nothing happens if it is not there.
@@ -68,7 +116,10 @@ class Store(Generic[K, V]):
         Raises:
             UnencodableValue: the key is not of the store's key type.
         """
-        full_key = self._full_key(key)
+        self.remove(self._full_key(key))
+
+    def remove(self, full_key: bytes) -> None:
+        """`delete`, under a full key."""
         if self._state.read(full_key) is not None:
             self._state.write(full_key, None)
 
@@ -100,9 +151,16 @@ class Store(Generic[K, V]):
             if data is not None:
                 yield self._decoded_key(key[len(self._prefix) :]), self._values.decode(data)
 
+    def _know(self, full_key: bytes, entry: tuple[bytes, V]) -> None:
+        if self._is_shared and len(entry[0]) <= _KNOWN_BYTES:
+            known = self._known
+            if len(known) >= _KNOWN_ENTRIES:
+                known.clear()
+            known[full_key] = entry
+
     def _full_key(self, key: K) -> bytes:
         try:
-            return self._prefix + self._keys.encode(key)
+            return self._prefix + self._encode_key(key)
         except _NO_KEY:
             # Without the cause: the Unicode codec quotes the key in its message.
             raise self._no_key(key) from None

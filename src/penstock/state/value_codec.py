@@ -21,10 +21,6 @@ V = TypeVar("V")
 HIGHEST_VERSION: Final = 239
 """Bytes from 240 on are kept for other forms than this one."""
 
-_MEMO_ENTRIES: Final = 16_384
-_MEMO_BYTES: Final = 1_024
-"""Longer values are decoded anew each time: the memo of one store stays within tens of megabytes."""
-
 _REFUSED: Final = (TypeError, ValueError, OverflowError, RecursionError, NotImplementedError, msgspec.MsgspecError)
 _PLACE: Final = re.compile(r" - at `\$(.*)`$")
 _WHY: Final[dict[type[Exception], str]] = {
@@ -47,6 +43,9 @@ class ValueCodec(Generic[V]):
 
     Raises:
         ConfigurationError: MessagePack cannot carry the type.
+
+    Attributes:
+        is_shared: nobody can change a value of the type, so that two readers may have the same one.
     """
 
     def __init__(
@@ -60,14 +59,16 @@ class ValueCodec(Generic[V]):
             order: Literal["deterministic"] | None = "deterministic" if holds_sets(declared) else None
             self._write: Callable[[Any], bytes] = msgspec.msgpack.Encoder(order=order).encode
             self._read: Callable[[bytes], V] = msgspec.msgpack.Decoder(declared).decode
-            self._shared = is_immutable(declared)
+            self.is_shared = is_immutable(declared)
         except TypeError as err:
             raise ConfigurationError(f"store '{store}': its value type cannot be stored: {err}") from err
-        # A pure function's memo: bytes never change their meaning, so no overlay, commit or abort can make it stale.
-        self._memo: dict[bytes, V] = {}
 
     def encode(self, value: V) -> bytes:
-        """The value's bytes.
+        """The value's bytes; raises as `stored`."""
+        return self.stored(value)[0]
+
+    def stored(self, value: V) -> tuple[bytes, V]:
+        """The value's bytes, and the value that they give.
 
         Raises:
             UnencodableValue: it does not fit its type, or MessagePack; `field` says where.
@@ -78,9 +79,7 @@ class ValueCodec(Generic[V]):
         except _REFUSED as err:
             # Without the cause: msgspec and the Unicode codec quote the value in their messages.
             raise self._unencodable(value, err) from None
-        data = self._mark + body
-        self._remember(data, read_back)
-        return data
+        return self._mark + body, read_back
 
     def decode(self, data: bytes) -> V:
         """The value in these bytes; the caller's own where it could be changed.
@@ -88,11 +87,8 @@ class ValueCodec(Generic[V]):
         Raises:
             OperatorMustDecide: the store's type does not fit what was stored; the message says what to declare.
         """
-        known = self._memo.get(data)
-        if known is not None:
-            return known
         try:
-            value = self._read(data[1:]) if data[0] == self._version else self._upgraded(data)
+            return self._read(data[1:]) if data[0] == self._version else self._upgraded(data)
         except msgspec.MsgspecError as err:
             place, what = _place_and_kind(err)
             raise OperatorMustDecide(
@@ -100,14 +96,6 @@ class ValueCodec(Generic[V]):
                 "if the type was changed, declare the store with the next version= and an upgrade=, else run the code "
                 "that wrote it"
             ) from None  # as above
-        self._remember(data, value)
-        return value
-
-    def _remember(self, data: bytes, value: V) -> None:
-        if self._shared and len(data) <= _MEMO_BYTES:
-            if len(self._memo) >= _MEMO_ENTRIES:
-                self._memo.clear()
-            self._memo[data] = value
 
     def _upgraded(self, data: bytes) -> V:
         older = data[0]

@@ -20,7 +20,7 @@ from penstock.errors import Fenced, KafkaUnavailable, OutcomeUnknown, PenstockEr
 from penstock.kafka.client import Connection
 from penstock.kafka.consumer import Committed, Polled
 from penstock.kafka.group_view import GroupMember, GroupView
-from penstock.kafka.reader import RawRecord, Watermarks
+from penstock.kafka.reader import Columns, RawRecord, Watermarks
 from penstock.operators.topic_bounds import TopicBounds
 from penstock.protocols import GroupMetadata, RefusedRecord
 from penstock.record import Headers, Record
@@ -228,6 +228,7 @@ class InMemoryMember:
         self.trouble: PenstockError | None = None
         self.skips: dict[Partition, int] = {}
         self.stuck: set[Partition] = set()
+        self.waits: list[tuple[float, float]] = []
         self._told_end: set[Partition] = set()
         self.is_eager = cluster.is_eager
         self.member_id = "me"
@@ -244,8 +245,8 @@ class InMemoryMember:
         self.events.append(("revoked", sorted(self.fetches_at.keys() | self.paused)))
         self.is_live = False
 
-    def poll(self, max_records: int, timeout_s: float) -> Polled:
-        del timeout_s
+    def poll(self, max_records: int, timeout_s: float, gather_s: float = 0.0) -> Polled:
+        self.waits.append((timeout_s, gather_s))
         polled = Polled()
         if self.happens_behind_records:
             self._fetch(polled, max_records)
@@ -340,11 +341,11 @@ class InMemoryChangelog:
     def start(self, offset: int) -> None:
         self._start, self._position = offset, None
 
-    def poll(self) -> list[RawRecord]:
+    def poll(self) -> Columns:
         at = self._start if self._position is None else self._position
         found = [r for r in self._records if at <= (r.offset or 0) < self.stable][:2]
         self._position = (found[-1].offset or 0) + 1 if found else self.stable
-        return found
+        return Columns([r.key for r in found], [r.value for r in found], [r.offset or 0 for r in found])
 
     def position(self) -> int | None:
         return self._position

@@ -424,3 +424,15 @@ def test_a_task_that_is_back_is_claimed_although_another_cannot_come_back() -> N
         running(log, sums()).until_idle()
     assert "oe=1" in claims
     assert "oe=2" in log.offsets[A].metadata
+
+
+def test_the_first_record_is_taken_at_once_and_no_poll_waits_beyond_the_commit() -> None:
+    """A poll gathers records only behind the first of a transaction, whose commit is waited for by no poll."""
+    run = running(cluster(rows=3), sums(), WorkerLimits(commit_interval_s=0.08))
+    while not any(task.is_touched for task in run.worker.tasks.values()):
+        run.worker.step()
+    assert run.member.waits[-1][1] == 0
+    run.clock.now_s += 0.05
+    run.worker.step()
+    assert run.member.waits[-1][0] == pytest.approx(0.03)
+    assert run.member.waits[-1][1] > 0

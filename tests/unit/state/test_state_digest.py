@@ -5,7 +5,7 @@ from hashlib import blake2b
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.state.digest import EMPTY, digest_of, from_bytes, replaced, to_bytes
+from penstock.state.digest import EMPTY, changed, digest_of, from_bytes, to_bytes
 
 ENTRIES = st.dictionaries(st.binary(max_size=3), st.binary(max_size=3), max_size=8)
 
@@ -23,12 +23,11 @@ def test_order_does_not_matter(entries: dict[bytes, bytes], random: object) -> N
 
 
 @given(ENTRIES, ENTRIES)
-def test_going_key_by_key_from_one_state_to_another_gives_the_other_ones_digest(
+def test_the_changes_from_one_state_to_another_give_the_other_ones_digest(
     before: dict[bytes, bytes], after: dict[bytes, bytes]
 ) -> None:
-    digest = digest_of(before)
-    for key in before.keys() | after.keys():
-        digest = replaced(digest, key, before.get(key), after.get(key))
+    changes = [(key, before.get(key), after.get(key)) for key in before.keys() | after.keys()]
+    digest = changed(digest_of(before), changes)
     assert digest == digest_of(after)
     assert from_bytes(to_bytes(digest)) == digest
 

@@ -1,0 +1,126 @@
+"""One contestant as a process of its own: `python -m benchmarks.contestant` runs a job and tells what it took.
+
+Its last line is a `Measured`, as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import msgspec
+
+from benchmarks import bare_loop, bids
+from benchmarks.window import Window
+from penstock.cli.garbage import settle
+from penstock.kafka.client import Connection
+from penstock.kafka.registry import RegistryClient
+from penstock.runtime.hooks import WorkerHooks
+from penstock.runtime.opening import WorkerSurroundings, opened
+
+
+class Task(msgspec.Struct, kw_only=True):
+    """What a contestant is told.
+
+    Attributes:
+        system: `penstock`, `bare`, or `naked` for the bare loop with fastavro alone.
+        job: `stateless`, `aggregate` or `join`.
+        name: of the pipeline, the group and the transactions; another one for each run.
+        bids: topic to read.
+        auctions: the table's topic.
+        output: topic to write.
+        changelog: of the bare aggregate.
+        partitions: of every topic.
+        warm_up: records before the window.
+        records: with these.
+    """
+
+    system: str
+    job: str
+    name: str
+    bids: str
+    auctions: str
+    output: str
+    changelog: str
+    partitions: int
+    warm_up: int
+    records: int
+    bootstrap_servers: str
+    registry: str
+
+
+class Commits(WorkerHooks):
+    """Tells the window of every commit. Nothing may go wrong: a run that retries measures something else."""
+
+    def __init__(self, window: Window, before: int) -> None:
+        self._window = window
+        self._skip = before
+        self._began_s = 0.0
+
+    def on_step(self, step: str) -> None:
+        """A commit begins with the first changelog, or with the flush where there is none."""
+        if step == "process":
+            self._began_s = 0.0
+        elif step in {"changelog", "flush"} and not self._began_s:
+            self._began_s = time.perf_counter()
+
+    def on_commit(self, records: int, dead_letters: int) -> None:
+        """Count; the table's rows come first and are left out."""
+        del dead_letters
+        took_s = time.perf_counter() - self._began_s
+        skipped = min(self._skip, records)
+        self._skip -= skipped
+        self._window.committed(records - skipped, took_s)
+
+    def on_abort(self, error: Exception) -> None:
+        """Fail."""
+        raise error
+
+
+def main() -> None:
+    """Run what the one argument says."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("task", help="a Task as JSON")
+    task = msgspec.json.decode(parser.parse_args().task, type=Task)
+    window = Window(task.warm_up, task.records)
+    settle()  # as `penstock run` does; for all of them, so that only the code differs
+    with contextlib.closing(RegistryClient(task.registry)) as registry:
+        if task.system == "penstock":
+            _penstock(task, registry, window)
+        else:
+            _bare(task, registry, window)
+    sys.stdout.buffer.write(msgspec.json.encode(window.measured) + b"\n")
+
+
+def _penstock(task: Task, registry: RegistryClient, window: Window) -> None:
+    pipeline = bids.pipeline(task.job, task.name, task.bids, task.auctions, task.output, task.partitions)
+    hooks = Commits(window, bids.AUCTIONS if task.job == "join" else 0)
+    with tempfile.TemporaryDirectory() as state:
+        around = WorkerSurroundings(Connection(task.bootstrap_servers), registry, Path(state))
+        with opened(pipeline.topology(), around, hooks) as worker:
+            while window.measured is None:
+                worker.step()
+            worker.close()
+
+
+def _bare(task: Task, registry: RegistryClient, window: Window) -> None:
+    connection = Connection(task.bootstrap_servers)
+    changelog = None
+    if task.job == "aggregate":
+        work, changes = bare_loop.aggregate(registry, task.bids, task.output)
+        changelog = task.changelog, changes
+    elif task.job == "join":
+        table = bare_loop.read_table(connection, registry, task.auctions, task.partitions)
+        work = bare_loop.join(registry, task.bids, task.output, table)
+    else:
+        made = bare_loop.naked if task.system == "naked" else bare_loop.stateless
+        work = made(registry, task.bids, task.output)
+    bare_loop.run(connection, task.name, task.bids, task.output, work, window, changelog=changelog)
+
+
+if __name__ == "__main__":
+    main()
