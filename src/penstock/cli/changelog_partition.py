@@ -11,7 +11,7 @@ _SLICE_S = 0.1
 
 
 class ChangelogPartition:
-    """`restore.ChangelogReader`, its calls waiting.
+    """`state_reading.RecordReader` on Kafka; its calls wait.
 
     Args:
         connection: the cluster.

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from penstock.clock import Clock
 from penstock.errors import KafkaUnavailable, ServerUnreachable
-from penstock.runtime.restore import ChangelogReader
+from penstock.kafka.reader import RawRecord, Watermarks
 from penstock.state.committed_view import CommittedView
 
 OPEN_TRANSACTION_S: Final = 3.0
@@ -24,6 +24,26 @@ OPEN_TRANSACTION_S: Final = 3.0
 STALL_S: Final = 30.0
 ROUNDS: Final = 10
 _PAUSE_S: Final = 0.1
+
+
+class RecordReader(Protocol):
+    """Reads one changelog partition, record by record; what a reader shows has the time of the last commit in it."""
+
+    def watermarks(self) -> Watermarks:
+        """First offset and high watermark, the latter as a read_uncommitted client sees it."""
+        ...
+
+    def start(self, offset: int) -> None:
+        """Read from here on, read_committed."""
+        ...
+
+    def poll(self) -> list[RawRecord]:
+        """The next records; empty when none came within a slice."""
+        ...
+
+    def position(self) -> int | None:
+        """The next offset, control records stepped over; None before the first fetch."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +62,7 @@ class StateReading:
 
 def read_state(
     view: CommittedView,
-    changelog: ChangelogReader,
+    changelog: RecordReader,
     *,
     stable_end: Callable[[], int],
     clock: Clock,
@@ -91,7 +111,7 @@ def read_state(
     return StateReading(view)
 
 
-def _watermarks(changelog: ChangelogReader, clock: Clock) -> tuple[int, int]:
+def _watermarks(changelog: RecordReader, clock: Clock) -> tuple[int, int]:
     give_up_at_s = clock.monotonic_s() + STALL_S
     while True:
         try:
