@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.cli.checks.features import VERIFICATION, features
+from penstock.cli.checks.features import CONSUMER_SESSION, VERIFICATION, features, worker_sessions
 from penstock.cli.checks.finding import Mark
 from penstock.cli.checks.internal_topics import TRANSACTIONS
 from penstock.cli.checks.internal_topics import judge as judge_internal
@@ -12,6 +12,7 @@ from penstock.cli.checks.machine import machine
 from penstock.cli.checks.project_topics import Needed, judge, needed
 from penstock.cli.topics import duration, is_internal
 from penstock.config import load
+from penstock.config.model import ProcessingSettings
 from penstock.kafka.admin import TopicDescription
 
 TOPIC = Needed("flights", "of producer flights", partitions=8)
@@ -93,6 +94,33 @@ def test_brokers_that_take_late_requests_are_a_warning(settings: dict[str, str],
 def test_an_old_broker_has_the_classic_protocol_only() -> None:
     protocols, _ = features({})
     assert (protocols.mark, protocols.found) == (Mark.GOOD, "classic")
+
+
+SESSIONS = {
+    "group.coordinator.rebalance.protocols": "classic,consumer",
+    "group.min.session.timeout.ms": "6000",
+    "group.max.session.timeout.ms": "1800000",
+    CONSUMER_SESSION: "45000",
+}
+
+
+@pytest.mark.parametrize(
+    ("settings", "processing", "mark", "words"),
+    [
+        (SESSIONS, ProcessingSettings(), Mark.GOOD, "after 10 s"),
+        (SESSIONS, ProcessingSettings(session_timeout_ms=5_000), Mark.BAD, "5000, the brokers allow 6000 to 1800000"),
+        (SESSIONS, ProcessingSettings(group_protocol="consumer"), Mark.GOOD, "after 45 s"),
+        ({}, ProcessingSettings(group_protocol="consumer"), Mark.BAD, "have classic only"),
+        ({}, ProcessingSettings(), Mark.GOOD, "after 10 s"),
+    ],
+)
+def test_the_brokers_have_to_agree_to_how_soon_a_dead_worker_is_noticed(
+    settings: dict[str, str], processing: ProcessingSettings, mark: Mark, words: str
+) -> None:
+    found = worker_sessions(settings, processing)
+    assert found.mark is mark
+    assert words in found.found
+    assert bool(found.advice) == (mark is Mark.BAD)
 
 
 def test_a_cursor_topic_must_be_compacted() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 
-from penstock.cli.checks.features import features
+from penstock.cli.checks.features import features, worker_sessions
 from penstock.cli.checks.finding import Finding, bad, good, risky, warning
 from penstock.cli.checks.internal_topics import internal_topics
 from penstock.cli.topics import duration
@@ -31,6 +31,7 @@ def cluster(config: Config, admin: Admin) -> Iterator[Finding]:
     yield _brokers(found, config)
     settings = admin.broker_config(found.brokers[0].id)
     yield from features(settings)
+    yield worker_sessions(settings, config.processing)
     yield from internal_topics(admin, settings, in_production=config.is_production)
     yield from _unclean_election(settings, config)
     yield _transaction_timeout(settings, config)

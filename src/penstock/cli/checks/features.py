@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from penstock.cli.checks.finding import Finding, good, warning
+from penstock.cli.checks.finding import Finding, bad, good, warning
 from penstock.cli.topics import duration
+from penstock.config.model import ProcessingSettings
 
 VERIFICATION = "transaction.partition.verification.enable"
 CONSUMER_SESSION = "group.consumer.session.timeout.ms"
@@ -26,6 +27,29 @@ def _group_protocols(settings: Mapping[str, str]) -> Finding:
     if CONSUMER_SESSION in settings:
         told += f"; consumer: after {duration(int(settings[CONSUMER_SESSION]))} ({CONSUMER_SESSION})"
     return good("group protocols", told)
+
+
+def worker_sessions(settings: Mapping[str, str], processing: ProcessingSettings) -> Finding:
+    """How soon a dead worker's tasks go to others, and whether the brokers agree to it."""
+    subject = "worker sessions"
+    names = settings.get("group.coordinator.rebalance.protocols", "classic")
+    if processing.group_protocol == "consumer":
+        if "consumer" not in names.split(","):
+            return bad(
+                subject,
+                f'processing.group_protocol is "consumer", the brokers have {names} only',
+                'set it to "classic", or use brokers of Kafka 4.0 or newer',
+            )
+        return good(subject, f"a dead worker is noticed after {duration(int(settings.get(CONSUMER_SESSION, 45_000)))}")
+    ours = processing.session_timeout_ms
+    least, most = (int(settings.get(f"group.{end}.session.timeout.ms", ours)) for end in ("min", "max"))
+    if not least <= ours <= most:
+        return bad(
+            subject,
+            f"processing.session_timeout_ms is {ours}, the brokers allow {least} to {most}",
+            "set it within these, or change group.min.session.timeout.ms or group.max.session.timeout.ms",
+        )
+    return good(subject, f"a dead worker is noticed after {duration(ours)}")
 
 
 def _verification(settings: Mapping[str, str]) -> Finding:
