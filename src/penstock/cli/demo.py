@@ -25,8 +25,8 @@ def demo(
 ) -> None:
     """Publish and process real data while producer and workers are killed, and prove that nothing was lost or doubled.
 
-    Starts a broker and a registry of its own; needs penstock's extras `embedded` and `demo`. Takes two minutes or so,
-    and ends with exit code 1 if anything is missing, doubled or wrong, or if too little was killed to prove anything.
+    Starts a broker and a registry of its own; needs penstock's extras `embedded` and `demo`. Takes some minutes, and
+    ends with exit code 1 if anything is missing, doubled or wrong, or if too little was killed to prove anything.
     """
     root = project_config(context).root
     if not (root / "demo" / "__main__.py").is_file():
