@@ -150,6 +150,76 @@ class Airport(msgspec.Struct, frozen=True, kw_only=True):
     )
 
 
+class AirportBalance(msgspec.Struct, frozen=True, kw_only=True):
+    """What came and went at an airport so far; one record for each movement, the last one counts.
+
+    Record key: the airport's code.
+    """
+
+    airport: str
+    """FAA code, the key of Airport where that is known."""
+    movements: int
+    """The field `movements`.
+
+    Movements so far: arrivals, departures, and aircraft that turned up elsewhere without having been seen to leave.
+    """
+    arrivals: int
+    """Flights that arrived here so far."""
+    departures: int
+    """Flights that departed from here so far."""
+    aircraft_on_the_ground: int
+    """Aircraft whose last flight ended here, as far as the data has them."""
+
+    __avro_schema__: ClassVar[str] = (
+        '{"type":"record","name":"flights.AirportBalance",'
+        '"doc":"What came and went at an airport so far; one record for each movement,'
+        ' the last one counts. Record key: the airport\'s code.","penstock.key":["airport"],"penstock.time":null,'
+        '"fields":['
+        '{"name":"airport","type":"string","doc":"FAA code, the key of Airport where that is known."},'
+        '{"name":"movements","type":"int","doc":"Movements so far: arrivals, departures,'
+        ' and aircraft that turned up elsewhere without having been seen to leave."},'
+        '{"name":"arrivals","type":"int","doc":"Flights that arrived here so far."},'
+        '{"name":"departures","type":"int","doc":"Flights that departed from here so far."},'
+        '{"name":"aircraft_on_the_ground","type":"int","doc":"Aircraft whose last flight ended here,'
+        ' as far as the data has them."}]}'
+    )
+
+
+class CarrierTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """How the flights of an airline went so far; one record for each flight, the last one counts.
+
+    Record key: the carrier.
+    """
+
+    carrier: str
+    """Two-character code of the airline."""
+    flights: int
+    """Scheduled departures so far, cancelled ones included."""
+    cancelled: int
+    """How many of these never departed."""
+    total_delay_min: int
+    """Departures behind schedule in minutes, early ones subtracted, over all that departed."""
+    mean_delay_min: float | None = None
+    """The same for each that departed; null before the first."""
+    max_delay_min: int | None = None
+    """The latest departure behind schedule in minutes; null before the first."""
+
+    __avro_schema__: ClassVar[str] = (
+        '{"type":"record","name":"flights.CarrierTotals",'
+        '"doc":"How the flights of an airline went so far; one record for each flight,'
+        ' the last one counts. Record key: the carrier.","penstock.key":["carrier"],"penstock.time":null,"fields":['
+        '{"name":"carrier","type":"string","doc":"Two-character code of the airline."},'
+        '{"name":"flights","type":"int","doc":"Scheduled departures so far, cancelled ones included."},'
+        '{"name":"cancelled","type":"int","doc":"How many of these never departed."},'
+        '{"name":"total_delay_min","type":"long","doc":"Departures behind schedule in minutes, early ones subtracted,'
+        ' over all that departed."},'
+        '{"name":"mean_delay_min","type":["null","double"],"default":null,'
+        '"doc":"The same for each that departed; null before the first."},'
+        '{"name":"max_delay_min","type":["null","int"],"default":null,'
+        '"doc":"The latest departure behind schedule in minutes; null before the first."}]}'
+    )
+
+
 class Flight(msgspec.Struct, frozen=True, kw_only=True):
     """One scheduled departure from a New York airport and what became of it.
 
@@ -314,6 +384,45 @@ class Plane(msgspec.Struct, frozen=True, kw_only=True):
         '{"name":"seats","type":"int","doc":"Number of seats, the crew\'s included."},'
         '{"name":"cruising_speed_mph","type":["null","int"],"default":null,'
         '"doc":"Mean cruising speed in miles per hour."}]}'
+    )
+
+
+class RouteTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """How the flights of a route went so far; one record for each flight, the last one counts.
+
+    Record key: origin-destination.
+    """
+
+    origin: str
+    """Airport of departure."""
+    destination: str
+    """Airport of arrival."""
+    flights: int
+    """Scheduled departures so far, cancelled ones included."""
+    cancelled: int
+    """How many of these never departed."""
+    total_delay_min: int
+    """Departures behind schedule in minutes, early ones subtracted, over all that departed."""
+    mean_delay_min: float | None = None
+    """The same for each that departed; null before the first."""
+    max_delay_min: int | None = None
+    """The latest departure behind schedule in minutes; null before the first."""
+
+    __avro_schema__: ClassVar[str] = (
+        '{"type":"record","name":"flights.RouteTotals",'
+        '"doc":"How the flights of a route went so far; one record for each flight,'
+        ' the last one counts. Record key: origin-destination.","penstock.key":["origin","destination"],'
+        '"penstock.time":null,"fields":['
+        '{"name":"origin","type":"string","doc":"Airport of departure."},'
+        '{"name":"destination","type":"string","doc":"Airport of arrival."},'
+        '{"name":"flights","type":"int","doc":"Scheduled departures so far, cancelled ones included."},'
+        '{"name":"cancelled","type":"int","doc":"How many of these never departed."},'
+        '{"name":"total_delay_min","type":"long","doc":"Departures behind schedule in minutes, early ones subtracted,'
+        ' over all that departed."},'
+        '{"name":"mean_delay_min","type":["null","double"],"default":null,'
+        '"doc":"The same for each that departed; null before the first."},'
+        '{"name":"max_delay_min","type":["null","int"],"default":null,'
+        '"doc":"The latest departure behind schedule in minutes; null before the first."}]}'
     )
 
 

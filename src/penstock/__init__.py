@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from penstock.config import Config
     from penstock.config import load as load_config
     from penstock.dsl.pipeline import Pipeline
-    from penstock.dsl.stream import Stream, Table
+    from penstock.dsl.stream import GlobalTable, Stream, Table
     from penstock.errors import BadRecord, BadRow, PenstockError, UndecodableRecord, UnencodableValue
     from penstock.operators.context import Context
     from penstock.operators.process import processor
@@ -34,6 +34,7 @@ __all__ = [
     "BadRow",
     "Config",
     "Context",
+    "GlobalTable",
     "PenstockError",
     "Pipeline",
     "Publisher",
@@ -59,6 +60,7 @@ _HOMES = {
     "BadRow": "errors",
     "Config": "config",
     "Context": "operators.context",
+    "GlobalTable": "dsl.stream",
     "PenstockError": "errors",
     "Pipeline": "dsl.pipeline",
     "Publisher": "publishing.publisher",

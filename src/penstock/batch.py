@@ -55,6 +55,18 @@ class SourceBatch:
             None if self.headers is None else self.headers[start:stop],
         )
 
+    def take(self, places: Sequence[int]) -> SourceBatch:
+        """The records at these places, in the order given."""
+        return SourceBatch(
+            self.topic,
+            self.partition,
+            [self.offsets[i] for i in places],
+            [self.keys[i] for i in places],
+            [self.values[i] for i in places],
+            [self.timestamps_ms[i] for i in places],
+            None if self.headers is None else [self.headers[i] for i in places],
+        )
+
 
 @dataclass(slots=True)
 class Batch(Generic[K, V]):

@@ -7,10 +7,11 @@ from datetime import timedelta
 from typing import assert_type
 
 import penstock as ps
-from schemas.flights import Flight, Plane
+from schemas.flights import Airline, Flight, Plane
 
 FLIGHTS = ps.Topic("flights", key=str, value=Flight)
 PLANES = ps.Topic("planes", key=str, value=Plane)
+AIRLINES = ps.Topic("airlines", key=str, value=Airline)
 DELAYS = ps.Topic("delays", key=str, value=ps.int64)
 
 pipeline = ps.Pipeline("typed", on_error="dead_letter")
@@ -38,6 +39,24 @@ planes = pipeline.table(PLANES, name="planes-by-tail")
 assert_type(planes, ps.Table[str, Plane])
 assert_type(flights.join(planes, lambda flight, plane: (flight, plane.seats)), ps.Stream[str, tuple[Flight, int]])
 assert_type(flights.left_join(planes, seats), ps.Stream[str, int])
+
+by_carrier = flights.key_by(lambda flight: flight.carrier, name="by-carrier")
+assert_type(by_carrier, ps.Stream[str, Flight])
+assert_type(by_carrier.count(name="by-carrier-count"), ps.Table[str, int])
+assert_type(flights.key_by(lambda f: f.distance_mi, name="by-distance", key=ps.int64), ps.Stream[int, Flight])
+assert_type(delays.key_by(str, name="by-delay", value=ps.int64), ps.Stream[str, int])
+assert_type(flights.repartition(4, name="wide"), ps.Stream[str, Flight])
+assert_type(
+    by_carrier.join(by_carrier.count(name="n"), lambda flight, n: (flight, n)), ps.Stream[str, tuple[Flight, int]]
+)
+
+airlines = pipeline.global_table(AIRLINES, name="airlines")
+assert_type(airlines, ps.GlobalTable[str, Airline])
+assert_type(flights.join(airlines, lambda _, airline: airline.name, on=lambda f: f.carrier), ps.Stream[str, str])
+assert_type(
+    flights.left_join(airlines, lambda flight, airline: (flight, airline), on=lambda flight: flight.tail_number),
+    ps.Stream[str, tuple[Flight, Airline | None]],
+)
 
 assert_type(delays.count(name="count"), ps.Table[str, int])
 assert_type(delays.reduce(max, name="worst", value=int), ps.Table[str, int])
@@ -81,4 +100,6 @@ assert_type(Recent(timedelta(hours=1)).age, timedelta)
 # What must not pass.
 flights.to(DELAYS)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 delays.map(lambda delay: delay.origin)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+flights.key_by(lambda flight: flight.distance_mi, name="no")  # type: ignore[arg-type,return-value]  # pyright: ignore[reportArgumentType, reportCallIssue]
+flights.join(airlines, lambda _, airline: airline.name)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
 flights.process(running)  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]

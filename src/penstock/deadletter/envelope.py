@@ -40,6 +40,8 @@ class Failure:
         failed_ms: when, milliseconds since 1970 UTC.
         version: of penstock.
         partition: the source partition; None for a producer's row.
+        origin: behind a repartition topic, where the first input stands that the record was made of.
+        event_time: likewise, its event time, where that is not its timestamp.
     """
 
     stage: Stage
@@ -50,6 +52,8 @@ class Failure:
     failed_ms: int
     version: str
     partition: int | None = None
+    origin: bytes | None = None
+    event_time: bytes | None = None
 
 
 def message_of(error: BaseException) -> str:
@@ -88,6 +92,8 @@ def headers_of(failure: Failure, original: Headers = ()) -> Headers:
         "penstock.dlq.stage": failure.stage,
         "penstock.dlq.pipeline": failure.pipeline,
         "penstock.dlq.position": failure.position,
+        "penstock.dlq.origin": (failure.origin or b"").decode(errors="replace"),
+        "penstock.dlq.time": (failure.event_time or b"").decode(errors="replace"),
         "penstock.dlq.fingerprint": fingerprint_of(failure.stage, error),
         "penstock.dlq.version": failure.version,
         "penstock.dlq.failed.ms": str(failure.failed_ms),

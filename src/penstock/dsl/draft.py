@@ -31,11 +31,16 @@ class _Draft:
 class Drafts:
     """What has been said about a pipeline so far.
 
+    Args:
+        pipeline: its name, which repartition topics begin with.
+
     Attributes:
+        pipeline: see there.
         problems: what could not even be drafted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pipeline: str) -> None:
+        self.pipeline = pipeline
         self.problems: list[str] = []
         self._drafts: list[_Draft] = []
 

@@ -7,7 +7,9 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from penstock.dsl.draft import Drafts, Way
-from penstock.dsl.stream import Origin, Stream, Table
+from penstock.dsl.origin import Known, Origin
+from penstock.dsl.stream import GlobalTable, Stream, Table
+from penstock.operators.global_table import GlobalTableSource
 from penstock.operators.table import TableSource
 from penstock.schemas.topic import Topic
 from penstock.topology.node import Policy, Source, Start
@@ -35,7 +37,7 @@ class Pipeline:
     def __init__(self, name: str, *, on_error: Policy = "fail") -> None:
         self.name = name
         self.on_error: Policy = on_error
-        self._drafts = Drafts()
+        self._drafts = Drafts(name)
 
     def stream(
         self,
@@ -56,7 +58,7 @@ class Pipeline:
             on_error: of records that cannot be decoded, or have no event time.
         """
         node = self._drafts.add(Source(topic, timestamp, start), name=name, on_error=on_error)
-        return Stream(Origin(self._drafts, Way(node), _type_of(topic.key), _type_of(topic.value)))
+        return Stream(Origin(self._drafts, Way(node), Known.of(topic.key), Known.of(topic.value)))
 
     def table(
         self, topic: Topic[K, V], *, name: str, value: type[V] | None = None, on_error: Policy | None = None
@@ -69,10 +71,26 @@ class Pipeline:
             value: the type that is stored; left out where the topic's serde knows it.
             on_error: of records that cannot be decoded, or have no key.
         """
-        kind = _type_of(topic.value) if value is None else value
-        spec: Any = self._drafts.store(name, _type_of(topic.key), kind)
+        known = Known.of(topic.value)
+        known = known if value is None else Known(value, known.serde)
+        spec: Any = self._drafts.store(name, Known.of(topic.key).kind, known.kind)
         node = self._drafts.add(TableSource(topic, spec=spec), name=name, on_error=on_error)
-        return Table(Stream(Origin(self._drafts, Way(node), _type_of(topic.key), kind)), spec)
+        return Table(Stream(Origin(self._drafts, Way(node), Known.of(topic.key), known)), spec)
+
+    def global_table(self, topic: Topic[K, V], *, name: str) -> GlobalTable[K, V]:
+        """Let every task see the whole of a topic, for joins on any key; meant for small ones.
+
+        Each worker reads all its partitions into memory, by a consumer of its own and anew at each start; no task
+        begins before it has been read to its end. **It is no part of the exactly-once order**: when a change of it is
+        seen is not fixed, and a record that is processed again, after a crash say, may meet a newer value. The result
+        of a join is committed once all the same. For joins that do not depend on when, use `table`.
+
+        Args:
+            topic: compacted or kept for ever, and declared so; a null value deletes its key.
+            name: of the table.
+        """
+        node = self._drafts.add(GlobalTableSource(topic), name=name)
+        return GlobalTable(Origin(self._drafts, Way(node), Known.of(topic.key), Known.of(topic.value)), name)
 
     def topology(self) -> Topology:
         """The graph as it is now.
@@ -85,8 +103,3 @@ class Pipeline:
         if problems:
             raise TopologyError(self.name, problems)
         return Topology(self.name, nodes, self.on_error)
-
-
-def _type_of(serde: object) -> object:
-    """The type of a serde's values as far as it says; None where it does not."""
-    return getattr(serde, "kind", None)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import reduce
 from typing import Any, Generic, TypeVar, overload
 
-from penstock.dsl.draft import Drafts, Way
+from penstock.dsl.origin import UNKNOWN, Known, Origin
+from penstock.dsl.rekeying import Rekeying
 from penstock.operators.aggregate import Aggregate
 from penstock.operators.branch import Branch
 from penstock.operators.context import Context
@@ -14,6 +16,7 @@ from penstock.operators.count import Count
 from penstock.operators.entry import Entry
 from penstock.operators.filter import Filter
 from penstock.operators.flat_map import FlatMap
+from penstock.operators.global_table import GlobalJoin, GlobalLeftJoin
 from penstock.operators.join import Join, LeftJoin
 from penstock.operators.map import Map
 from penstock.operators.merge import Merge
@@ -35,28 +38,7 @@ A = TypeVar("A")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where in a graph in the making a stream comes from.
-
-    Attributes:
-        drafts: the graph.
-        way: the way out of a node.
-        key: the type of its keys as far as it is known at run time, for stores; None where it is not.
-        value: likewise.
-    """
-
-    drafts: Drafts
-    way: Way
-    key: object
-    value: object
-
-    def after(self, node: int, value: object, port: int = 0) -> Origin:
-        """The way out of a node behind this one, which keeps keys."""
-        return Origin(self.drafts, Way(node, port), self.key, value)
-
-
-class Stream(Generic[K, V]):
+class Stream(Rekeying[K, V]):
     """Records on their way; made by `Pipeline.stream` and by the methods here.
 
     A stream may be used more than once: each use gets all records. Functions get the value; who needs key, headers or
@@ -65,14 +47,11 @@ class Stream(Generic[K, V]):
     more than once for a record. `name=` is what messages, dead letters and descriptions call the step.
     """
 
-    def __init__(self, origin: Origin) -> None:
-        self.origin = origin
-
     def map(
         self, function: Callable[[V], W], *, name: str | None = None, on_error: Policy | None = None
     ) -> Stream[K, W]:
         """Give each record the value that the function makes of its own."""
-        return self._then(Map(function), None, name, on_error)
+        return self._then(Map(function), UNKNOWN, name, on_error)
 
     def filter(
         self, function: Callable[[V], object], *, name: str | None = None, on_error: Policy | None = None
@@ -84,7 +63,7 @@ class Stream(Generic[K, V]):
         self, function: Callable[[V], Iterable[W]], *, name: str | None = None, on_error: Policy | None = None
     ) -> Stream[K, W]:
         """Put none, one or several records in each one's place, same key, with the values that the function gives."""
-        return self._then(FlatMap(function), None, name, on_error)
+        return self._then(FlatMap(function), UNKNOWN, name, on_error)
 
     def tap(
         self, function: Callable[[V], object], *, name: str | None = None, on_error: Policy | None = None
@@ -114,7 +93,9 @@ class Stream(Generic[K, V]):
         A class is instantiated, an object copied, for every task. See `processor` for stores and rules. A record's
         `timestamp_ms` is written as it stands in what is yielded, the input's where it is None.
         """
-        return self._then(Process(processor), None, name, on_error)
+        node = self.origin.drafts.add(Process(processor), [self.origin.way], name=name, on_error=on_error)
+        # Its keys are still of the same type where a store needs them: it may not change them in front of one.
+        return Stream(replace(self.origin.after(node, UNKNOWN), key=Known(self.origin.key.kind)))
 
     @overload
     def branch(
@@ -152,11 +133,11 @@ class Stream(Generic[K, V]):
         Records of one source keep its order; what several streams make of one record comes in the streams' order.
         """
         streams: list[Stream[Any, Any]] = [self, *others]
-        self._same_pipeline("merge", others)
+        self._same_pipeline("merge", [other.origin for other in others])
         node = self.origin.drafts.add(Merge(), [stream.origin.way for stream in streams], name=name)
-        values = {id(stream.origin.value) for stream in streams}
-        return Stream(self.origin.after(node, self.origin.value if len(values) == 1 else None))
+        return Stream(self.origin.after(node, reduce(Known.common, (stream.origin.value for stream in streams))))
 
+    @overload
     def join(
         self,
         table: Table[K, T],
@@ -164,14 +145,43 @@ class Stream(Generic[K, V]):
         *,
         name: str | None = None,
         on_error: Policy | None = None,
-    ) -> Stream[K, W]:
+    ) -> Stream[K, W]: ...
+    @overload
+    def join(
+        self,
+        table: GlobalTable[L, T],
+        function: Callable[[V, T], W],
+        *,
+        on: Callable[[V], L | None],
+        name: str | None = None,
+        on_error: Policy | None = None,
+    ) -> Stream[K, W]: ...
+    def join(
+        self,
+        table: Table[Any, Any] | GlobalTable[Any, Any],
+        function: Callable[[V, Any], Any],
+        *,
+        on: Callable[[V], Any] | None = None,
+        name: str | None = None,
+        on_error: Policy | None = None,
+    ) -> Stream[K, Any]:
         """Give each record the value of `function(value, the table's value of its key)`; without one it is left out.
 
         Topic and table must have equally many partitions. A record meets the table as it was at its Kafka timestamp, a
         change with the same timestamp included. Before the first record of all, the table is read to its end.
+
+        Args:
+            table: a table of this pipeline; a global one, `Pipeline.global_table`, is whole in every task.
+            function: called for each match.
+            on: of a global table: which of its keys a value belongs to, None = none.
+            name: see `Stream`.
+            on_error: likewise.
         """
+        if isinstance(table, GlobalTable):
+            return self._joined(GlobalJoin(function, table.name, self._on(on)), table, name, on_error)
         return self._joined(Join(function, table.spec), table, name, on_error)
 
+    @overload
     def left_join(
         self,
         table: Table[K, T],
@@ -179,8 +189,29 @@ class Stream(Generic[K, V]):
         *,
         name: str | None = None,
         on_error: Policy | None = None,
-    ) -> Stream[K, W]:
+    ) -> Stream[K, W]: ...
+    @overload
+    def left_join(
+        self,
+        table: GlobalTable[L, T],
+        function: Callable[[V, T | None], W],
+        *,
+        on: Callable[[V], L | None],
+        name: str | None = None,
+        on_error: Policy | None = None,
+    ) -> Stream[K, W]: ...
+    def left_join(
+        self,
+        table: Table[Any, Any] | GlobalTable[Any, Any],
+        function: Callable[[V, Any], Any],
+        *,
+        on: Callable[[V], Any] | None = None,
+        name: str | None = None,
+        on_error: Policy | None = None,
+    ) -> Stream[K, Any]:
         """As `join`; where the table has nothing for the key, the function gets None."""
+        if isinstance(table, GlobalTable):
+            return self._joined(GlobalLeftJoin(function, table.name, self._on(on)), table, name, on_error)
         return self._joined(LeftJoin(function, table.spec), table, name, on_error)
 
     @overload
@@ -229,8 +260,8 @@ class Stream(Generic[K, V]):
             on_error: see `Stream`.
         """
         kind = value if value is not None or not isinstance(initial, type) else initial
-        spec = self.origin.drafts.store(name, self.origin.key, kind, version, upgrade)
-        return self._folded(Aggregate(spec, initial, add), name, kind, on_error)
+        spec = self.origin.drafts.store(name, self.origin.key.kind, kind, version, upgrade)
+        return self._folded(Aggregate(spec, initial, add), name, Known(kind), on_error)
 
     def reduce(
         self,
@@ -252,9 +283,9 @@ class Stream(Generic[K, V]):
             upgrade: likewise.
             on_error: see `Stream`.
         """
-        kind = self.origin.value if value is None else value
-        spec = self.origin.drafts.store(name, self.origin.key, kind, version, upgrade)
-        return self._folded(Reduce(spec, function), name, kind, on_error)
+        known = self.origin.value if value is None else Known(value)
+        spec = self.origin.drafts.store(name, self.origin.key.kind, known.kind, version, upgrade)
+        return self._folded(Reduce(spec, function), name, known, on_error)
 
     def count(self, *, name: str, on_error: Policy | None = None) -> Table[K, int]:
         """Count the records of each key, and pass on each new count.
@@ -263,7 +294,8 @@ class Stream(Generic[K, V]):
             name: of the step and its store; renaming it begins anew.
             on_error: see `Stream`.
         """
-        return self._folded(Count(self.origin.drafts.store(name, self.origin.key, int)), name, int, on_error)
+        spec = self.origin.drafts.store(name, self.origin.key.kind, int)
+        return self._folded(Count(spec), name, Known(int), on_error)
 
     def to(self, topic: Topic[K, V], *, name: str | None = None, on_error: Policy | None = None) -> None:
         """Write the records to a topic, with their headers and the input's Kafka timestamp.
@@ -274,25 +306,37 @@ class Stream(Generic[K, V]):
 
     # ------------------------------------------------------------ within
 
-    def _then(self, operator: Operator, value: object, name: str | None, on_error: Policy | None) -> Stream[Any, Any]:
+    def _then(self, operator: Operator, value: Known, name: str | None, on_error: Policy | None) -> Stream[Any, Any]:
         node = self.origin.drafts.add(operator, [self.origin.way], name=name, on_error=on_error)
         return Stream(self.origin.after(node, value))
 
     def _joined(
-        self, operator: Join, table: Table[K, Any], name: str | None, on_error: Policy | None
+        self, operator: Operator, table: AnyTable, name: str | None, on_error: Policy | None
     ) -> Stream[Any, Any]:
-        if not self._same_pipeline("join", (table.to_stream(),)):
-            return self._then(operator, None, name, on_error)
-        node = self.origin.drafts.add(operator, [self.origin.way], tables=[table.node], name=name, on_error=on_error)
-        return Stream(self.origin.after(node, None))
+        if not self._same_pipeline("join", (table.origin,)):
+            return self._then(operator, UNKNOWN, name, on_error)
+        tables = [table.origin.way.node]
+        node = self.origin.drafts.add(operator, [self.origin.way], tables=tables, name=name, on_error=on_error)
+        return Stream(self.origin.after(node, UNKNOWN))
 
-    def _folded(self, operator: Operator, name: str, value: object, on_error: Policy | None) -> Table[Any, Any]:
+    def _on(self, on: Callable[[V], Any] | None) -> Callable[[V], Any]:
+        if on is not None:
+            return on
+        self.origin.drafts.problems.append(
+            "a join with a global table says by on= which of its keys a value belongs to"
+        )
+        return lambda value: value
+
+    def _rekeyed(self, origin: Origin) -> Stream[Any, Any]:
+        return Stream(origin)
+
+    def _folded(self, operator: Operator, name: str, value: Known, on_error: Policy | None) -> Table[Any, Any]:
         stream = self._then(operator, value, name, on_error)
         (spec,) = operator.stores or (None,)
         return Table(stream, spec)
 
-    def _same_pipeline(self, what: str, others: Iterable[Stream[Any, Any]]) -> bool:
-        if all(other.origin.drafts is self.origin.drafts for other in others):
+    def _same_pipeline(self, what: str, others: Iterable[Origin]) -> bool:
+        if all(other.drafts is self.origin.drafts for other in others):
             return True
         self.origin.drafts.problems.append(
             f"{what} with a stream or table of another pipeline; they share nothing but topics"
@@ -308,9 +352,9 @@ class Table(Generic[K, V]):
         self.spec = spec
 
     @property
-    def node(self) -> int:
-        """The number of its node."""
-        return self._changes.origin.way.node
+    def origin(self) -> Origin:
+        """Its place in the graph."""
+        return self._changes.origin
 
     def to_stream(self) -> Stream[K, V]:
         """Its changes: a record for every change of a key, with the new value."""
@@ -319,3 +363,14 @@ class Table(Generic[K, V]):
     def to(self, topic: Topic[K, V], *, name: str | None = None, on_error: Policy | None = None) -> None:
         """Write its changes to a topic; see `Stream.to`."""
         self._changes.to(topic, name=name, on_error=on_error)
+
+
+class GlobalTable(Generic[K, V]):
+    """A topic that every task sees whole, to be joined on any key; made by `Pipeline.global_table`."""
+
+    def __init__(self, origin: Origin, name: str) -> None:
+        self.origin = origin
+        self.name = name
+
+
+AnyTable = Table[Any, Any] | GlobalTable[Any, Any]

@@ -87,7 +87,11 @@ class Context:
 
     @property
     def stream_time_ms(self) -> int:
-        """The latest event time that this task has seen, up to and with this record. Never goes back."""
+        """The latest event time that this task has seen, up to and with this record. Never goes back.
+
+        Behind `key_by` or `repartition`, the earliest of the stream times of the tasks in front of it, as far as they
+        have said; while one of them has said nothing yet, -2**63, which is before everything.
+        """
         return self._task.stream_times_ms[self._row]
 
     def now_ms(self) -> int:

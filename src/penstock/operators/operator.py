@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from penstock.batch import Batch, SourceBatch
 from penstock.clock import Clock
@@ -44,6 +44,19 @@ class OpenTopic:
     bounds: TopicBounds = field(default_factory=TopicBounds)
 
 
+class GlobalContent(Protocol):
+    """What a global table holds now, for all tasks of a worker."""
+
+    def find(self, keys: Sequence[Any]) -> list[Any]:
+        """The values of these keys, each the caller's own; None where there is none.
+
+        Raises:
+            UndecodableRecord: the table's record under one of them cannot be read.
+            RegistryUnavailable: retry the same call.
+        """
+        ...
+
+
 class TaskContext:
     """What the operators of one task share: stores, sinks, time, and the source batch in hand.
 
@@ -55,6 +68,7 @@ class TaskContext:
         state: the task's.
         topics: {name: topic}, every topic of the group.
         clock: time.
+        global_tables: {name of its node: content} of those that the group looks things up in.
     """
 
     def __init__(
@@ -67,9 +81,11 @@ class TaskContext:
         state: TaskState,
         topics: Mapping[str, OpenTopic],
         clock: Clock,
+        global_tables: Mapping[str, GlobalContent] | None = None,
     ) -> None:
         self.pipeline, self.group, self.partition = pipeline, group, partition
         self.topics = topics
+        self.global_tables = global_tables or {}
         self.clock = clock
         self.closers: list[Callable[[], None]] = []
         self.source = SourceBatch("", partition, [], [], [], [])

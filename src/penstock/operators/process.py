@@ -157,7 +157,7 @@ def _check(made: object, record: AnyRecord, place: Place) -> None:
         # No record's fault: the same code would put one key's records into several tasks.
         raise ConfigurationError(
             f"processor '{place.name}' gives records another key, and behind it stands an operator that needs all "
-            "records of a key in one task; write them to a topic under the new key and read that"
+            "records of a key in one task; put .repartition(name=...) between the two"
         )
     stamp = made.timestamp_ms
     if stamp is not record.timestamp_ms and stamp is not None and not (type(stamp) is int and stamp >= 0):

@@ -1,11 +1,11 @@
 """Which tasks a set of partitions makes up, and which of them are torn between workers.
 
-A task is one partition number of all source topics of its group; it runs where all of these are. Pure.
+A task is one partition number of all topics that its group reads; it runs where all of these are. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from penstock.errors import ConfigurationError
 from penstock.runtime.merge import Partition
@@ -18,17 +18,20 @@ class Assignment:
 
     Args:
         topology: whose.
-        partitions: {source topic: how many it has}.
+        partitions: {topic on the cluster: how many it has}.
+        name: what a topic of the topology is called on the cluster; None = as in the topology.
 
     Attributes:
         tasks: {task: its partitions, in the order that decides ties}.
     """
 
-    def __init__(self, topology: Topology, partitions: Mapping[str, int]) -> None:
+    def __init__(
+        self, topology: Topology, partitions: Mapping[str, int], name: Callable[[str], str] | None = None
+    ) -> None:
         self.tasks: dict[TaskId, tuple[Partition, ...]] = {}
         self._partitions = partitions
         for group in topology.groups.values():
-            names = [topic.name for topic in group.source_topics]
+            names = [topic.name if name is None else name(topic.name) for topic in group.input_topics]
             for number in range(max(partitions[name] for name in names)):
                 self.tasks[TaskId(group.name, number)] = tuple(
                     (name, number) for name in names if number < partitions[name]

@@ -1,6 +1,7 @@
 """The commit sequence. The steps carry the letters of docs/explanation/exactly-once-processing.md.
 
-a. each touched task's changed keys to its changelog partition, its commit record last
+a. each touched task's changed keys to its changelog partition, its commit record last; its time marks to the
+   repartition topics it writes, behind its records there
 b. flush, always before the offsets: back to back, send_offsets as the coordinator's first call would wait for the
    previous transaction's markers
 c. our membership, read now; one that is no live membership is refused, for the coordinator does not check it
@@ -83,6 +84,9 @@ class Committer:
                 self._hooks.on_step("changelog")
                 places = [task.id.partition] * len(prepared.keys)
                 self._session.producer.produce(changelog, prepared.keys, prepared.values, partitions=places)
+            for marks in prepared.marks:
+                self._hooks.on_step("marks")
+                marks.hand_to(self._session.producer)
             offsets.update(prepared.offsets)
         self._session.commit(lambda: InputOffsets(offsets, self._live_membership(tasks)))
         self.apply(tasks)

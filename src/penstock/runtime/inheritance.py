@@ -18,15 +18,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from penstock.errors import OperatorMustDecide
 from penstock.kafka.consumer import Committed
 from penstock.runtime.lineage import Lineage
 from penstock.runtime.merge import Partition
+from penstock.runtime.stream_time import StreamTime
 from penstock.runtime.task import Progress, TaskId
 from penstock.state.commit_record import CommitRecord
 from penstock.state.offset_metadata import OffsetMetadata, parse
 
 Offsets = dict[Partition, int]
+
+_NOTHING = OffsetMetadata(sequence=0, writer="", owner_epoch=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +119,11 @@ class Inheritance:
         self._compare(record, recorded, spoken_of)
         positions = self._group_positions() | {p: recorded[p] for p in self._sources if p in recorded}
         positions |= {p: self._first_offset(p) for p in self._sources if p[0] in read_again}
-        progress = Progress(positions, record.sequence, record.owner_epoch, record.stream_time_ms, record.streams_begun)
-        if read_again:
-            progress.streams_begun = False
+        progress = self._by_offsets(positions)
+        progress.sequence, progress.owner_epoch = record.sequence, record.owner_epoch
+        clocks = {} if record.clocks_ms is msgspec.UNSET else record.clocks_ms
+        progress.time = StreamTime(record.stream_time_ms, clocks)
+        progress.streams_begun = record.streams_begun and not read_again
         return Inherited(progress, kept)
 
     def _compare(self, record: CommitRecord, recorded: Offsets, spoken_of: set[Partition]) -> None:
@@ -167,10 +174,14 @@ class Inheritance:
         return Inherited(progress, kept=frozenset() if self._committed else None)
 
     def _by_offsets(self, positions: Offsets) -> Progress:
+        last = max(self._told.values(), key=lambda metadata: metadata.sequence, default=_NOTHING)
         return Progress(
             positions,
-            sequence=max((metadata.sequence for metadata in self._told.values()), default=0),
+            sequence=last.sequence,
             owner_epoch=max((metadata.owner_epoch for metadata in self._told.values()), default=0),
+            time=StreamTime(last.stream_time_ms),
+            append_time_ms=last.append_time_ms,
+            event_time_ms=last.event_time_ms,
         )
 
 

@@ -9,43 +9,36 @@ from importlib.metadata import version
 from pathlib import Path
 
 from penstock.clock import Clock, SystemClock
-from penstock.errors import ConfigurationError, ServerUnreachable
+from penstock.errors import ConfigurationError
 from penstock.kafka.admin import Admin
 from penstock.kafka.client import Connection, Option
-from penstock.kafka.consumer import Committed, GroupConsumer
+from penstock.kafka.consumer import GroupConsumer
 from penstock.kafka.group_settings import DEFAULT_SESSION_TIMEOUT_MS, GroupProtocol, GroupSettings
-from penstock.kafka.group_view import Answer, Asked, GroupView
+from penstock.kafka.group_view import GroupView
+from penstock.kafka.reader import Reader
+from penstock.kafka.record_deletion import RecordDeleter
 from penstock.kafka.transactional_producer import KafkaTransactionalProducer
-from penstock.operators.operator import OpenTopic
 from penstock.protocols import SchemaRegistry
-from penstock.runtime.assignment import Assignment, needs_copartitioning
-from penstock.runtime.changelog_reader import PartitionReader, UncommittedTail
+from penstock.runtime.assignment import needs_copartitioning
+from penstock.runtime.changelog_reader import UncommittedTail
 from penstock.runtime.checkpoints import Checkpoints
 from penstock.runtime.deploy import deploy
+from penstock.runtime.global_tables import GlobalTables, TableContent
 from penstock.runtime.hooks import WorkerHooks
-from penstock.runtime.internal_topics import PipelineTopics, renew_bounds
+from penstock.runtime.internal_topics import PipelineTopics
 from penstock.runtime.limits import WorkerLimits
-from penstock.runtime.lineage import Lineage
-from penstock.runtime.member import Member
-from penstock.runtime.merge import Partition
-from penstock.runtime.program import Program
-from penstock.runtime.restore import Restore, Restored
-from penstock.runtime.savepoint import SavepointLogic
-from penstock.runtime.staging import LOGGER
+from penstock.runtime.purge import INTERVAL_S, Purge
 from penstock.runtime.takeover import Takeover
-from penstock.runtime.task import Task, TaskId
-from penstock.runtime.task_checkpoint import TaskCheckpoint
+from penstock.runtime.task_factory import TaskFactory
 from penstock.runtime.twins import Twins
 from penstock.runtime.watchdog import Watchdog
 from penstock.runtime.worker import Worker
-from penstock.state.task_state import TaskState
 from penstock.topology.topology import Topology
 from penstock.transactions.identity import IdentityLock
 from penstock.transactions.session import TransactionSession
 
 _HANDOVER_S = 3.0
 _BROKERS_SESSION_TIMEOUT = "group.consumer.session.timeout.ms"
-_BOUNDS_BUDGET_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +54,7 @@ class WorkerSurroundings:
         auto_register: whether unknown schemas are registered.
         accept_state_loss: start though this code loses state of what is deployed; it is deleted.
         checkpoint_interval_s: state is written to disk this often.
+        purge_interval_s: what was read is deleted from repartition topics this often.
         transaction_timeout_ms: after this the coordinator aborts on its own.
         transaction_budget_ms: after this we do; shorter.
         session_timeout_ms: a worker that is silent this long is taken for dead, and its tasks go to others; KIP-848 has
@@ -80,6 +74,7 @@ class WorkerSurroundings:
     auto_register: bool = True
     accept_state_loss: bool = False
     checkpoint_interval_s: float = 30.0
+    purge_interval_s: float = INTERVAL_S
     transaction_timeout_ms: int = 60_000
     transaction_budget_ms: int = 45_000
     session_timeout_ms: int = DEFAULT_SESSION_TIMEOUT_MS
@@ -88,134 +83,6 @@ class WorkerSurroundings:
     consumer_options: Mapping[str, Option] = field(default_factory=dict[str, Option])
     limits: WorkerLimits = field(default_factory=WorkerLimits)
     clock: Clock = field(default_factory=SystemClock)
-
-
-class TaskFactory:
-    """`worker.Tasks` for one topology on one cluster.
-
-    Args:
-        topology: what to run.
-        topics: as they were found.
-        around: see there.
-        writer: our `transactional.id`.
-        view: of the group.
-        checkpoints: of tasks with state; None = neither read nor written.
-        lineage: what was deployed before; None = no other topology has ever run here.
-    """
-
-    def __init__(
-        self,
-        topology: Topology,
-        topics: PipelineTopics,
-        around: WorkerSurroundings,
-        writer: str,
-        view: GroupView,
-        checkpoints: Checkpoints | None = None,
-        lineage: Lineage | None = None,
-    ) -> None:
-        self._view = view
-        self._assignment = Assignment(topology, topics.partitions)
-        self._topology = topology
-        self._topics = topics
-        self._around = around
-        self._writer = writer
-        self._checkpoints = checkpoints
-        self._lineage = lineage
-        self._open = {
-            name: OpenTopic(
-                topic.bind(around.registry, auto_register=around.auto_register),
-                topics.partitions[name],
-                topics.bounds[name],
-            )
-            for name, topic in topology.topics.items()
-        }
-        self._starts = {
-            node.source.topic.name: node.source.start
-            for group in topology.groups.values()
-            for node in group.sources
-            if node.source is not None
-        }
-
-    def complete(self, assigned: set[Partition]) -> dict[TaskId, tuple[Partition, ...]]:
-        """The tasks all of whose partitions are there."""
-        return self._assignment.complete(assigned)
-
-    def check(self, assigned: set[Partition]) -> None:
-        """Whether an assignment that is final tears no task.
-
-        Raises:
-            ConfigurationError: it tears some; they could not run anywhere.
-        """
-        self._assignment.check(assigned)
-
-    def stable_offsets(self, partitions: tuple[Partition, ...]) -> Answer[Mapping[Partition, Committed]]:
-        """Ask for the group's stable offsets, without waiting."""
-        return self._view.stable_offsets(partitions)
-
-    def restore(self, task_id: TaskId, sources: tuple[Partition, ...], consumer: Member) -> Restore:
-        """Begin to bring a task back from the log.
-
-        Raises:
-            CheckpointHeld: not yet.
-        """
-        changelog = self.changelog_of(task_id)
-        reader: PartitionReader | None = None
-        stored: TaskCheckpoint | None = None
-        if changelog is not None:
-            place = (changelog, task_id.partition)
-            reader = PartitionReader(
-                self._around.connection, place, f"{self._writer}.restore", lambda: self._view.extent(place)
-            )
-            if self._checkpoints is not None:
-                stored = self._checkpoints.open(task_id, changelog, sources)
-        offsets = Asked(lambda: self.stable_offsets(sources))
-        return Restore(
-            task_id,
-            sources,
-            committed=lambda _: offsets.get(),
-            first_offset=lambda partition: consumer.end_offsets(partition)[
-                0 if self._starts[partition[0]] == "earliest" else 1
-            ],
-            changelog=reader,
-            stored=stored,
-            clock=self._around.clock,
-            lineage=self._lineage,
-        )
-
-    def start(self, task_id: TaskId, sources: tuple[Partition, ...], restored: Restored) -> Task:
-        """The task, its processors open."""
-        state = restored.state if restored.state is not None else TaskState()
-        group = self._topology.groups[task_id.group]
-        program = Program(group, self._open, state, self._around.clock, task_id.partition)
-        program.open()
-        tables = {node.source.topic.name for node in group.sources if node.source is not None and node.operation.stores}
-        return Task(
-            task_id,
-            sources,
-            SavepointLogic(program, state),
-            restored.state,
-            restored.progress,
-            writer=self._writer,
-            topology=self._topology.fingerprint,
-            checkpoint=restored.checkpoint,
-            tables=[partition for partition in sources if partition[0] in tables],
-        )
-
-    def changelog_of(self, task_id: TaskId) -> str | None:
-        """Its changelog topic; None for a group without state."""
-        return self._topics.changelogs.get(task_id.group)
-
-    def dead_letter_topic(self, source: str) -> tuple[str, int]:
-        """Where a source's dead letters go, and the largest record there."""
-        topic = self._topics.dead_letters[source]
-        return topic, self._topics.bounds[topic].max_record_bytes
-
-    def renew_bounds(self) -> None:
-        """Ask anew what the topics take; if Kafka does not say, what was known before holds."""
-        try:
-            renew_bounds(Admin(self._around.connection, budget_s=_BOUNDS_BUDGET_S), self._topics.bounds)
-        except ServerUnreachable as exc:
-            LOGGER.warning("what the topics take is not answered: %s", exc)
 
 
 def check_intervals(around: WorkerSurroundings) -> None:
@@ -311,6 +178,13 @@ def opened(topology: Topology, around: WorkerSurroundings, hooks: WorkerHooks) -
             patience_s=_HANDOVER_S if settings.is_eager else 0.0,
         )
         view = GroupView(around.connection, group, f"{writer}.view")
+        global_tables = _global_tables(topology, topics, around, writer)
+        purge = Purge(
+            RecordDeleter(around.connection, f"{writer}.purge"),
+            topics.repartitions.values(),
+            around.clock,
+            around.purge_interval_s,
+        )
         worker = Worker(
             topology.name,
             consumer=lambda listener: GroupConsumer(around.connection, group, writer, listener, settings),
@@ -322,9 +196,11 @@ def opened(topology: Topology, around: WorkerSurroundings, hooks: WorkerHooks) -
                 clock=around.clock,
             ),
             session=session,
-            tasks=TaskFactory(topology, topics, around, writer, view, checkpoints, lineage),
+            tasks=TaskFactory(
+                topology, topics, around, writer, view, checkpoints, lineage, purge=purge, global_tables=global_tables
+            ),
             takeover=_takeover(topics, around, writer, view, hooks),
-            topics=sorted({t.name for g in topology.groups.values() for t in g.source_topics}),
+            topics=sorted({name for group in topology.groups.values() for name in topics.inputs(group)}),
             limits=around.limits,
             clock=around.clock,
             hooks=hooks,
@@ -343,3 +219,19 @@ def opened(topology: Topology, around: WorkerSurroundings, hooks: WorkerHooks) -
             worker.leave()
             view.close()
             checkpoints.close()
+            if global_tables is not None:
+                global_tables.close()
+
+
+def _global_tables(
+    topology: Topology, topics: PipelineTopics, around: WorkerSurroundings, writer: str
+) -> GlobalTables | None:
+    if not topology.global_tables:
+        return None
+    sources = {node.name: node.source.topic for node in topology.global_tables if node.source is not None}
+    contents = {
+        topic.name: TableContent(name, topic.bind(around.registry, auto_register=around.auto_register))
+        for name, topic in sources.items()
+    }
+    reader = Reader(around.connection, client_id=f"{writer}.global")
+    return GlobalTables(reader, contents, topics.partitions, around.clock)

@@ -23,6 +23,9 @@ from penstock.runtime.suspects import Suspects
 from penstock.runtime.task import Task, TaskId, TaskStatus
 from penstock.runtime.watchdog import AtWork
 
+_DRAINED_S = 1.0
+"""A task that nobody writes for any more has done everything when nothing has come for so long."""
+
 
 class Source(Protocol):
     """What processing asks of the consumer."""
@@ -44,6 +47,7 @@ class Processing:
         staging: holds the open transaction.
         commit: commits what is staged.
         dead_letter_topic: of a source topic.
+        starved: of tasks that have stopped: which others get no more input for it.
         limits: see there.
         clock: time.
         hooks: told what happens.
@@ -61,6 +65,7 @@ class Processing:
         *,
         commit: Callable[[], None],
         dead_letter_topic: Callable[[str], str],
+        starved: Callable[[Collection[TaskId]], set[TaskId]],
         limits: WorkerLimits,
         clock: Clock,
         hooks: WorkerHooks,
@@ -70,6 +75,7 @@ class Processing:
         self._source = source
         self._staging = staging
         self._commit = commit
+        self._starved = starved
         self._limits = limits
         self._clock = clock
         self._hooks = hooks
@@ -108,10 +114,14 @@ class Processing:
             tasks: all that the worker has or will have; none yet says nothing.
 
         Raises:
-            OperatorMustDecide: every task has stopped.
+            OperatorMustDecide: every task has stopped, or has done all that tasks which have stopped wrote for it.
         """
         failed = self._last_failure
-        if failed is not None and tasks and all(task.status is TaskStatus.STOPPED for task in tasks):
+        if failed is None or not tasks:
+            return
+        stopped = {task.id for task in tasks if task.status is TaskStatus.STOPPED}
+        starved = self._starved(stopped) if self._staging.quiet_s >= _DRAINED_S else set[TaskId]()
+        if all(task.id in stopped or (task.id in starved and task.is_drained) for task in tasks):
             raise OperatorMustDecide(f"every task of this worker has stopped; the last: {failed}") from failed
 
     def committed(self, tasks: Mapping[TaskId, Task]) -> None:

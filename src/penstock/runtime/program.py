@@ -8,17 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import accumulate
 from typing import Any, Final, cast
 
 from penstock.batch import Batch, SourceBatch
 from penstock.clock import Clock
 from penstock.errors import BadRecord, UndecodableRecord
-from penstock.operators.operator import AnyBatch, Fork, OpenTopic, Operator, Place, Run, TaskContext
-from penstock.operators.to import RESERVED_HEADERS
+from penstock.operators.operator import AnyBatch, Fork, GlobalContent, OpenTopic, Operator, Place, Run, TaskContext
+from penstock.operators.repartition_records import Parted, TimeMark, part
+from penstock.operators.writing import RESERVED_HEADERS
 from penstock.record import Headers
 from penstock.runtime.route import OperatorFailed, Route, may_be_the_records, route_of
 from penstock.runtime.staged import OutputBatch, Staged
+from penstock.runtime.stream_time import StreamTime, Timekeeping
+from penstock.schemas.topic import BoundTopic
 from penstock.state.task_state import TaskState
 from penstock.topology.groups import TaskGroup
 from penstock.topology.node import Node
@@ -33,13 +35,28 @@ class Decoded:
 
     Attributes:
         source: as it was read.
-        batch: what could be decoded; event times not yet known.
+        batch: what could be decoded; event times not yet known, unless it comes from a repartition topic.
         failures: {place in the source batch: why}, with coordinates.
+        marks: {place in the source batch: time mark}; these are no records.
     """
 
     source: SourceBatch
     batch: AnyBatch
     failures: dict[int, UndecodableRecord]
+    marks: dict[int, TimeMark]
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """A topic that comes in.
+
+    Attributes:
+        bound: the topic.
+        route: of its records.
+    """
+
+    bound: BoundTopic[Any, Any]
+    route: Route
 
 
 class Program:
@@ -47,22 +64,30 @@ class Program:
 
     Args:
         group: what to run.
-        topics: {name: topic} for every topic of the group.
+        topics: {name: topic} for every topic of the group, by the names in the topology; a repartition topic's own
+            name has the project's prefix in front.
         state: the task's; an empty one will do for a group without stores.
         clock: time, for processors.
         partition: the task's.
+        global_tables: {node: content} of those that the group looks things up in.
 
     Attributes:
-        stream_time_ms: the latest event time seen, milliseconds since 1970 UTC; None before the first record. To be set
-            when the task is restored.
+        time: how far in event time the task is. To be set when it is restored.
     """
 
     def __init__(
-        self, group: TaskGroup, topics: Mapping[str, OpenTopic], state: TaskState, clock: Clock, partition: int
+        self,
+        group: TaskGroup,
+        topics: Mapping[str, OpenTopic],
+        state: TaskState,
+        clock: Clock,
+        partition: int,
+        global_tables: Mapping[str, GlobalContent] | None = None,
     ) -> None:
         self.group = group
-        self.stream_time_ms: int | None = None
+        self.time = StreamTime()
         self._topics = topics
+        self._timekeeping = _timekeeping(group, topics, partition)
         self._nodes = {node.name: node for node in group.nodes}
         self._task = TaskContext(
             pipeline=group.pipeline,
@@ -72,8 +97,9 @@ class Program:
             state=state,
             topics=topics,
             clock=clock,
+            global_tables=global_tables,
         )
-        self._routes: dict[str, Route] = {}
+        self._inputs: dict[str, _Input] = {}
 
     def open(self) -> None:
         """Open the operators, processors among them. Once, before the first batch."""
@@ -82,9 +108,10 @@ class Program:
         for node in self.group.nodes:
             if isinstance(node.operation, Operator):
                 opened[node.name] = node.operation.open(self._task, Place(node.name, node.name in keyed))
-        for node in self.group.sources:
-            if node.source is not None:
-                self._routes[node.source.topic.name] = route_of(node, self.group.nodes, opened)
+        for node in self.group.inputs:
+            if node.input_topic is not None:
+                bound = self._topics[node.input_topic.name].bound
+                self._inputs[bound.topic.name] = _Input(bound, route_of(node, self.group.nodes, opened))
 
     def close(self) -> None:
         """Close the processors, those opened last first; all of them, whatever one of them raises.
@@ -102,8 +129,13 @@ class Program:
             raise failed
 
     def source_of(self, topic: str) -> Node:
-        """The node that reads this topic."""
-        return self._routes[topic].source
+        """The node by which this topic's records come in."""
+        return self._inputs[topic].route.source
+
+    def writers_of(self, topic: str) -> list[Node]:
+        """The nodes that write to this topic, in the graph's order."""
+        written = [(node, node.operation.writes) for node in self.group.nodes]
+        return [node for node, each in written if each and self._topics[each.name].bound.topic.name == topic]
 
     def node(self, name: str) -> Node:
         """The node of this name."""
@@ -115,44 +147,47 @@ class Program:
         Raises:
             RegistryUnavailable: no record's fault; call again.
         """
-        bound = self._topics[source.topic].bound
-        keys, values = bound.decode_keys(source.keys), bound.decode_values(source.values)
-        failures = {**values.failures, **keys.failures}
-        for place, failure in failures.items():
-            failure.at(source.topic, source.partition, source.offsets[place])
+        given = self._inputs[source.topic]
+        is_repartition = given.route.source.operation.is_cut
+        parted = part(source) if is_repartition else Parted(list(range(len(source))), source.timestamps_ms, {})
+        records = source.take(parted.places) if parted.marks else source
+        keys, values = given.bound.decode_keys(records.keys), given.bound.decode_values(records.values)
         batch: AnyBatch = Batch(
-            list(range(len(source))),
+            parted.places,
             keys.values,
             values.values,
-            source.timestamps_ms,
-            source.timestamps_ms,
-            None if source.headers is None else list(map(_without_ours, source.headers)),
+            records.timestamps_ms,
+            parted.event_times_ms,
+            _without_ours(records.headers),
         )
+        failures = {**values.failures, **keys.failures}
         if failures:
-            batch = batch.take([place for place in batch.rows if place not in failures])
-        return Decoded(source, batch, failures)
+            batch = batch.take([index for index in range(len(records)) if index not in failures])
+        for index, failure in failures.items():
+            failure.at(source.topic, source.partition, records.offsets[index])
+        by_place = {parted.places[index]: failure for index, failure in failures.items()}
+        return Decoded(source, batch, by_place, parted.marks)
 
     def run(self, decoded: Decoded) -> Staged:
         """Run what was decoded on the state's batch overlay.
 
-        Stream time moves only if everything succeeds.
+        Time moves only if everything succeeds.
 
         Raises:
             OperatorFailed: one of the records may be at fault; the overlay is to be dropped.
             PenstockError: no record's fault; likewise.
         """
         source, batch = decoded.source, decoded.batch
-        if not batch.rows:
-            return Staged()
-        route = self._routes[source.topic]
+        route = self._inputs[source.topic].route
         batch.event_times_ms = _event_times(route.source, batch)
-        stream_times_ms = list(accumulate(batch.event_times_ms, max, initial=self.stream_time_ms))
-        if self.stream_time_ms is not None:
-            del stream_times_ms[0]
+        times_ms, after = self._timekeeping.through(self.time, source, batch.rows, batch.event_times_ms, decoded.marks)
+        if not batch.rows:
+            self.time = after
+            return Staged()
         self._task.begin(source)
-        self._task.stream_times_ms = _by_place(stream_times_ms, batch.rows, len(source))
+        self._task.stream_times_ms = times_ms
         written, filtered = route.execute(batch)
-        self.stream_time_ms = stream_times_ms[-1]
+        self.time = after
         return Staged(
             [self._output(topic, one, source.partition) for topic, one in written.items() if one.rows],
             records=len(batch),
@@ -166,13 +201,14 @@ class Program:
             # A random choice would differ from one cut of the input to another.
             chosen = source_partition % self._topics[topic].partitions
             partitions = [chosen if key is None else -1 for key in batch.keys]
-        return OutputBatch(topic, batch.keys, batch.values, batch.timestamps_ms, partitions, batch.headers)
+        name = self._topics[topic].bound.topic.name
+        return OutputBatch(name, batch.keys, batch.values, batch.timestamps_ms, partitions, batch.headers)
 
 
 def _event_times(node: Node, batch: AnyBatch) -> list[int]:
     source = node.source
     if source is None or source.timestamp is None:
-        return batch.timestamps_ms
+        return batch.event_times_ms
     read = cast("Callable[[Any], Any]", source.timestamp)
     try:
         return [_milliseconds(read(value)) for value in batch.values]
@@ -195,21 +231,27 @@ def _milliseconds(time: Any) -> int:
     )
 
 
-def _by_place(column: list[int], rows: Sequence[int], length: int) -> list[int]:
-    """A column indexed by place in the source batch, where that has rows which are not in the column."""
-    if len(rows) == length:
-        return column
-    spread = [0] * length
-    for row, value in zip(rows, column, strict=True):
-        spread[row] = value
-    return spread
-
-
-def _without_ours(headers: Headers) -> Headers:
+def _without_ours(headers: list[Headers] | None) -> list[Headers] | None:
     """Reserved headers are hidden from user code and from outputs."""
-    if not any(name.startswith(RESERVED_HEADERS) for name, _ in headers):
-        return headers
-    return tuple(pair for pair in headers if not pair[0].startswith(RESERVED_HEADERS))
+    if headers is None:
+        return None
+    kept = [
+        tuple(pair for pair in row if not pair[0].startswith(RESERVED_HEADERS))
+        if any(name.startswith(RESERVED_HEADERS) for name, _ in row)
+        else row
+        for row in headers
+    ]
+    return kept if any(kept) else None
+
+
+def _timekeeping(group: TaskGroup, topics: Mapping[str, OpenTopic], partition: int) -> Timekeeping:
+    """By the topics' own names, as batches have them; only topics wide enough for this task to read one."""
+
+    def named(nodes: Sequence[Node]) -> frozenset[str]:
+        opened = [topics[node.input_topic.name] for node in nodes if node.input_topic is not None]
+        return frozenset(each.bound.topic.name for each in opened if partition < each.partitions)
+
+    return Timekeeping(named(group.upstream_cuts), named([node for node in group.sources if not node.operation.stores]))
 
 
 def _above_keyed(nodes: Sequence[Node]) -> set[str]:

@@ -40,7 +40,8 @@ class OperatorFailed(Exception):
     @property
     def stage(self) -> Stage:
         """Where on its way the record failed."""
-        if self.node.operation.writes is not None:
+        operation = self.node.operation
+        if operation.writes is not None and (not operation.is_cut or isinstance(self.error, UnencodableValue)):
             return "encode"
         if isinstance(self.error, BadRow):
             return "validate"
@@ -202,7 +203,7 @@ def route_of(source: Node, nodes: Sequence[Node], opened: Mapping[str, Run | For
                 opened[node.name],
                 inputs,
                 outputs,
-                operation.is_end or (bool(operation.stores) and not node.tables),
+                operation.is_end or operation.is_cut or (bool(operation.stores) and not node.tables),
             )
         )
     sinks: dict[str, tuple[int, ...]] = {}

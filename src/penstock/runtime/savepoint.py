@@ -17,9 +17,9 @@ from penstock.errors import OperatorMustDecide, UnencodableValue
 from penstock.runtime.program import Program
 from penstock.runtime.route import OperatorFailed
 from penstock.runtime.staged import DeadRecord, OutputBatch, Staged
+from penstock.runtime.stream_time import StreamTime
 from penstock.runtime.verdict import Verdict
 from penstock.state.task_state import TaskState
-from penstock.topology.node import Node
 
 _MEND_THE_CODE = "mend the code and deploy it, or set on_error='dead_letter' there to set such records aside"
 
@@ -63,13 +63,13 @@ class SavepointLogic:
         self._state = state
 
     @property
-    def stream_time_ms(self) -> int | None:
-        """The latest event time seen; None before the first record."""
-        return self._program.stream_time_ms
+    def time(self) -> StreamTime:
+        """How far in event time the task is."""
+        return self._program.time
 
-    @stream_time_ms.setter
-    def stream_time_ms(self, stream_time_ms: int | None) -> None:
-        self._program.stream_time_ms = stream_time_ms
+    @time.setter
+    def time(self, time: StreamTime) -> None:
+        self._program.time = time
 
     def close(self) -> None:
         """Close the processors."""
@@ -91,7 +91,7 @@ class SavepointLogic:
             staged = self._program.run(decoded)
         except OperatorFailed:
             self._state.drop_batch()
-            return self._one_by_one(source, decoded.batch.rows, dead)
+            return self._one_by_one(source, sorted([*decoded.batch.rows, *decoded.marks]), dead)
         except Exception as err:
             self._state.drop_batch()
             err.add_note(_span(source))
@@ -118,7 +118,7 @@ class SavepointLogic:
             raise RecordFailed(source, DeadRecord(0, "sink", "", error), Staged(), advice=advice)
         if refused is None:
             raise RuntimeError("set aside without a refusal; please report this")
-        writers = [node for node in self._program.group.nodes if _writes(node) == refused.topic]
+        writers = self._program.writers_of(refused.topic)
         error = UnencodableValue(f"topic '{refused.topic}' refuses what it came to: {refused.reason}", reason="refused")
         dead = DeadRecord(0, "sink" if writers else "state", writers[0].name if writers else "", error)
         if not writers:
@@ -128,18 +128,18 @@ class SavepointLogic:
         return Staged(dead=[dead], records=1)
 
     def _one_by_one(self, source: SourceBatch, places: list[int], undecodable: list[DeadRecord]) -> Staged:
-        """The records at these places, each a batch of its own: step 3.
+        """What stands at these places, each a batch of its own: step 3.
 
         They are decoded anew: a handler may have changed the values of the first attempt.
         """
         whole = Staged()
         dead = {record.place: record for record in undecodable}
-        stream_time_ms, savepoint = self.stream_time_ms, self._state.savepoint()
+        time, savepoint = self.time, self._state.savepoint()
         try:
             stopped = self._each(source, places, whole, dead)
         except Exception as err:
             self._state.roll_back(savepoint)
-            self.stream_time_ms = stream_time_ms
+            self.time = time
             err.add_note(_span(source))
             raise
         stop = len(source) if stopped is None else stopped.place
@@ -180,16 +180,12 @@ class SavepointLogic:
         return self._program.group.policy(node) == "fail"
 
 
-def _writes(node: Node) -> str | None:
-    topic = node.operation.writes
-    return None if topic is None else topic.name
-
-
 def _add(whole: Staged, one: Staged) -> None:
     whole.records += one.records
     whole.filtered += one.filtered
     whole.state_bytes += one.state_bytes
-    whole.event_time_ms = one.event_time_ms
+    if one.records:
+        whole.event_time_ms = one.event_time_ms
     there = {output.topic: output for output in whole.outputs}
     for output in one.outputs:
         if output.topic not in there:

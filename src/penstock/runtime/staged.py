@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from penstock.deadletter.envelope import Stage
 from penstock.deadletter.letter import Form
+from penstock.protocols import TransactionalProducer
 from penstock.record import Headers
 
 
@@ -28,6 +29,22 @@ class OutputBatch:
     timestamps_ms: list[int]
     partitions: list[int] | None = None
     headers: list[Headers] | None = None
+
+    def hand_to(self, producer: TransactionalProducer) -> None:
+        """Hand it over, into the open transaction.
+
+        Raises:
+            TransactionAborted: the client refused a record; discard.
+            Fenced: a newer producer holds the id.
+        """
+        producer.produce(
+            self.topic,
+            self.keys,
+            self.values,
+            partitions=self.partitions,
+            headers=self.headers,
+            timestamps_ms=self.timestamps_ms,
+        )
 
 
 @dataclass(frozen=True, slots=True)

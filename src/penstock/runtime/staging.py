@@ -9,6 +9,7 @@ from penstock.batch import SourceBatch
 from penstock.clock import Clock
 from penstock.deadletter.envelope import Failure
 from penstock.deadletter.letter import Form, Original, letter_of
+from penstock.operators.repartition_records import EVENT_TIME, ORIGIN, ours_of
 from penstock.runtime.hooks import BatchReport, WorkerHooks
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.staged import DeadRecord, Staged
@@ -54,6 +55,12 @@ class Staging:
         self._bytes = 0
         self._dead_letters = 0
         self._due_at_s: float | None = None
+        self._committed_at_s = clock.monotonic_s()
+
+    @property
+    def quiet_s(self) -> float:
+        """Seconds since the last commit."""
+        return self._clock.monotonic_s() - self._committed_at_s
 
     def begin(self) -> None:
         """Open a transaction, unless one is open; with a new handle if the last one left a doubt."""
@@ -90,14 +97,7 @@ class Staging:
         self.begin()
         self._hooks.on_step("produce")
         for output in staged.outputs:
-            self._session.producer.produce(
-                output.topic,
-                output.keys,
-                output.values,
-                partitions=output.partitions,
-                headers=output.headers,
-                timestamps_ms=output.timestamps_ms,
-            )
+            output.hand_to(self._session.producer)
         for dead in staged.dead:
             self._dead_letter(batch, dead, staged.form)
 
@@ -139,6 +139,7 @@ class Staging:
         """What was staged is visible."""
         records, dead = self._records, self._dead_letters
         self.reset()
+        self._committed_at_s = self._clock.monotonic_s()
         self._hooks.on_commit(records - dead, dead)
 
     def reset(self) -> None:
@@ -149,6 +150,7 @@ class Staging:
     def _dead_letter(self, batch: SourceBatch, dead: DeadRecord, form: Form) -> None:
         topic, max_bytes = self._dead_letter_topic(batch.topic)
         place = dead.place
+        headers = () if batch.headers is None else batch.headers[place]
         failure = Failure(
             stage=dead.stage,
             error=dead.error,
@@ -158,8 +160,9 @@ class Staging:
             position=str(batch.offsets[place]),
             failed_ms=self._clock.now_ms(),
             version=self._version,
+            origin=ours_of(headers, ORIGIN),
+            event_time=ours_of(headers, EVENT_TIME),
         )
-        headers = () if batch.headers is None else batch.headers[place]
         original = Original(batch.keys[place], batch.values[place], headers, batch.timestamps_ms[place])
         letter = letter_of(original, failure, form, max_bytes)
         self._session.producer.produce(

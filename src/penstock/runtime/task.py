@@ -14,14 +14,18 @@ A task knows nothing of Kafka clients: it is given batches and says what is to b
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Protocol
 
+import msgspec
+
 from penstock.batch import SourceBatch
+from penstock.runtime.herald import Herald
 from penstock.runtime.merge import MergeBuffer, Partition
 from penstock.runtime.savepoint import RecordFailed
-from penstock.runtime.staged import Staged
+from penstock.runtime.staged import OutputBatch, Staged
+from penstock.runtime.stream_time import StreamTime
 from penstock.runtime.task_checkpoint import TaskCheckpoint
 from penstock.runtime.verdict import Place, Verdict
 from penstock.state import commit_record
@@ -58,12 +62,12 @@ class Logic(Protocol):
     """What a task does with a batch: the topology's part of it, made ready."""
 
     @property
-    def stream_time_ms(self) -> int | None:
-        """The latest event time seen; None before the first record."""
+    def time(self) -> StreamTime:
+        """How far in event time it is."""
         ...
 
-    @stream_time_ms.setter
-    def stream_time_ms(self, stream_time_ms: int | None) -> None: ...
+    @time.setter
+    def time(self, time: StreamTime) -> None: ...
 
     def run_batch(self, source: SourceBatch) -> Staged:
         """Run a batch on the task's state and accept it.
@@ -95,7 +99,9 @@ class Progress:
         next_offsets: {partition: next offset}, for every source partition.
         sequence: transactions of this task so far.
         owner_epoch: claims of this task so far.
-        stream_time_ms: None before the first record.
+        time: how far in event time.
+        append_time_ms: Kafka's timestamp of the last record dealt with; None before the first.
+        event_time_ms: event time of the same; None where it is not known.
         streams_begun: whether a record of a stream was processed; until then tables are read to their end first. It is
             committed, so a crash in between changes nothing in that. Without tables it means nothing.
     """
@@ -103,19 +109,22 @@ class Progress:
     next_offsets: dict[Partition, int]
     sequence: int = 0
     owner_epoch: int = 0
-    stream_time_ms: int | None = None
+    time: StreamTime = field(default_factory=StreamTime)
+    append_time_ms: int | None = None
+    event_time_ms: int | None = None
     streams_begun: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedTask:
-    """A task's part of a transaction: changelog entries, the commit record last; and its offsets."""
+    """A task's part of a transaction: changelog entries, the commit record last; its offsets; its time marks."""
 
     keys: list[bytes | None]
     values: list[bytes | None]
     offsets: dict[Partition, tuple[int, str]]
     progress: Progress
     record: CommitRecord | None
+    marks: list[OutputBatch] = field(default_factory=list[OutputBatch])
 
 
 class Task:
@@ -131,6 +140,7 @@ class Task:
         topology: fingerprint.
         checkpoint: where the state is written to now and then; None = nowhere.
         tables: those of the sources that are tables.
+        herald: writes time marks for the tasks behind its repartition topics; None where it writes no such topic.
     """
 
     def __init__(
@@ -145,6 +155,7 @@ class Task:
         topology: str,
         checkpoint: TaskCheckpoint | None = None,
         tables: Collection[Partition] = (),
+        herald: Herald | None = None,
     ) -> None:
         self.id = task_id
         self.sources = tuple(sources)
@@ -157,8 +168,8 @@ class Task:
         self._logic = logic
         self._committed = progress
         self._next_offsets = dict(progress.next_offsets)
-        self._append_time_ms: int | None = None
-        self._event_time_ms: int | None = None
+        self._append_time_ms = progress.append_time_ms
+        self._event_time_ms = progress.event_time_ms
         self._prepared: PreparedTask | None = None
         self._tables = tables
         self._writer = writer
@@ -167,7 +178,8 @@ class Task:
         self._record: CommitRecord | None = None
         if checkpoint is not None and state is not None:
             checkpoint.started(state)
-        logic.stream_time_ms = progress.stream_time_ms
+        self._herald = herald
+        logic.time = progress.time
 
     @property
     def writer(self) -> str:
@@ -178,6 +190,11 @@ class Task:
     def committed(self) -> Progress:
         """How far the log is."""
         return self._committed
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether everything that is there is processed and committed."""
+        return not (self.is_touched or len(self.buffer)) and all(self.buffer.end(p) is not None for p in self.sources)
 
     @property
     def next_offsets(self) -> Mapping[Partition, int]:
@@ -218,7 +235,8 @@ class Task:
         if count:
             self._next_offsets[batch.topic, batch.partition] = batch.offsets[count - 1] + 1
             self._append_time_ms = batch.timestamps_ms[count - 1]
-            self._event_time_ms = staged.event_time_ms
+            if staged.records:
+                self._event_time_ms = staged.event_time_ms
             self.is_touched = True
             if (batch.topic, batch.partition) not in self._tables:
                 self.buffer.tables_first = False
@@ -247,7 +265,9 @@ class Task:
             next_offsets,
             sequence=self._committed.sequence + 1,
             owner_epoch=self._committed.owner_epoch + (1 if claim else 0),
-            stream_time_ms=self._logic.stream_time_ms,
+            time=self._logic.time,
+            append_time_ms=self._append_time_ms,
+            event_time_ms=self._event_time_ms,
             streams_begun=not self.buffer.tables_first,
         )
         metadata = str(
@@ -255,10 +275,11 @@ class Task:
                 sequence=progress.sequence,
                 writer=self._writer,
                 owner_epoch=progress.owner_epoch,
-                append_time_ms=self._append_time_ms,
-                event_time_ms=self._event_time_ms,
+                append_time_ms=progress.append_time_ms,
+                event_time_ms=progress.event_time_ms,
                 checkpoint=None if self._checkpoint is None else self._checkpoint.covers,
                 topology=self._topology,
+                stream_time_ms=progress.time.now_ms,
             )
         )
         record: CommitRecord | None = None
@@ -270,8 +291,17 @@ class Task:
             keys = [*changes.keys, COMMIT_RECORD_KEY]
             values = [*changes.values, commit_record.encode(record)]
         offsets = {partition: (offset, metadata) for partition, offset in next_offsets.items()}
-        self._prepared = PreparedTask(keys, values, offsets, progress, record)
+        self._prepared = PreparedTask(keys, values, offsets, progress, record, self._marks(progress, is_due=claim))
         return self._prepared
+
+    def _marks(self, progress: Progress, *, is_due: bool) -> list[OutputBatch]:
+        """What the tasks behind are to be told of our time; nothing if they know it already."""
+        now_ms, stamp_ms = progress.time.now_ms, progress.append_time_ms
+        if self._herald is None or now_ms is None or stamp_ms is None:
+            return []
+        if now_ms == self._committed.time.now_ms and not is_due:
+            return []
+        return self._herald.marks(now_ms, stamp_ms)
 
     def _record_of(self, progress: Progress, digest: int) -> CommitRecord:
         return CommitRecord(
@@ -279,10 +309,11 @@ class Task:
             sequence=progress.sequence,
             writer=self._writer,
             owner_epoch=progress.owner_epoch,
-            stream_time_ms=progress.stream_time_ms,
+            stream_time_ms=progress.time.now_ms,
             streams_begun=progress.streams_begun,
             digest=digests.to_bytes(digest),
             topology=self._topology,
+            clocks_ms=dict(progress.time.clocks) or msgspec.UNSET,
         )
 
     def apply(self) -> int:
@@ -312,7 +343,8 @@ class Task:
         self.buffer.clear()
         self.buffer.tables_first = not self._committed.streams_begun
         self._next_offsets = dict(self._committed.next_offsets)
-        self._logic.stream_time_ms = self._committed.stream_time_ms
+        self._logic.time = self._committed.time
+        self._append_time_ms, self._event_time_ms = self._committed.append_time_ms, self._committed.event_time_ms
         self.is_touched = False
         if self.state is not None:
             self.state.discard()

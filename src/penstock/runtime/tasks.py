@@ -1,8 +1,8 @@
-"""What a worker asks of whoever knows the topology; `opening.TaskFactory` on a real cluster."""
+"""What a worker asks of whoever knows the topology; `task_factory.TaskFactory` on a real cluster."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol
 
 from penstock.kafka.consumer import Committed
@@ -42,6 +42,14 @@ class Tasks(Protocol):
 
     def start(self, task_id: TaskId, sources: tuple[Partition, ...], restored: Restored) -> Task:
         """The task, ready to run."""
+        ...
+
+    def tend(self, tasks: Iterable[Task]) -> None:
+        """Do a little of what goes on beside the tasks that run; at every step, and never inside a batch."""
+        ...
+
+    def starved(self, stopped: Collection[TaskId]) -> set[TaskId]:
+        """The tasks that get no more input, because all that write for them have stopped, or starve themselves."""
         ...
 
     def changelog_of(self, task_id: TaskId) -> str | None:

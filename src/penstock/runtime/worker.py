@@ -118,6 +118,7 @@ class Worker:
             self._staging,
             commit=self._commit,
             dead_letter_topic=lambda source: tasks.dead_letter_topic(source)[0],
+            starved=tasks.starved,
             limits=limits,
             clock=clock,
             hooks=hooks,
@@ -215,6 +216,7 @@ class Worker:
         if self._intake.take(polled, owners):
             self._staging.note()
         self._processing.lost.note(polled.lost)
+        self._makes.tend(self._tasks.values())
         self._restore()
         self._processing.step(list(self._tasks.values()))
         if self._staging.is_due():

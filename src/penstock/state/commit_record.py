@@ -29,6 +29,8 @@ class CommitRecord(msgspec.Struct, frozen=True, kw_only=True):
         digest: of the whole state after this transaction, without this record (`digest.py`), 16 bytes.
         topology: fingerprint of the topology that wrote it.
         streams_begun: whether a record of a stream was ever processed; until then tables are read first.
+        clocks_ms: what stream time is the earliest of: {input topic: the stream times of the tasks that write it, by
+            number; None = not heard}. Left out where the task reads no repartition topic.
     """
 
     format: int = FORMAT
@@ -40,6 +42,7 @@ class CommitRecord(msgspec.Struct, frozen=True, kw_only=True):
     digest: bytes
     topology: str
     streams_begun: bool = True
+    clocks_ms: dict[str, tuple[int | None, ...]] | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Version(msgspec.Struct):

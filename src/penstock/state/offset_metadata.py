@@ -1,4 +1,4 @@
-"""What stands beside a committed offset: `p1;s=7;w=flights.a.0;oe=2;ts=1700000000000;ev=;ck=41;tp=a8bf...`.
+"""What stands beside a committed offset: `p1;s=7;w=flights.a.0;oe=2;ts=1700000000000;ev=;ck=41;tp=a8bf...;st=`.
 
 It is written with every commit, atomically with the offsets. The sequence decides whether a transaction in doubt was
 committed, and the times let anyone who may read the group tell its lag in seconds. Kafka takes 4,095 characters at
@@ -34,6 +34,7 @@ class OffsetMetadata:
         event_time_ms: event time of the same; likewise.
         checkpoint: next changelog offset of the last checkpoint on disk; None without one.
         topology: fingerprint of the topology that made the commit; None where it was not told.
+        stream_time_ms: of the task; a task without a changelog has it from here. None before the first record.
     """
 
     sequence: int
@@ -43,6 +44,7 @@ class OffsetMetadata:
     event_time_ms: int | None = None
     checkpoint: int | None = None
     topology: str | None = None
+    stream_time_ms: int | None = None
 
     def __str__(self) -> str:
         """The form that is committed.
@@ -58,7 +60,7 @@ class OffsetMetadata:
         text = (
             f"p{_VERSION};s={self.sequence};w={self.writer};oe={self.owner_epoch}"
             f";ts={_text(self.append_time_ms)};ev={_text(self.event_time_ms)};ck={_text(self.checkpoint)}"
-            f";tp={self.topology or ''}"
+            f";tp={self.topology or ''};st={_text(self.stream_time_ms)}"
         )
         if len(text) > LONGEST:
             raise ConfigurationError(
@@ -95,6 +97,7 @@ def parse(text: str | None) -> OffsetMetadata | None:
         event_time_ms=_number(fields.get("ev")),
         checkpoint=_number(fields.get("ck")),
         topology=fields.get("tp") or None,
+        stream_time_ms=_number(fields.get("st")),
     )
 
 

@@ -68,6 +68,14 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
         return {store.name: store for node in self.nodes for store in node.stores}
 
     @property
+    def has_changelog(self) -> bool:
+        """Whether it has something to remember: stores, or how far in time the tasks in front of it are."""
+        own = {node.name for node in self.nodes}
+        return bool(self.stores) or any(
+            parent.partition(".")[0] not in own for node in self.nodes for parent in node.parents
+        )
+
+    @property
     def tables(self) -> dict[str, TopicForm]:
         """{store: the topic that it repeats}: what can be read again from its beginning."""
         return {node.stores[0].name: node.reads for node in self.nodes if node.reads is not None and node.stores}
@@ -95,7 +103,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     def keeps(self, group: str) -> bool:
         """Whether there is a changelog of a group of this name."""
         found = self.group(group)
-        return found is not None and bool(found.stores)
+        return found is not None and found.has_changelog
 
 
 class DeploymentRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,14 +31,16 @@ def as_data(topology: Topology) -> dict[str, object]:
         "groups": [
             {
                 "name": group.name,
-                "reads": [topic.name for topic in group.source_topics],
+                "reads": [topic.name for topic in group.input_topics],
                 "writes": [topic.name for topic in group.sink_topics],
                 "copartitioned": list(group.copartitioned),
+                "looks_up": [node.name for node in group.global_tables],
                 "stores": [store.name for store in group.stores],
                 "nodes": [{**describe_node(node), "on_error": group.policy(node)} for node in group.nodes],
             }
             for group in topology.groups.values()
         ],
+        "global_tables": [describe_node(node) for node in topology.global_tables],
         "topics": [describe_topic(topic) for topic in topology.topics.values()],
         "stores": [describe_store(store) for store in topology.stores.values()],
     }
@@ -58,9 +60,11 @@ def details(node: Node) -> str:
 def _group(group: TaskGroup) -> Iterator[str]:
     yield f"task group {group.name}"
     tables = {node.source.topic.name for node in group.sources if node.source and node.operation.stores}
-    yield from _section("reads", (_topic(topic, is_table=topic.name in tables) for topic in group.source_topics))
+    yield from _section("reads", (_topic(topic, is_table=topic.name in tables) for topic in group.input_topics))
     if group.copartitioned:
         yield "    with equally many partitions"
+    everywhere = ((node.source.topic, node.name) for node in group.global_tables if node.source is not None)
+    yield from _section("reads whole", ((*_topic(topic)[:2], f"as global table {name}") for topic, name in everywhere))
     stores = (
         (store.name, f"{type_name(store.key)} -> {type_name(store.value)}", _version(store.version))
         for store in group.stores

@@ -13,7 +13,7 @@ from penstock.topology.topology import Topology
 def as_mermaid(topology: Topology) -> str:
     """A flowchart: a box per task group, rounded topics outside, stores as cylinders."""
     lines = ["flowchart LR"]
-    lines += [f'  {_id("topic", name)}(["{name}"])' for name in topology.topics]
+    lines += [f'  {_id("topic", name)}(["{name}"])' for name in _topics(topology)]
     for group in topology.groups.values():
         lines.append(f'  subgraph {_id("group", group.name)}["task group {group.name}"]')
         lines += [f'    {_id("node", node.name)}["{node.name}<br/>{node.operation.kind}"]' for node in group.nodes]
@@ -27,7 +27,7 @@ def as_mermaid(topology: Topology) -> str:
 def as_dot(topology: Topology) -> str:
     """A directed graph: a cluster per task group, ellipses for topics, cylinders for stores."""
     lines = [f"digraph {_quoted(topology.name)} {{", "  rankdir=LR;", "  node [shape=box];"]
-    lines += [f"  {_quoted('topic:' + name)} [label={_quoted(name)} shape=ellipse];" for name in topology.topics]
+    lines += [f"  {_quoted('topic:' + name)} [label={_quoted(name)} shape=ellipse];" for name in _topics(topology)]
     for group in topology.groups.values():
         lines.append(f"  subgraph {_quoted('cluster:' + group.name)} {{")
         lines.append(f"    label={_quoted('task group ' + group.name)};")
@@ -44,13 +44,27 @@ def as_dot(topology: Topology) -> str:
     return "\n".join([*lines, "}"]) + "\n"
 
 
+def _topics(topology: Topology) -> list[str]:
+    """Everything that is read or written, global tables last."""
+    everywhere = (node.source.topic.name for node in topology.global_tables if node.source is not None)
+    return list(dict.fromkeys([*topology.topics, *everywhere]))
+
+
 Thing = tuple[str, str]
 """("topic" | "node" | "store" | "group", name)."""
 
 
 def _edges(group: TaskGroup) -> Iterator[tuple[Thing, Thing, bool]]:
     """(from, to, whether it is the use of a store), in the order of the nodes."""
+    cuts = {node.name: node.input_topic.name for node in group.upstream_cuts if node.input_topic is not None}
+    everywhere = {node.name: node.source.topic.name for node in group.global_tables if node.source is not None}
     for node in group.nodes:
+        here = ("node", node.name)
+        for port in node.parents:
+            yield (("topic", cuts[port.node]) if port.node in cuts else ("node", port.node)), here, False
+        for table in node.tables:
+            if table in everywhere:
+                yield ("topic", everywhere[table]), here, True
         yield from _edges_of(node)
 
 
@@ -58,8 +72,6 @@ def _edges_of(node: Node) -> Iterator[tuple[Thing, Thing, bool]]:
     here = ("node", node.name)
     if node.source is not None:
         yield ("topic", node.source.topic.name), here, False
-    for port in node.parents:
-        yield ("node", port.node), here, False
     for store in node.operation.stores:
         yield here, ("store", store.name), True
     if node.operation.writes is not None:

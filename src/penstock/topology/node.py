@@ -41,6 +41,7 @@ class Operation(ABC):
         is_keyed: all records of one key must meet in one task.
         is_end: it may be the last on a record's way.
         is_cut: what comes behind it is another task group, which reads its records from a topic.
+        is_global: every task looks things up in all of it, so it belongs to no task group.
         changes_keys: it may give a record another key.
     """
 
@@ -48,6 +49,7 @@ class Operation(ABC):
     is_keyed: ClassVar[bool] = False
     is_end: ClassVar[bool] = False
     is_cut: ClassVar[bool] = False
+    is_global: ClassVar[bool] = False
     changes_keys: ClassVar[bool] = False
 
     @property
@@ -127,6 +129,13 @@ class Node:
     def source(self) -> Source | None:
         """The source that it is, if it is one."""
         return self.operation if isinstance(self.operation, Source) else None
+
+    @property
+    def input_topic(self) -> AnyTopic | None:
+        """What is read where records come in by this node: a source's topic, or the one that a cut writes."""
+        if isinstance(self.operation, Source):
+            return self.operation.topic
+        return self.operation.writes if self.operation.is_cut else None
 
 
 def slug(text: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from penstock.errors import ConfigurationError
 from penstock.topology.fingerprint import fingerprint_of
-from penstock.topology.groups import TaskGroup, task_groups
+from penstock.topology.groups import TaskGroup, problems_between, task_groups
 from penstock.topology.node import AnyStore, AnyTopic, Node, Policy
 from penstock.topology.validation import problems_of
 
@@ -52,13 +52,27 @@ class Topology:
         if problems:
             raise TopologyError(self.name, problems)
         groups = {group.name: group for group in task_groups(self.name, self.nodes, self.on_error)}
+        problems = list(problems_between(groups))
+        if problems:
+            raise TopologyError(self.name, problems)
         object.__setattr__(self, "groups", groups)
         object.__setattr__(self, "fingerprint", fingerprint_of(self.name, self.nodes))
 
     @property
     def topics(self) -> dict[str, AnyTopic]:
-        """{name: topic} of everything that is read or written, in the order of the nodes."""
+        """{name: topic} of everything that its tasks read or write, in the order of the nodes."""
         return _by_name(topic for group in self.groups.values() for topic in group.topics)
+
+    @property
+    def repartition_topics(self) -> dict[str, AnyTopic]:
+        """{name: topic} of those between its task groups; a project's prefix precedes the name on a cluster."""
+        found = (node.operation.writes for node in self.nodes if node.operation.is_cut)
+        return _by_name(topic for topic in found if topic is not None)
+
+    @property
+    def global_tables(self) -> tuple[Node, ...]:
+        """The nodes of tables that every task sees whole."""
+        return tuple(node for node in self.nodes if node.operation.is_global)
 
     @property
     def stores(self) -> dict[str, AnyStore]:

@@ -37,12 +37,13 @@ def _names(pipeline: str, nodes: Sequence[Node]) -> Iterator[str]:
         if count > 1:
             kinds = " and ".join(node.operation.kind for node in nodes if node.name == name)
             yield f"{count} nodes are named '{name}' ({kinds}); give each a name= of its own"
-    if not any(node.source for node in nodes):
+    if not any(node.source for node in nodes if not node.operation.is_global):
         yield "it reads nothing; begin with stream(topic) or table(topic, name=...)"
 
 
 def _parents(nodes: Sequence[Node]) -> Iterator[str]:
     ports: dict[str, int] = {}
+    everywhere = _global_tables(nodes)
     for node in nodes:
         if node.source is None and not node.parents:
             yield f"'{node.name}' takes its records from nowhere"
@@ -51,6 +52,8 @@ def _parents(nodes: Sequence[Node]) -> Iterator[str]:
                 yield f"'{node.name}' takes records from '{name}', which is not in this pipeline before it"
             elif index >= ports[name]:
                 yield f"'{node.name}' takes records from way {index} of '{name}', which has {ports[name]}"
+            elif name in everywhere:
+                yield f"'{node.name}' takes records from '{name}', a global table, which can only be looked up in"
         for name in node.tables:
             if name not in ports:
                 yield f"'{node.name}' looks things up in '{name}', which is not in this pipeline before it"
@@ -69,7 +72,7 @@ def _topics(nodes: Sequence[Node]) -> Iterator[str]:
                 f"topic '{topic.name}' is read by '{other}' and by '{node.name}'; read it once, keep the result in a "
                 "variable and use that twice"
             )
-        if node.operation.stores:
+        if node.operation.stores or node.operation.is_global:
             yield from _table(node.name, topic.name, topic.config, tombstones=topic.tombstones)
     for node in nodes:
         written = node.operation.writes
@@ -115,7 +118,7 @@ def _dead_ends(nodes: Sequence[Node]) -> Iterator[str]:
         if operation.ports > 1:
             for index in missing:
                 yield f"way {index} of branch '{node.name}' goes nowhere; end it with to(topic), or use filter"
-        elif node.source is not None and operation.stores:
+        elif node.source is not None and (operation.stores or operation.is_global):
             yield f"table '{node.name}' is used by nothing; join a stream with it, or take it out"
         else:
             yield f"'{node.name}' ({operation.kind}) goes nowhere; end it with to(topic), or take it out"
@@ -124,11 +127,13 @@ def _dead_ends(nodes: Sequence[Node]) -> Iterator[str]:
 def _keys(nodes: Sequence[Node]) -> Iterator[str]:
     """Streams that meet must have one form of key, or one key would live in two partitions."""
     forms: dict[str, set[str]] = {}
+    everywhere = _global_tables(nodes)
     for node in nodes:
-        if node.source is not None:
-            forms[node.name] = {serde_name(node.source.topic.key)}
+        topic = node.input_topic
+        if topic is not None:
+            forms[node.name] = {serde_name(topic.key)}
             continue
-        met = [*(port.node for port in node.parents), *node.tables]
+        met = [*(port.node for port in node.parents), *(name for name in node.tables if name not in everywhere)]
         found = set().union(*(forms.get(name, set()) for name in met))
         if node.operation.is_keyed and len(found) > 1:
             yield (
@@ -137,3 +142,7 @@ def _keys(nodes: Sequence[Node]) -> Iterator[str]:
             )
             found = set()  # told once
         forms[node.name] = found
+
+
+def _global_tables(nodes: Sequence[Node]) -> set[str]:
+    return {node.name for node in nodes if node.operation.is_global}

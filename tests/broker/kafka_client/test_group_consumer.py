@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from penstock.kafka.admin import Admin, TopicSettings
 from penstock.kafka.client import Connection
@@ -58,6 +59,20 @@ def poll_until(consumer: GroupConsumer, is_so: Callable[[Polled], bool]) -> list
     raise AssertionError("nothing came")
 
 
+def has_all(listener: Assigned, places: list[Partition]) -> Callable[[Polled], bool]:
+    return lambda _: len(listener.partitions) == len(places)
+
+
+def reaches_all_ends(places: list[Partition]) -> Callable[[Polled], bool]:
+    ended: set[Partition] = set()
+
+    def are_there(polled: Polled) -> bool:
+        ended.update(polled.ends)
+        return len(ended) == len(places)
+
+    return are_there
+
+
 def test_an_end_and_a_gap_are_told_from_the_log(kafka: KafkaUnderTest, topic_prefix: str) -> None:
     """An end comes behind the records before it, and steps over aborted ones and markers; so does the proof."""
     publish(kafka, topic_prefix)
@@ -91,3 +106,33 @@ def test_a_poll_with_records_at_hand_does_not_wait_for_more(kafka: KafkaUnderTes
         assert consumer.poll(100, longer_than_a_test_may_take_s).batches[0].offsets[0] == 1
     finally:
         consumer.close()
+
+
+def test_a_log_that_does_not_begin_at_zero_is_read_from_where_it_is_told(
+    kafka: KafkaUnderTest, topic_prefix: str
+) -> None:
+    """Several times, since it was a race: nothing may be asked for before the position is known."""
+    places = [(topic_prefix, number) for number in range(8)]
+    Admin(Connection(kafka.bootstrap_servers)).create([TopicSettings(topic_prefix, len(places))])
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers})
+    for number in range(10 * len(places)):
+        producer.produce(topic_prefix, b"value", partition=number % len(places))
+    assert producer.flush(30) == 0
+    client = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+    for deleted in client.delete_records([TopicPartition(*place, 6) for place in places]).values():
+        deleted.result(30)
+    for trial in range(5):
+        listener = Assigned()
+        name = f"{topic_prefix}-{trial}"
+        consumer = GroupConsumer(Connection(kafka.bootstrap_servers), name, name, listener)
+        try:
+            consumer.subscribe([topic_prefix])
+            poll_until(consumer, has_all(listener, places))
+            for _ in range(3):
+                consumer.poll(100, 0.05)
+            consumer.start(dict.fromkeys(places, 7))
+            found = poll_until(consumer, reaches_all_ends(places))
+            offsets = [offset for polled in found for batch in polled.batches for offset in batch.offsets]
+            assert sorted(offsets) == sorted([7, 8, 9] * len(places))
+        finally:
+            consumer.close()

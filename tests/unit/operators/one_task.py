@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,22 +84,45 @@ class Seen:
         return source.topic, source.offsets[dead.place], dead.stage, dead.operator, type(dead.error).__name__
 
 
-class OneTask:
-    """The task of partition 2 of a pipeline's task groups, most often one."""
+class Everywhere:
+    """What a global table holds, the same for ever."""
 
-    def __init__(self, pipeline: Pipeline, registry: SchemaRegistry | None = None) -> None:
+    def __init__(self, values: Mapping[Any, Any]) -> None:
+        self._values = values
+
+    def find(self, keys: Sequence[Any]) -> list[Any]:
+        return [self._values.get(key) for key in keys]
+
+
+class OneTask:
+    """The task of partition 2 of a pipeline's task groups, most often one; its global tables all hold `everywhere`.
+
+    Topics have four partitions; the `narrow` ones have one, so that this task reads nothing of them.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        registry: SchemaRegistry | None = None,
+        everywhere: Mapping[Any, Any] | None = None,
+        narrow: Collection[str] = (),
+    ) -> None:
         self.topology = pipeline.topology()
         self.logics: dict[str, SavepointLogic] = {}
         self.states: dict[str, TaskState] = {}
         for group in self.topology.groups.values():
             state = self.states[group.name] = TaskState()
             opened = {
-                topic.name: OpenTopic(topic.bind(registry, auto_register=True), PARTITIONS) for topic in group.topics
+                topic.name: OpenTopic(
+                    topic.bind(registry, auto_register=True), 1 if topic.name in narrow else PARTITIONS
+                )
+                for topic in group.topics
             }
-            program = Program(group, opened, state, StillClock(), 2)
+            content = {node.name: Everywhere(everywhere or {}) for node in group.global_tables}
+            program = Program(group, opened, state, StillClock(), 2, content)
             program.open()
             logic = SavepointLogic(program, state)
-            self.logics |= {topic.name: logic for topic in group.source_topics}
+            self.logics |= {topic.name: logic for topic in group.input_topics}
         self._offsets: dict[str, int] = {}
 
     def run(self, batch: SourceBatch) -> Staged:
@@ -112,7 +135,7 @@ class OneTask:
             seen.add(batch, self.run(batch))
         self.commit()
         seen.state = self.committed()
-        seen.stream_times_ms = {topic: logic.stream_time_ms for topic, logic in self.logics.items()}
+        seen.stream_times_ms = {topic: logic.time.now_ms for topic, logic in self.logics.items()}
         return seen
 
     def batches(self, records: Sequence[Raw], cuts: Iterable[int] = ()) -> list[SourceBatch]:

@@ -29,6 +29,7 @@ INPUT = Topic("input", key=str, value=int64)
 RATES = Topic("rates", key=str, value=int64, config={"cleanup.policy": "compact"}, tombstones=True)
 ONE = Topic("one", key=str, value=int64)
 TWO = Topic("two", key=str, value=int64)
+EVERYWHERE = Topic("everywhere", key=int64, value=int64, config={"retention.ms": "-1"})
 SHARED = StoreSpec("shared", key=str, value=int)
 OWN = StoreSpec("own", key=str, value=int)
 
@@ -131,6 +132,18 @@ def two_users_of_one_store(_: Pipeline, stream: Numbers, rates: Table[str, int])
     rates.to(TWO)
 
 
+def rekeyed(stream: Numbers, rates: Table[str, int]) -> None:
+    stream.count(name="behind").to(ONE)
+    rates.to(TWO)
+
+
+def by_name(pipeline: Pipeline, stream: Numbers, rates: Table[str, int], *, is_left: bool) -> None:
+    everywhere = pipeline.global_table(EVERYWHERE, name="everywhere")
+    join = stream.left_join if is_left else stream.join
+    join(everywhere, lambda n, m: n + (m or 0), on=lambda n: checked(n) % 7 or None).to(ONE)
+    rates.to(TWO)
+
+
 def alone(build: Callable[[Numbers], Numbers]) -> Build:
     def whole(_: Pipeline, stream: Numbers, rates: Table[str, int]) -> None:
         build(stream).to(ONE)
@@ -158,6 +171,10 @@ OPERATORS: dict[str, Build] = {
     "several sinks to one topic": fan_out,
     "a table of an aggregate": table_of_an_aggregate,
     "two users of one store": two_users_of_one_store,
+    "key_by": lambda _, s, rates: rekeyed(s.key_by(lambda n: str(checked(n)), name="rekeyed", value=int64), rates),
+    "repartition": lambda _, s, rates: rekeyed(s.process(told).repartition(name="r", key=str, value=int64), rates),
+    "global join": lambda p, s, rates: by_name(p, s, rates, is_left=False),
+    "global left join": lambda p, s, rates: by_name(p, s, rates, is_left=True),
 }
 
 # ---------------------------------------------------------------- input
@@ -186,7 +203,7 @@ def run(build: Build, records: list[Raw], cuts: set[int] | range) -> Seen:
     # Event time runs back and forth, and the functions fail on some of it.
     stream = pipeline.stream(INPUT, timestamp=lambda n: checked(n) * 7 % 50)
     build(pipeline, stream, pipeline.table(RATES, name="rates"))
-    return OneTask(pipeline).feed(records, cuts)
+    return OneTask(pipeline, everywhere={1: 10, 2: 20, 4: 40}).feed(records, cuts)
 
 
 @pytest.mark.parametrize("operator", OPERATORS)

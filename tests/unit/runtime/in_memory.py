@@ -20,19 +20,22 @@ from penstock.errors import Fenced, KafkaUnavailable, OutcomeUnknown, PenstockEr
 from penstock.kafka.client import Connection
 from penstock.kafka.consumer import Committed, Polled
 from penstock.kafka.group_view import GroupMember, GroupView
+from penstock.kafka.partitioner import partition_for
 from penstock.kafka.reader import Columns, RawRecord, Watermarks
 from penstock.operators.topic_bounds import TopicBounds
 from penstock.protocols import GroupMetadata, RefusedRecord
 from penstock.record import Headers, Record
+from penstock.runtime.global_tables import GlobalTables
 from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.internal_topics import PipelineTopics
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.member import Member
 from penstock.runtime.merge import Partition
-from penstock.runtime.opening import TaskFactory, WorkerSurroundings
+from penstock.runtime.opening import WorkerSurroundings
 from penstock.runtime.restore import Restore
 from penstock.runtime.task import TaskId
 from penstock.runtime.task_checkpoint import TaskCheckpoint
+from penstock.runtime.task_factory import TaskFactory
 from penstock.runtime.twins import Twins
 from penstock.runtime.worker import Worker
 from penstock.state.checkpoint_rules import Expected
@@ -74,6 +77,7 @@ class Cluster:
         faults: {(call, how manyeth, from 1): what happens}.
         refuses: why a topic refuses a record; None = it does not. All that a transaction has for the topic is blamed.
         bounds: what topics take, where it has changed since the worker was started.
+        headers: of rows in `inputs` that have any, by partition and offset.
     """
 
     inputs: dict[Partition, list[Row]]
@@ -85,6 +89,7 @@ class Cluster:
     refuses: Callable[[Written], str | None] = lambda _: None
     bounds: dict[str, TopicBounds] = field(default_factory=dict[str, TopicBounds])
     calls: Counter[str] = field(default_factory=Counter[str])
+    headers: dict[tuple[Partition, int], Headers] = field(default_factory=dict[tuple[Partition, int], Headers])
     epoch: int = 0
     generation: int = 1
     is_eager: bool = False
@@ -105,9 +110,27 @@ class Cluster:
         rows = self.inputs[partition]
         return max(self.ends.get(partition, 0), rows[-1][0] + 1 if rows else 0)
 
+    def width(self, topic: str) -> int:
+        return sum(name == topic for name, _ in self.inputs)
+
     def commit(self, records: list[Written], offsets: dict[Partition, tuple[int, str]]) -> None:
         self.transactions.append((records, offsets))
         self.offsets |= {partition: Committed(*offset) for partition, offset in offsets.items()}
+
+    def deliver(self, records: list[Written]) -> None:
+        """What goes to a topic that is read here stands in its partitions, the transaction's marker behind it."""
+        touched: set[Partition] = set()
+        for record in records:
+            if self.width(record.topic):
+                where = (record.topic, record.partition)
+                if record.partition < 0:
+                    where = (record.topic, partition_for(record.key or b"", self.width(record.topic)))
+                offset = self.end(where)
+                self.inputs[where].append((offset, record.key, record.value, record.timestamp_ms))
+                self.headers[where, offset] = record.headers
+                touched.add(where)
+        for where in touched:
+            self.ends[where] = self.end(where) + 1
 
 
 @dataclass
@@ -165,7 +188,8 @@ class InMemoryProducer:
         timestamps_ms: Sequence[int] | None = None,
     ) -> None:
         self._call("produce", ("produce", "flush"))
-        places = [0] * len(keys) if partitions is None else partitions
+        by_key = -1 if self._cluster.width(topic) else 0
+        places = [by_key] * len(keys) if partitions is None else partitions
         extra = [()] * len(keys) if headers is None else headers
         times = [0] * len(keys) if timestamps_ms is None else timestamps_ms
         columns = zip(places, keys, values, extra, times, strict=True)
@@ -199,6 +223,7 @@ class InMemoryProducer:
         fault = self._call("commit", ("begin",))
         if fault != "unknown, lost":
             self._cluster.commit(self._records, self._offsets)
+            self._cluster.deliver(self._records)
         if fault is not None:
             self._may = ()
             raise OutcomeUnknown("commit: planted")
@@ -282,7 +307,10 @@ class InMemoryMember:
             max_records -= len(rows)
             if rows:
                 offsets, keys, values, times = (list(column) for column in zip(*rows, strict=True))
-                polled.batches.append(SourceBatch(*partition, offsets, keys, values, times))
+                headers = [self._cluster.headers.get((partition, offset), ()) for offset in offsets]
+                polled.batches.append(
+                    SourceBatch(*partition, offsets, keys, values, times, headers if any(headers) else None)
+                )
                 self.fetches_at[partition] = rows[-1][0] + 1
                 self._told_end.discard(partition)
             if max_records and partition not in self._told_end:
@@ -438,21 +466,26 @@ class Running:
 
 
 def running(
-    cluster: Cluster, pipeline: Pipeline, limits: WorkerLimits | None = None, disk: Disk | None = None
+    cluster: Cluster,
+    pipeline: Pipeline,
+    limits: WorkerLimits | None = None,
+    disk: Disk | None = None,
+    global_tables: GlobalTables | None = None,
 ) -> Running:
     """Start a worker; every topic is as wide as its inputs say. Checkpoints are written where there is a disk."""
     topology = pipeline.topology()
     partitions: dict[str, int] = dict.fromkeys(topology.topics, 1)
     for topic, _ in cluster.inputs:
-        partitions[topic] = sum(name == topic for name, _ in cluster.inputs)
-    changelogs = {group.name: f"{group.name}.changelog" for group in topology.groups.values() if group.stores}
+        partitions[topic] = cluster.width(topic)
+    changelogs = {group.name: f"{group.name}.changelog" for group in topology.groups.values() if group.has_changelog}
     dead = {topic: f"dlq.{topic}" for topic in partitions}
     limits = limits or WorkerLimits()
     clock, hooks = ManualClock(), Seen()
     around = WorkerSurroundings(Connection("nowhere:1"), None, Path("unused"), limits=limits, clock=clock)
     bounds = {topic: TopicBounds() for topic in [*partitions, *dead.values()]}
     view = GroupView(around.connection, "p", "nobody")
-    tasks = InMemoryTasks(topology, PipelineTopics(partitions, bounds, changelogs, dead), around, "p.0", view)
+    topics = PipelineTopics(partitions, bounds, changelogs, dead)
+    tasks = InMemoryTasks(topology, topics, around, "p.0", view, global_tables=global_tables)
     tasks.cluster, tasks.disk, tasks.hooks, tasks.bounds = cluster, disk, hooks, bounds
     members: list[InMemoryMember] = []
 

@@ -105,7 +105,7 @@ def test_the_same_topology_goes_on_with_every_entry(with_lineage: bool) -> None:
     known = lineage(COUNTS, COUNTS) if with_lineage else None
     found = inheritance(known, {"in": at(30, COUNTS)}).with_state(recorded(COUNTS, **{"in": 30}))
     assert (place(found), found.kept, found.progress.streams_begun) == ({"in": 30}, None, True)
-    assert (found.progress.sequence, found.progress.owner_epoch, found.progress.stream_time_ms) == (4, 2, 77)
+    assert (found.progress.sequence, found.progress.owner_epoch, found.progress.time.now_ms) == (4, 2, 77)
 
 
 def test_a_new_task_begins_where_its_sources_say() -> None:

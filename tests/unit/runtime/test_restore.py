@@ -75,7 +75,7 @@ def test_state_and_place_come_back() -> None:
     assert sorted(done.state.committed) == KEYS
     progress = done.progress
     assert (progress.next_offsets, progress.sequence, progress.owner_epoch) == ({IN: 30}, 4, 2)
-    assert progress.stream_time_ms == 77
+    assert progress.time.now_ms == 77
     assert (done.records, done.checkpoint_bytes) == (4, 0)
 
 

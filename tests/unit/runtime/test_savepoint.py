@@ -78,7 +78,7 @@ def test_a_task_stops_in_front_of_a_record_whose_policy_is_to_fail() -> None:
     assert [output.values for output in error.staged.outputs] == [[n.to_bytes(8, "big") for n in (1, 3)]]
     task.commit()
     assert task.store("sums").get("k") == 3
-    assert task.logics["numbers"].stream_time_ms == 5
+    assert task.logics["numbers"].time.now_ms == 5
 
 
 def test_the_message_of_a_failure_holds_no_payload() -> None:
@@ -216,7 +216,7 @@ def test_a_registry_that_is_away_undoes_the_whole_batch(asked: int) -> None:
         task.run(batch)
 
     assert task.store("counts").get(b"k") == (1, 1)
-    assert task.logics["numbers"].stream_time_ms == 1
+    assert task.logics["numbers"].time.now_ms == 1
     staged = task.run(batch)
     assert [dead.place for dead in staged.dead] == [2]
     assert task.store("counts").get(b"k") == (4, 5)

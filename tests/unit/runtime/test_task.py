@@ -8,6 +8,8 @@ from penstock.batch import SourceBatch
 from penstock.dsl.pipeline import Pipeline
 from penstock.errors import BadRecord
 from penstock.operators.operator import OpenTopic
+from penstock.operators.repartition_records import decode_mark
+from penstock.runtime.herald import Herald
 from penstock.runtime.program import Program
 from penstock.runtime.savepoint import RecordFailed, SavepointLogic
 from penstock.runtime.task import Progress, Task, TaskId, TaskStatus
@@ -27,7 +29,7 @@ def counting(value: str) -> int:
     return len(value)
 
 
-def a_task(progress: Progress | None = None) -> Task:
+def a_task(progress: Progress | None = None, herald: Herald | None = None) -> Task:
     """Two sources, one store."""
     made = Pipeline("p")
     left, right = Topic("left", key=str, value=str), Topic("right", key=str, value=str)
@@ -41,7 +43,7 @@ def a_task(progress: Progress | None = None) -> Task:
     program.open()
     progress = progress or Progress({LEFT: 10, RIGHT: 20}, sequence=5, owner_epoch=2)
     logic = SavepointLogic(program, state)
-    return Task(TaskId("left", 0), [LEFT, RIGHT], logic, state, progress, writer="p.0", topology="t")
+    return Task(TaskId("left", 0), [LEFT, RIGHT], logic, state, progress, writer="p.0", topology="t", herald=herald)
 
 
 def rows(*values: str, offset: int = 10, topic: str = "left") -> SourceBatch:
@@ -180,3 +182,30 @@ def test_the_sequence_goes_up_by_one_per_commit_and_not_per_attempt() -> None:
     task.prepare()
     task.apply()
     assert task.committed.sequence == 7
+
+
+def test_its_time_is_told_when_it_has_moved_and_when_it_is_claimed() -> None:
+    """Not when a transaction moves offsets alone, or brings a record that is older."""
+    task = a_task(herald=Herald(0, 4, {"between": 2, "other": 1}))
+    assert task.prepare(claim=True).marks == [], "it has no time yet"
+    task.apply()
+    feed(task, rows("a", "b"))
+    task.run(100)
+    marks = task.prepare().marks
+    assert [(each.topic, each.partitions, each.timestamps_ms) for each in marks] == [
+        ("between", [0, 1], [11, 11]),
+        ("other", [0], [11]),
+    ]
+    mark = decode_mark(marks[0].values[0], "here")
+    assert (mark.task, mark.tasks, mark.stream_time_ms) == (0, 4, 11)
+    task.apply()
+    assert task.reach_end(LEFT, 14)
+    assert task.prepare().marks == []
+    task.apply()
+    older = rows("c", offset=14)
+    older.timestamps_ms = [3]
+    feed(task, older)
+    task.run(100)
+    assert task.prepare().marks == []
+    task.apply()
+    assert len(task.prepare(claim=True).marks) == 2

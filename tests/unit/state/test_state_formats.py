@@ -64,6 +64,23 @@ def test_a_commit_record_comes_back() -> None:
     assert commit_record.decode(commit_record.encode(RECORD), "t[0]@1") == RECORD
 
 
+def test_the_clocks_of_upstream_tasks_come_back_and_take_no_room_where_there_are_none() -> None:
+    """A record of a group that reads no repartition topic is what it was before there were any."""
+    clocks = msgspec.structs.replace(RECORD, clocks_ms={"p.by-carrier.repartition": (5, None, -7)})
+    assert commit_record.decode(commit_record.encode(clocks), "t[0]@1") == clocks
+    assert list(msgspec.msgpack.decode(commit_record.encode(RECORD))) == [
+        "format",
+        "next_offsets",
+        "sequence",
+        "writer",
+        "owner_epoch",
+        "stream_time_ms",
+        "digest",
+        "topology",
+        "streams_begun",
+    ]
+
+
 def test_fields_of_a_later_release_in_the_same_format_are_ignored() -> None:
     raw = msgspec.msgpack.decode(commit_record.encode(RECORD))
     assert commit_record.decode(msgspec.msgpack.encode({**raw, "new": 1}), "t[0]@1") == RECORD
@@ -101,6 +118,7 @@ TIMES = st.none() | st.integers(-(2**62), 2**62)
         append_time_ms=TIMES,
         event_time_ms=TIMES,
         checkpoint=TIMES,
+        stream_time_ms=TIMES,
     )
 )
 def test_offset_metadata_comes_back_and_is_short(metadata: OffsetMetadata) -> None:
@@ -113,7 +131,7 @@ def test_the_form_of_offset_metadata() -> None:
     metadata = OffsetMetadata(
         sequence=7, writer="delays.a.0", owner_epoch=2, append_time_ms=17, checkpoint=41, topology="a8bff8a689ca43d0"
     )
-    assert str(metadata) == "p1;s=7;w=delays.a.0;oe=2;ts=17;ev=;ck=41;tp=a8bff8a689ca43d0"
+    assert str(metadata) == "p1;s=7;w=delays.a.0;oe=2;ts=17;ev=;ck=41;tp=a8bff8a689ca43d0;st="
 
 
 def test_unknown_fields_of_offset_metadata_are_ignored() -> None:

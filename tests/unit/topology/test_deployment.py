@@ -26,7 +26,8 @@ def test_it_says_what_the_topology_says_and_how_wide_the_inputs_are() -> None:
     found = record().deployment
     assert (found.pipeline, found.fingerprint) == ("flight-status", TOPOLOGY.fingerprint)
     assert found.partitions == {"planes": 8, "flights": 8}
-    (group,) = found.groups
+    group, by_airline, wide = found.groups
+    assert (by_airline.has_changelog, wide.has_changelog) == (True, True), "behind a repartition, without a store too"
     assert list(group.stores) == ["planes-by-tail", "last-flight", "flights-by-tail"]
     assert {store: topic.name for store, topic in group.tables.items()} == {"planes-by-tail": "planes"}
     assert found.keeps("flights")

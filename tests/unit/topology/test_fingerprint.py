@@ -78,6 +78,17 @@ def test_it_changes_with_what_decides_about_state(other: Callable[[Pipeline], No
     assert fingerprint(other) != fingerprint(BASE)
 
 
+def test_it_changes_with_everything_about_a_repartition() -> None:
+    repartitions: list[Callable[[Pipeline], None]] = [
+        lambda p: p.stream(IN).key_by(str.upper, name="again").count(name="counts").to(OUT),
+        lambda p: p.stream(IN).key_by(str.upper, name="other").count(name="counts").to(OUT),
+        lambda p: p.stream(IN).key_by(str.upper, name="again", value=json(str)).count(name="counts").to(OUT),
+        lambda p: p.stream(IN).repartition(name="again").count(name="counts").to(OUT),
+        lambda p: p.stream(IN).repartition(4, name="again").count(name="counts").to(OUT),
+    ]
+    assert len({fingerprint(each) for each in [BASE, *repartitions]}) == 6
+
+
 def test_all_of_these_differ_and_the_code_of_functions_does_not_count() -> None:
     assert fingerprint(BASE, "other") != fingerprint(BASE)
     one, other = (fingerprint(lambda p, n=n: p.stream(IN).map(lambda _: n).to(OUT)) for n in (1, 2))  # type: ignore[misc]

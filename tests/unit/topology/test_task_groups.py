@@ -24,10 +24,15 @@ def topic(name: str) -> Topic[str, str]:
 
 
 def test_a_group_is_named_after_its_first_stream_and_reads_tables_first() -> None:
-    (group,) = build().topology().groups.values()
-    assert group.name == "flights"
+    group, *behind = build().topology().groups.values()
+    assert (group.name, [each.name for each in behind]) == ("flights", ["by-airline", "wide"])
     assert [each.name for each in group.source_topics] == ["planes", "flights"]
-    assert [each.name for each in group.sink_topics] == ["late-flights", "flight.counts"]
+    assert [each.name for each in group.sink_topics] == [
+        "late-flights",
+        "flight.counts",
+        "flight-status.by-airline.repartition",
+        "flight-status.wide.repartition",
+    ]
     assert [each.name for each in group.stores] == ["planes-by-tail", "last-flight", "flights-by-tail"]
     assert group.copartitioned == ("planes", "flights")
     assert {node.name: group.policy(node) for node in group.nodes if group.policy(node) == "fail"} == {"link": "fail"}
