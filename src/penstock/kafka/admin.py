@@ -25,6 +25,9 @@ from penstock.kafka.reader import Isolation
 
 T = TypeVar("T")
 
+_UNKNOWN = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
+_HEARSAY_S = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class TopicSettings:
@@ -208,13 +211,16 @@ class Admin:
         return self._retried("list_offsets", call)
 
     def _retried(self, doing: str, call: Callable[[AdminClient, float], T]) -> T:
-        deadline = time.monotonic() + self._budget_s
+        began_at_s = time.monotonic()
+        deadline = began_at_s + self._budget_s
         while True:
             try:
                 return call(self._client, min(5.0, self._budget_s))
             except KafkaException as exc:
                 error = from_call(exc, doing)
-                if not isinstance(error, KafkaUnavailable):
+                # A topic that was made a moment ago, or a broker that is just back: not every broker has heard of it.
+                is_late = _code(exc) in _UNKNOWN and time.monotonic() < began_at_s + _HEARSAY_S
+                if not (isinstance(error, KafkaUnavailable) or is_late):
                     raise error from exc
                 if time.monotonic() > deadline:
                     raise ServerUnreachable(
