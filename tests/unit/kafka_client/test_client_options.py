@@ -80,7 +80,7 @@ def test_a_failed_delivery_makes_flush_say_what_helps(code: int, family: type[Pe
     producer.flush(1)
 
 
-def test_only_records_at_fault_themselves_are_refused_and_a_large_batch_only_suspects() -> None:
+def test_what_the_broker_refuses_are_suspects_since_it_blames_the_whole_batch() -> None:
     producer = IdempotentProducer(Connection(NOWHERE), "me")
     for key, code in enumerate(
         [
@@ -91,7 +91,7 @@ def test_only_records_at_fault_themselves_are_refused_and_a_large_batch_only_sus
         ]
     ):
         failed(code, producer, b"%d" % key)
-    assert [(r.key, r.is_certain) for r in producer.refused()] == [(b"0", True), (b"2", False)]
+    assert [(r.key, r.is_certain) for r in producer.refused()] == [(b"0", False), (b"2", False)]
 
 
 def test_what_makes_the_client_send_again_leaves_the_handle_in_doubt() -> None:
