@@ -11,13 +11,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # re-exported without __all__
 
 from penstock.errors import KafkaUnavailable
 from penstock.kafka.client import Connection, connected
 from penstock.kafka.consumer import Committed, Partition
 from penstock.kafka.error_map import from_call
+from penstock.kafka.group_offsets import GroupOffsets
 from penstock.kafka.listed_offsets import listed_offsets
 
 T = TypeVar("T")
@@ -53,10 +54,6 @@ class Extent(NamedTuple):
     def is_open(self) -> bool:
         """Whether a transaction is open in it, or its marker is being written."""
         return self.last_stable < self.high_watermark
-
-
-class UnstableOffsets(KafkaUnavailable):
-    """A transaction with offsets of this group is open, or is just being ended."""
 
 
 class Answer(Protocol[T_co]):
@@ -109,9 +106,10 @@ class Asked(Generic[T]):
 
 
 class GroupView:
-    """Asks about one group by an admin client, which is made with the first question and anew after each failure.
+    """Asks about one group; clients are made with the first question.
 
-    A client that lived through a change of leaders can keep giving `FENCED_LEADER_EPOCH` for seconds.
+    The admin client is made anew after each failure: one that lived through a change of leaders can keep giving
+    `FENCED_LEADER_EPOCH` for seconds, or no answer at all.
 
     Args:
         connection: the cluster.
@@ -124,6 +122,7 @@ class GroupView:
         self._group = group
         self._client_id = client_id
         self._client: AdminClient | None = None
+        self._group_offsets = GroupOffsets(connection, group, client_id)
 
     def members(self) -> Answer[tuple[GroupMember, ...]]:
         """Who is in the group now; of the classic and of the newer protocol (KIP-848)."""
@@ -139,11 +138,11 @@ class GroupView:
 
         The answer raises `UnstableOffsets` while a transaction holds some of them.
         """
-        return self._offsets([TopicPartition(*partition) for partition in partitions], is_stable=True)
+        return _Awaited(self._group_offsets.ask(partitions, "read_committed"))
 
-    def last_offsets(self) -> Answer[dict[Partition, Committed]]:
-        """What was last committed for each partition of the group, whatever is pending behind it."""
-        return self._offsets(None, is_stable=False)
+    def last_offsets(self, partitions: Iterable[Partition]) -> Answer[dict[Partition, Committed]]:
+        """What was last committed for these partitions, whatever is pending behind it."""
+        return _Awaited(self._group_offsets.ask(partitions, "read_uncommitted"))
 
     def extents(self, partitions: Sequence[Partition]) -> Answer[dict[Partition, Extent]]:
         """Where these partitions begin and end."""
@@ -169,6 +168,7 @@ class GroupView:
     def close(self) -> None:
         """Let go of the connections; answers that have not come never will."""
         self._client = None
+        self._group_offsets.close()
 
     def _list_offsets(
         self, partitions: Sequence[Partition], spec: Any, level: IsolationLevel
@@ -177,21 +177,6 @@ class GroupView:
         answers: Any = self._admin().list_offsets(asked, isolation_level=level, request_timeout=_REQUEST_TIMEOUT_S)
         return dict(answers)
 
-    def _offsets(
-        self, partitions: list[TopicPartition] | None, *, is_stable: bool
-    ) -> Answer[dict[Partition, Committed]]:
-        doing = f"committed offsets of group '{self._group}'"
-
-        def read(found: list[Any]) -> dict[Partition, Committed]:
-            return dict(_committed(found[0].topic_partitions, doing))
-
-        asked: Any = self._admin().list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(self._group, partitions)],
-            require_stable=is_stable,
-            request_timeout=_REQUEST_TIMEOUT_S,
-        )
-        return self._answer(doing, [asked[self._group]], read)
-
     def _admin(self) -> AdminClient:
         if self._client is None:
             own = self._connection.options({}, self._connection.admin, self._client_id)
@@ -199,7 +184,20 @@ class GroupView:
         return self._client
 
     def _answer(self, doing: str, futures: Sequence[Future[Any]], read: Callable[[list[Any]], T]) -> Answer[T]:
-        return _FutureAnswer(self._admin(), futures, read, doing, self.close)
+        return _FutureAnswer(self._admin(), futures, read, doing, self._forget_client)
+
+    def _forget_client(self) -> None:
+        self._client = None
+
+
+class _Awaited(Generic[T]):
+    """An answer that a thread waits for."""
+
+    def __init__(self, future: Future[T]) -> None:
+        self._future = future
+
+    def get(self) -> T | None:
+        return self._future.result() if self._future.done() else None
 
 
 class _FutureAnswer(Generic[T]):
@@ -224,8 +222,6 @@ class _FutureAnswer(Generic[T]):
             return None
         try:
             return self._read([future.result() for future in self._futures])
-        except UnstableOffsets:
-            raise
         except KafkaException as exc:
             self._on_failure()
             raise from_call(exc, self._doing) from exc
@@ -241,13 +237,3 @@ class _Of(Generic[T]):
     def get(self) -> T | None:
         found = self._answer.get()
         return None if found is None else found[self._partition]
-
-
-def _committed(partitions: Iterable[TopicPartition], doing: str) -> Iterable[tuple[Partition, Committed]]:
-    for tp in partitions:
-        if tp.error is not None:
-            if tp.error.code() == KafkaError.UNSTABLE_OFFSET_COMMIT:
-                raise UnstableOffsets(f"{doing}: a transaction with {tp.topic}[{tp.partition}] is still open")
-            raise KafkaException(tp.error)
-        if tp.offset >= 0:
-            yield (tp.topic, tp.partition), Committed(tp.offset, tp.metadata or "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -115,7 +115,12 @@ def _group_settings(topology: Topology, around: WorkerSurroundings, writer: str,
 
 
 def _takeover(
-    topics: PipelineTopics, around: WorkerSurroundings, writer: str, view: GroupView, hooks: WorkerHooks
+    reads: Sequence[Partition],
+    topics: PipelineTopics,
+    around: WorkerSurroundings,
+    writer: str,
+    view: GroupView,
+    hooks: WorkerHooks,
 ) -> Takeover:
     connection, client_id = around.connection, f"{writer}.takeover"
     return Takeover(
@@ -125,6 +130,7 @@ def _takeover(
         ),
         lambda place, extent: UncommittedTail(connection, place, extent, client_id),
         writer=writer,
+        reads=reads,
         writes=topics.written,
         changelog_of=lambda task_id: topics.changelogs.get(task_id.group),
         clock=around.clock,
@@ -177,6 +183,8 @@ def opened(topology: Topology, around: WorkerSurroundings, hooks: WorkerHooks) -
             hooks=hooks,
             patience_s=_HANDOVER_S if settings.is_eager else 0.0,
         )
+        tasks = Assignment(topology, topics.partitions, topics.name).tasks
+        reads = [partition for sources in tasks.values() for partition in sources]
         view = GroupView(around.connection, group, f"{writer}.view")
         global_tables = _global_tables(topology, topics, around, writer)
         purge = Purge(
@@ -199,7 +207,7 @@ def opened(topology: Topology, around: WorkerSurroundings, hooks: WorkerHooks) -
             tasks=TaskFactory(
                 topology, topics, around, writer, view, checkpoints, lineage, purge=purge, global_tables=global_tables
             ),
-            takeover=_takeover(topics, around, writer, view, hooks),
+            takeover=_takeover(reads, topics, around, writer, view, hooks),
             topics=sorted({name for group in topology.groups.values() for name in topics.inputs(group)}),
             limits=around.limits,
             clock=around.clock,

@@ -21,7 +21,7 @@ from typing import Protocol
 from penstock.clock import Clock
 from penstock.errors import KafkaUnavailable, OperatorMustDecide, ServerUnreachable
 from penstock.kafka.consumer import Committed
-from penstock.kafka.group_view import UnstableOffsets
+from penstock.kafka.group_offsets import UnstableOffsets
 from penstock.kafka.reader import Columns, Watermarks
 from penstock.runtime.inheritance import Inheritance
 from penstock.runtime.lineage import Lineage

@@ -54,7 +54,7 @@ class View(Protocol):
         """Who is in the group."""
         ...
 
-    def last_offsets(self) -> Answer[Mapping[Partition, Committed]]:
+    def last_offsets(self, partitions: Sequence[Partition]) -> Answer[Mapping[Partition, Committed]]:
         """What was last committed, whatever is pending behind it."""
         ...
 
@@ -109,7 +109,8 @@ class Takeover:
         connect: makes a handle with a given `transactional.id`.
         tail: reads what is not committed in a changelog partition, from an offset up to another.
         writer: our own `transactional.id`.
-        writes: every partition that the pipeline writes: outputs, changelogs, dead letters.
+        reads: every partition that the pipeline reads.
+        writes: every partition that it writes: outputs, changelogs, dead letters.
         changelog_of: the changelog topic of a task; None where it has none.
         clock: time.
         hooks: told before a worker is fenced.
@@ -122,6 +123,7 @@ class Takeover:
         tail: Callable[[Partition, Extent], Tail],
         *,
         writer: str,
+        reads: Sequence[Partition],
         writes: Sequence[Partition],
         changelog_of: Callable[[TaskId], str | None],
         clock: Clock,
@@ -131,6 +133,7 @@ class Takeover:
         self._connect = connect
         self._tail = tail
         self._writer = writer
+        self._reads = reads
         self._writes = writes
         self._changelog_of = changelog_of
         self._clock = clock
@@ -185,7 +188,7 @@ class Takeover:
             if not self._to_close:  # all that those of earlier times can have left open is closed
                 self._writers = {w: at_s for w, at_s in self._writers.items() if now_s - at_s < _MEMORY_S}
             self._to_close = dict.fromkeys(self._writes, -1)  # the first look says up to where
-        self._look = _Look(self._view.members(), self._view.last_offsets(), self._view.extents(self._writes))
+        self._look = _Look(self._view.members(), self._view.last_offsets(self._reads), self._view.extents(self._writes))
         return True
 
     def _take_look(self, restoring: Collection[Waiting], member_id: str, now_s: float) -> None:

@@ -53,7 +53,8 @@ class Brokers:
         self.looks += 1
         return Now(tuple(self.group), self.after)
 
-    def last_offsets(self) -> Now[Mapping[Partition, Committed]]:
+    def last_offsets(self, partitions: Sequence[Partition]) -> Now[Mapping[Partition, Committed]]:
+        assert partitions == [("in", 0), ("in", 1)]
         return Now({p: Committed(1, metadata(3, writer)) for p, writer in self.writers.items()})
 
     def extents(self, partitions: Sequence[Partition]) -> Now[Mapping[Partition, Extent]]:
@@ -125,6 +126,7 @@ class Play:
             self.connect,
             self.read_tail,
             writer="p.0",
+            reads=[("in", 0), ("in", 1)],
             writes=[OUT, LOG],
             changelog_of=lambda task: "log" if task.group == "g" else None,
             clock=self.clock,
