@@ -1,7 +1,7 @@
 """The committed offsets of a group, asked for by threads that wait, so that whoever asks need not.
 
-An admin client could answer without threads, but its `list_consumer_group_offsets` ends the process by SIGSEGV when the
-group's coordinator has moved (seen, librdkafka 2.16: it looks for the group of a consumer, and an admin client has none).
+An admin client could answer without threads, but its `list_consumer_group_offsets` ends the process by SIGSEGV when a
+coordinator has moved (seen, librdkafka 2.16: it looks for the group of a consumer, and an admin client has none).
 So consumers ask, which never join the group: a read_committed one waits for pending transactions (KIP-447), a
 read_uncommitted one does not.
 """
