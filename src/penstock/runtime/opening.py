@@ -19,7 +19,7 @@ from penstock.kafka.reader import Reader
 from penstock.kafka.record_deletion import RecordDeleter
 from penstock.kafka.transactional_producer import KafkaTransactionalProducer
 from penstock.protocols import SchemaRegistry
-from penstock.runtime.assignment import needs_copartitioning
+from penstock.runtime.assignment import Assignment, needs_copartitioning
 from penstock.runtime.changelog_reader import UncommittedTail
 from penstock.runtime.checkpoints import Checkpoints
 from penstock.runtime.deploy import deploy
@@ -27,6 +27,7 @@ from penstock.runtime.global_tables import GlobalTables, TableContent
 from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.internal_topics import PipelineTopics
 from penstock.runtime.limits import WorkerLimits
+from penstock.runtime.merge import Partition
 from penstock.runtime.purge import INTERVAL_S, Purge
 from penstock.runtime.takeover import Takeover
 from penstock.runtime.task_factory import TaskFactory
