@@ -36,8 +36,8 @@ CASES = [
     Case("marks", 6, "kill"),
     Case("marks", 6, "abort"),
     Case("produce", 7, "abort"),
-    Case("send offsets", 4, "abort"),
-    Case("send offsets", 5, "kill"),
+    Case("send offsets", 8, "abort"),
+    Case("send offsets", 9, "kill"),
     Case("committed", 3, "kill"),
     Case("committed", 6, "kill"),
     Case("committed", 9, "kill"),
@@ -51,7 +51,7 @@ CASES = [
 ]
 SHORT = {
     Case("marks", 6, "kill"),
-    Case("send offsets", 4, "abort"),
+    Case("send offsets", 8, "abort"),
     Case("committed", 3, "kill"),
     Case("committed", 6, "kill"),
     Case("commit", 6, "doubt"),
