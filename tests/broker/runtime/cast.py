@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -191,7 +192,12 @@ class Cast:
         return check(self.kafka, self.pipeline, numbers)
 
     def close(self) -> None:
-        """End what is left, after a failure."""
+        """End what is left, after a failure; each says where it stands first."""
         for process in self.alive.values():
+            process.send_signal(signal.SIGUSR1)
+            process.send_signal(signal.SIGCONT)
+        for process in self.alive.values():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.5)
             process.kill()
             process.wait(30)

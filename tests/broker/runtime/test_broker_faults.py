@@ -83,10 +83,11 @@ def victim_of(cluster: KafkaCluster, cast: Cast, role: Role) -> int:
 
 def until_it_holds_at(cast: Cast, step: str) -> None:
     """Two workers, of which one waits at a step of a commit in the middle of its work."""
-    cast.options = ("--session-timeout-ms", "6000")
-    cast.join("a", "--step", step, "--nth", "6", "--action", "hold", "--max-batch-records", "10")
+    # Small transactions, so that there is much left to do.
+    cast.options = ("--session-timeout-ms", "6000", "--max-batch-records", "10", "--commit-interval-ms", "1")
+    cast.join("a", "--step", step, "--nth", "6", "--action", "hold")
     cast.until_it_holds("a")
-    cast.join("b", "--max-batch-records", "10")
+    cast.join("b")
 
 
 def finish(three: KafkaCluster, cast: Cast, numbers: Numbers) -> None:
