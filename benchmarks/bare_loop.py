@@ -68,8 +68,9 @@ def run(
     staged = 0
     due_at_s: float | None = None
     while window.measured is None:
-        left_s = 0.1 if due_at_s is None else max(0.0, due_at_s - time.monotonic())
-        messages = _poll(consumer, left_s, gather_s=0.0 if due_at_s is None else min(0.02, left_s))
+        wait_s = 0.1 if due_at_s is None else min(0.02, max(0.0, due_at_s - time.monotonic()))
+        found = consumer.consume(LIMITS.max_batch_records, wait_s)  # as our consumer does
+        messages = [each for each in found if not each.error()]
         if messages and due_at_s is None:
             producer.begin_transaction()
             due_at_s = time.monotonic() + LIMITS.commit_interval_s
@@ -90,14 +91,6 @@ def run(
             window.committed(staged, time.perf_counter() - began_s)
             staged, due_at_s = 0, None
     consumer.close()
-
-
-def _poll(consumer: Consumer, timeout_s: float, gather_s: float) -> list[Message]:
-    """As our consumer: wait for a first record, and a little for more."""
-    first = consumer.poll(timeout_s)
-    if first is None:
-        return []
-    return [each for each in (first, *consumer.consume(LIMITS.max_batch_records - 1, gather_s)) if not each.error()]
 
 
 def _produce(

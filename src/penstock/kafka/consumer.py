@@ -131,14 +131,15 @@ class GroupConsumer:
                 raise from_call(exc, f"leaving group '{self._group}'") from exc
             # The client is of no use any more, and the next poll says why.
 
-    def poll(self, max_records: int, timeout_s: float, gather_s: float = 0.0) -> Polled:
+    def poll(self, max_records: int, timeout_s: float) -> Polled:
         """The next records, each partition's as batches in offset order; runs rebalance callbacks.
+
+        One `consume` and nothing else: a `poll` for the first record with a `consume` for the rest behind it returns
+        sooner, and lost records (seen) where an eager rebalance came between the two.
 
         Args:
             max_records: at most.
-            timeout_s: how long to wait for the first, and altogether.
-            gather_s: how long to wait for more behind the first, unless there are enough. Without it a poll returns
-                with the first few that come, and a stream that trickles is worked on in tiny batches.
+            timeout_s: how long to wait for so many.
 
         Raises:
             ConfigurationError: a topic does not exist, or there is no right to it.
@@ -146,14 +147,8 @@ class GroupConsumer:
             Exception: what a rebalance callback ran into.
         """
         polled = Polled()
-        give_up_at_s = time.monotonic() + timeout_s
         try:
-            # Not one `consume` with the time-out: it would wait the whole of it unless `max_records` came sooner.
-            first = self._consumer.poll(timeout_s)
-            messages = [] if first is None else [first]
-            if messages and max_records > 1:
-                left_s = max(0.0, min(gather_s, give_up_at_s - time.monotonic()))
-                messages += self._consumer.consume(max_records - 1, left_s)
+            messages = self._consumer.consume(max_records, timeout_s)
         except KafkaException as exc:
             raise from_call(exc, f"poll of group '{self._group}'") from exc
         self._raise_trouble()

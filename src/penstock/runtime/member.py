@@ -26,8 +26,8 @@ class Member(Membership, Protocol):
         """Leave the group, in the next polls; `subscribe` joins anew."""
         ...
 
-    def poll(self, max_records: int, timeout_s: float, gather_s: float = 0.0) -> Polled:
-        """The next records; partitions come and go in here. `gather_s` is how long to wait behind the first."""
+    def poll(self, max_records: int, timeout_s: float) -> Polled:
+        """The next records; partitions come and go in here."""
         ...
 
     def start(self, positions: Mapping[Partition, int]) -> None:

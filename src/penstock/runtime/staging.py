@@ -111,15 +111,15 @@ class Staging:
         if self._due_at_s is None:
             self._due_at_s = self._clock.monotonic_s() + self._limits.commit_interval_s
 
-    def patience(self) -> tuple[float, float]:
-        """How long a poll may wait for a first record, and behind it for more.
+    def patience_s(self) -> float:
+        """How long a poll may wait for records.
 
-        The first record of a transaction is taken at once, since the commit interval begins with it. Those that follow
-        are gathered: they are not visible before the interval ends, and large batches cost less.
+        Behind the first of a transaction they are gathered for a moment: they are not visible before the commit
+        interval ends, and large batches cost less.
         """
         if self._due_at_s is None:
-            return _IDLE_POLL_S, 0.0
-        return min(_IDLE_POLL_S, max(0.0, self._due_at_s - self._clock.monotonic_s())), _GATHER_S
+            return _IDLE_POLL_S
+        return min(_GATHER_S, max(0.0, self._due_at_s - self._clock.monotonic_s()))
 
     def is_due(self) -> bool:
         """Whether it is time to commit: by interval, records or bytes.

@@ -196,13 +196,13 @@ class Worker:
     def _step(self) -> None:
         self._hooks.on_step("poll")
         has_buffered = any(len(task.buffer) for task in self._tasks.values())
-        wait_s, gather_s = (0.0, 0.0) if has_buffered else self._staging.patience()
+        wait_s = 0.0 if has_buffered else self._staging.patience_s()
         if self._arrivals.is_at_work:
             wait_s = min(wait_s, _ARRIVAL_POLL_S)
         began_at_s = self._clock.monotonic_s()
         self._is_polling = True
         try:
-            polled = self._consumer.poll(self._limits.max_batch_records, wait_s, gather_s)
+            polled = self._consumer.poll(self._limits.max_batch_records, wait_s)
         finally:
             self._is_polling = False
         self._hooks.on_poll(sum(map(len, polled.batches)), self._clock.monotonic_s() - began_at_s)

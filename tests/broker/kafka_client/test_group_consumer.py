@@ -92,22 +92,6 @@ def test_an_end_and_a_gap_are_told_from_the_log(kafka: KafkaUnderTest, topic_pre
         consumer.close()
 
 
-def test_a_poll_with_records_at_hand_does_not_wait_for_more(kafka: KafkaUnderTest, topic_prefix: str) -> None:
-    """However long it may wait for a first record: what is there is handed over at once, as far as it is asked for."""
-    publish(kafka, topic_prefix)
-    listener = Assigned()
-    consumer = GroupConsumer(Connection(kafka.bootstrap_servers), topic_prefix, topic_prefix, listener)
-    longer_than_a_test_may_take_s = 3_600.0
-    try:
-        consumer.subscribe([topic_prefix])
-        poll_until(consumer, lambda _: bool(listener.partitions))
-        consumer.start({(topic_prefix, 0): 0})
-        assert consumer.poll(1, longer_than_a_test_may_take_s).batches[0].offsets == [0]
-        assert consumer.poll(100, longer_than_a_test_may_take_s).batches[0].offsets[0] == 1
-    finally:
-        consumer.close()
-
-
 def test_a_log_that_does_not_begin_at_zero_is_read_from_where_it_is_told(
     kafka: KafkaUnderTest, topic_prefix: str
 ) -> None:

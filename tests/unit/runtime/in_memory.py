@@ -253,7 +253,7 @@ class InMemoryMember:
         self.trouble: PenstockError | None = None
         self.skips: dict[Partition, int] = {}
         self.stuck: set[Partition] = set()
-        self.waits: list[tuple[float, float]] = []
+        self.waits: list[float] = []
         self._told_end: set[Partition] = set()
         self.is_eager = cluster.is_eager
         self.member_id = "me"
@@ -270,8 +270,8 @@ class InMemoryMember:
         self.events.append(("revoked", sorted(self.fetches_at.keys() | self.paused)))
         self.is_live = False
 
-    def poll(self, max_records: int, timeout_s: float, gather_s: float = 0.0) -> Polled:
-        self.waits.append((timeout_s, gather_s))
+    def poll(self, max_records: int, timeout_s: float) -> Polled:
+        self.waits.append(timeout_s)
         polled = Polled()
         if self.happens_behind_records:
             self._fetch(polled, max_records)
