@@ -87,7 +87,7 @@ def stop(process: subprocess.Popen[str], *numbers: signal.Signals) -> tuple[int,
 
 def test_a_worker_that_is_asked_to_stop_commits_and_leaves(kafka: KafkaUnderTest, topic_prefix: str, run: Run) -> None:
     """What it had staged, and nothing would have committed for long; the next one goes on from there."""
-    process = run(RECORD_S="0.002", PENSTOCK_PROCESSING__COMMIT_INTERVAL_MS="40000")
+    process = run(RECORD_S="0.02", PENSTOCK_PROCESSING__COMMIT_INTERVAL_MS="40000")
     until(lambda: process.poll() is not None or bool(counts(kafka, topic_prefix, "read_uncommitted")))
     assert committed(kafka, topic_prefix) == 0
     code, err = stop(process, signal.SIGTERM)
@@ -106,7 +106,11 @@ def test_a_worker_that_hangs_is_ended_and_nothing_is_lost(
     kafka: KafkaUnderTest, topic_prefix: str, run: Run, *, is_patient: bool
 ) -> None:
     """By the end of its grace time, or by a second signal; what it had staged is aborted and done again."""
-    process = run(HANGS_AT=str(STUCK), PENSTOCK_PROCESSING__SHUTDOWN_GRACE_MS="500" if is_patient else "60000")
+    process = run(
+        HANGS_AT=str(STUCK),
+        PENSTOCK_PROCESSING__COMMIT_INTERVAL_MS="1",  # so that what comes before the hang is committed, or nearly
+        PENSTOCK_PROCESSING__SHUTDOWN_GRACE_MS="500" if is_patient else "60000",
+    )
     until(lambda: process.poll() is not None or committed(kafka, topic_prefix) >= STUCK - 200)
     process.send_signal(signal.SIGTERM)
     if not is_patient:
