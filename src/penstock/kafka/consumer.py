@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from penstock.batch import SourceBatch
 from penstock.errors import KafkaUnavailable, OperatorMustDecide, TransactionAborted
@@ -266,10 +266,11 @@ class GroupConsumer:
 
     def _on_assign(self, consumer: Any, partitions: list[TopicPartition]) -> None:
         self._instance.has_joined()
-        # At an explicit position: with auto.offset.reset=error an assignment without one never fetches and cannot be
-        # sought. The end, which is always there: a fetch may be on its way before the pause, and offset 0 of a log
-        # that begins later (by retention, or a purge) would be a lost position.
-        at = [TopicPartition(tp.topic, tp.partition, OFFSET_END) for tp in partitions]
+        # At an explicit offset: with auto.offset.reset=error an assignment without one never fetches and cannot be
+        # sought. Not at the end, which the client would have to ask for: the answer may come behind our seek and
+        # move the position past records (seen). Paused at once; should offset 0 be asked for nevertheless, and the log
+        # begin later, that is no position of ours, and `Intake.expects` says so.
+        at = [TopicPartition(tp.topic, tp.partition, 0) for tp in partitions]
         try:
             if self._settings.is_eager:
                 consumer.assign(at)

@@ -62,6 +62,10 @@ class Intake:
             self._next.pop(partition, None)
             self._unproven.discard(partition)
 
+    def expects(self, partition: Partition, offset: int) -> bool:
+        """Whether this is what comes next there."""
+        return self._next.get(partition) == offset
+
     def take(self, polled: Polled, owners: Mapping[Partition, Task]) -> bool:
         """Fill the tasks' buffers; whether an end moved a task on over control records.
 

@@ -215,7 +215,8 @@ class Worker:
         owners = {partition: task for task in running for partition in task.sources}
         if self._intake.take(polled, owners):
             self._staging.note()
-        self._processing.lost.note(polled.lost)
+        # A position that we never asked for (an assignment begins at 0, paused) is nobody's loss.
+        self._processing.lost.note({p: o for p, o in polled.lost.items() if self._intake.expects(p, o)})
         self._makes.tend(self._tasks.values())
         self._restore()
         self._processing.step(list(self._tasks.values()))
