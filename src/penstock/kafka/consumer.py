@@ -135,7 +135,7 @@ class GroupConsumer:
         """The next records, each partition's as batches in offset order; runs rebalance callbacks.
 
         One `consume` and nothing else: a `poll` for the first record with a `consume` for the rest behind it returns
-        sooner, and lost records (seen) where an eager rebalance came between the two.
+        sooner, and is not shown to be safe where a rebalance comes between the two.
 
         Args:
             max_records: at most.
