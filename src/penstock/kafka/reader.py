@@ -32,6 +32,20 @@ class Columns(NamedTuple):
     offsets: list[int]
 
 
+DEFAULTS: dict[str, Option] = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "auto.offset.reset": "error",
+    "enable.partition.eof": True,
+    "check.crcs": True,
+    "allow.auto.create.topics": False,
+    "fetch.queue.backoff.ms": 5,
+    "fetch.wait.max.ms": 50,
+    # Several read at once, beside tasks that go on: none may take all the memory.
+    "queued.max.messages.kbytes": 8_192,
+}
+
+
 class Watermarks(NamedTuple):
     """A partition's first offset, and the offset behind its last: the last stable one under read_committed."""
 
@@ -60,15 +74,8 @@ class Reader:
         own: dict[str, Option] = {
             # The client demands a group; nothing ever joins or commits to this one.
             "group.id": f"{client_id}.{uuid.uuid4().hex[:8]}",
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "auto.offset.reset": "error",
             "isolation.level": isolation,
-            "enable.partition.eof": True,
-            "check.crcs": True,
-            "allow.auto.create.topics": False,
-            "fetch.queue.backoff.ms": 5,
-            "fetch.wait.max.ms": 50,
+            **DEFAULTS,
             **(options or {}),
         }
         self._consumer = connected(Consumer, connection.options(own, connection.consumer, client_id), client_id)

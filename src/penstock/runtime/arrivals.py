@@ -36,11 +36,19 @@ class Arrivals:
         takeover: ends what dead workers left open; None = it is left to its time-outs.
         clock: time.
         hooks: told of restores.
+        max_restores: at the same time; each has a reader of its own.
     """
 
     def __init__(
-        self, tasks: Tasks, consumer: Member, takeover: Takeover | None, clock: Clock, hooks: WorkerHooks
+        self,
+        tasks: Tasks,
+        consumer: Member,
+        takeover: Takeover | None,
+        clock: Clock,
+        hooks: WorkerHooks,
+        max_restores: int,
     ) -> None:
+        self._max_restores = max_restores
         self._makes = tasks
         self._consumer = consumer
         self._takeover = takeover
@@ -94,6 +102,8 @@ class Arrivals:
         for task_id, sources in complete.items():
             if any(task_id in known for known in (here, self._restores, self._suspended)):
                 continue
+            if len(self._restores) >= self._max_restores:
+                break
             try:
                 restore = self._makes.restore(task_id, sources, self._consumer)
             except CheckpointHeld as held:

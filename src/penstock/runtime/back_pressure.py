@@ -22,31 +22,33 @@ class Tap(Protocol):
 
 
 class BackPressure:
-    """Pauses a partition at a number of buffered records and resumes it at half of that.
-
-    A limit of records, since librdkafka bounds the bytes that it holds itself.
+    """Pauses a partition at a number of buffered records, or at its share of bytes, and resumes it at half of that.
 
     Args:
         tap: the consumer.
         max_buffered_records: per partition.
+        max_buffered_bytes: of all partitions together, about; what librdkafka holds itself it bounds itself.
     """
 
-    def __init__(self, tap: Tap, max_buffered_records: int) -> None:
+    def __init__(self, tap: Tap, max_buffered_records: int, max_buffered_bytes: int) -> None:
         self._tap = tap
         self._max_records = max_buffered_records
+        self._max_bytes = max_buffered_bytes
         self._paused: set[Partition] = set()
 
     def balance(self, tasks: Iterable[Task]) -> None:
         """Pause and resume what these tasks read, as far as they run."""
-        for task in tasks:
-            if task.status is not TaskStatus.RUNNING:
-                continue
+        running = [task for task in tasks if task.status is TaskStatus.RUNNING]
+        share = self._max_bytes / max(1, sum(len(task.sources) for task in running))
+        for task in running:
             for partition in task.sources:
-                buffered = task.buffer.buffered(partition)
-                if partition not in self._paused and buffered >= self._max_records:
+                fill = max(
+                    task.buffer.buffered(partition) / self._max_records, task.buffer.buffered_bytes(partition) / share
+                )
+                if partition not in self._paused and fill >= 1:
                     self._tap.pause([partition])
                     self._paused.add(partition)
-                elif partition in self._paused and buffered < self._max_records // 2:
+                elif partition in self._paused and fill < 0.5:
                     self._tap.resume([partition])
                     self._paused.discard(partition)
 

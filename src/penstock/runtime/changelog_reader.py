@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Final
 
-from penstock.kafka.client import Connection, Option
+from penstock.kafka.client import Connection
 from penstock.kafka.consumer import Partition
 from penstock.kafka.group_view import Answer, Asked, Extent
 from penstock.kafka.reader import Columns, Reader, Watermarks
@@ -14,7 +14,6 @@ from penstock.state.changelog import COMMIT_RECORD_KEY
 
 # Several restores run at once, beside tasks that go on: none of them waits, and none may take all the memory.
 _SLICE_RECORDS: Final = 2_000
-_OPTIONS: Final[dict[str, Option]] = {"queued.max.messages.kbytes": 8_192}
 
 
 class PartitionReader:
@@ -50,7 +49,7 @@ class PartitionReader:
     def start(self, offset: int) -> None:
         """Read from here on, read_committed; may be called again."""
         self.close()
-        self._reader = Reader(self._connection, client_id=self._client_id, options=_OPTIONS)
+        self._reader = Reader(self._connection, client_id=self._client_id)
         self._reader.assign({self._partition: offset})
 
     def poll(self) -> Columns:
@@ -82,7 +81,7 @@ class UncommittedTail:
         self._partition = partition
         self._end = extent.high_watermark
         self._found: set[str] = set()
-        self._reader = Reader(connection, isolation="read_uncommitted", client_id=client_id, options=_OPTIONS)
+        self._reader = Reader(connection, isolation="read_uncommitted", client_id=client_id)
         self._reader.assign({partition: extent.last_stable})
 
     def writers(self) -> Collection[str] | None:

@@ -103,9 +103,9 @@ class Worker:
         )
         self._consumer = consumer(self)
         self._place = Participation(self._consumer, session, twins, topics)
-        self._arrivals = Arrivals(tasks, self._consumer, takeover, clock, hooks)
+        self._arrivals = Arrivals(tasks, self._consumer, takeover, clock, hooks, limits.max_restores)
         self._intake = Intake(self._consumer)
-        self._back_pressure = BackPressure(self._consumer, limits.max_buffered_records)
+        self._back_pressure = BackPressure(self._consumer, limits.max_buffered_records, limits.max_buffered_bytes)
         self._committer = Committer(
             session,
             self._consumer,

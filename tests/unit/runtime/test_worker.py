@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -331,6 +332,45 @@ def test_what_is_buffered_enough_is_paused_until_half_of_it_is_done() -> None:
     assert ("left", 0) in run.member.pauses
     assert not run.member.paused
     assert log.values("out") == [b"r"] * 60 + [b"l"] * 40
+
+
+def test_large_records_are_paused_by_their_bytes() -> None:
+    """Ten thousand of them are allowed, but each partition has its share of the bytes only."""
+    left, right = Topic("left", key=str, value=str), Topic("right", key=str, value=str)
+    log = Cluster(
+        {
+            ("left", 0): [(n, b"k", b"l" * 1_000, 1_000 + n) for n in range(40)],
+            ("right", 0): [(n, b"k", b"r", n) for n in range(60)],
+        }
+    )
+    made = Pipeline("p")
+    made.stream(left).merge(made.stream(right)).map(lambda text: text[0], name="first").to(OUT)
+    run = running(log, made, WorkerLimits(max_batch_records=10, max_buffered_records=10_000, max_buffered_bytes=40_000))
+    most = 0
+    for _ in range(30):
+        run.worker.step()
+        most = max(most, *(task.buffer.buffered(("left", 0)) for task in run.worker.tasks.values()), 0)
+    run.until_idle()
+    assert ("left", 0) in run.member.pauses
+    assert ("right", 0) not in run.member.pauses
+    assert 20 <= most < 40
+    assert not run.member.paused
+    assert log.values("out") == [b"r"] * 60 + [b"l"] * 40
+
+
+def test_only_so_many_tasks_are_brought_back_at_a_time() -> None:
+    """Each has a reader of its own, with threads and memory; the others wait for a place, and all come back."""
+    log = cluster(partitions=10)
+    run = running(log, sums(), WorkerLimits(max_restores=3))
+    at_once: list[int] = []  # in memory, a restore takes one step
+    for _ in range(6):
+        before = run.hooks.steps.count("restore")
+        run.worker.step()
+        at_once.append(run.hooks.steps.count("restore") - before)
+    assert [count for count in at_once if count] == [3, 3, 3, 1]
+    run.until_idle()
+    assert len(run.worker.tasks) == 10
+    assert Counter(log.values("out")) == Counter(totals() * 10)
 
 
 def test_a_transaction_of_another_writer_is_not_taken_for_ours() -> None:
