@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from penstock.batch import SourceBatch
-from penstock.errors import KafkaUnavailable, OperatorMustDecide, TransactionAborted
-from penstock.kafka.client import Connection, Option, connected
+from penstock.errors import ConfigurationError, KafkaUnavailable, OperatorMustDecide, TransactionAborted
+from penstock.kafka.client import LOGGER, Connection, Option, connected
 from penstock.kafka.error_map import from_call, kafka_error
 from penstock.kafka.group_settings import GroupSettings
 from penstock.kafka.reader import Reader, headers_of
@@ -25,6 +25,20 @@ from penstock.protocols import GroupMetadata
 from penstock.record import Headers
 
 Partition = tuple[str, int]
+
+DEFAULTS: dict[str, Option] = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "auto.offset.reset": "error",
+    "isolation.level": "read_committed",
+    "enable.partition.eof": True,
+    "check.crcs": True,
+    "allow.auto.create.topics": False,
+    "fetch.queue.backoff.ms": 5,
+    # What is fetched and not yet polled: the queue, and a response of each broker beyond it, before decompression.
+    "queued.max.messages.kbytes": 16_384,
+    "fetch.max.bytes": 16_777_216,
+}
 
 
 class RebalanceListener(Protocol):
@@ -87,24 +101,15 @@ class GroupConsumer:
         settings: GroupSettings | None = None,
     ) -> None:
         self._settings = settings or GroupSettings()
-        own: dict[str, Option] = {
-            "group.id": group,
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "auto.offset.reset": "error",
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-            "check.crcs": True,
-            "allow.auto.create.topics": False,
-            "fetch.queue.backoff.ms": 5,
-            "queued.max.messages.kbytes": 16_384,
-            **self._settings.as_options(),
-        }
+        own: dict[str, Option] = {"group.id": group, **DEFAULTS, **self._settings.as_options()}
         self._connection = connection
         self._client_id = client_id
         self._group = group
         self._listener = listener
-        self._options = connection.options(own, connection.consumer, client_id)
+        self._options = {
+            **connection.options(own, connection.consumer, client_id),
+            "on_commit": self._on_commit,
+        }
         self._consumer = connected(Consumer, self._options, client_id)
         self._topics: list[str] = []
         self._instance = StaticInstance(client_id, self._settings.session_timeout_ms / 1000)
@@ -242,6 +247,22 @@ class GroupConsumer:
                 raise KafkaUnavailable(f"committed offset of {tp.topic}[{tp.partition}]: {tp.error.name()}")
         return {(tp.topic, tp.partition): Committed(tp.offset, tp.metadata or "") for tp in found if tp.offset >= 0}
 
+    def commit(self, offsets: Mapping[Partition, tuple[int, str]]) -> None:
+        """Ask for {partition: (next offset, metadata)} to be committed without a transaction; no answer is waited for.
+
+        The client waits for it before it gives a partition away or leaves the group. A commit that is refused because
+        the group has moved on is only told; one that never can succeed is raised by a later poll.
+
+        Raises:
+            TransactionAborted: the client does not even send it.
+        """
+        asked = [TopicPartition(t, p, offset, metadata=text) for (t, p), (offset, text) in offsets.items()]
+        try:
+            # Waiting would be without an end while a coordinator hangs, and no signal could interrupt it.
+            self._consumer.commit(offsets=asked, asynchronous=True)
+        except KafkaException as exc:
+            raise from_call(exc, f"commit of group '{self._group}'") from exc
+
     def end_offsets(self, partition: Partition, timeout_s: float = 10.0) -> tuple[int, int]:
         """(first offset, last stable offset) as the broker says now."""
         try:
@@ -299,6 +320,15 @@ class GroupConsumer:
                 consumer.incremental_unassign(partitions)
         except BaseException as exc:  # noqa: BLE001 - as above
             self._trouble = self._trouble or exc
+
+    def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        for each in (error, *(tp.error for tp in partitions)):
+            if each is not None:
+                family = from_call(KafkaException(each), f"commit of group '{self._group}'")
+                LOGGER.info("%s; what was done since the last one may be done again", family)
+                if isinstance(family, ConfigurationError):
+                    self._trouble = self._trouble or family
+                return
 
     def _tell(self, listener: Callable[[list[Partition]], None], partitions: list[TopicPartition]) -> None:
         try:
