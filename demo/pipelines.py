@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+INSTANCE = "demo"
+"""Part of the workers' names."""
+
 
 @dataclass(frozen=True, slots=True)
 class PipelineInDemo:
@@ -37,7 +40,7 @@ class PipelineInDemo:
     @property
     def transactional_id(self) -> str:
         """Of its one worker."""
-        return f"{self.name}.0"
+        return f"{self.name}.{INSTANCE}.0"
 
 
 FLIGHT_STATUS = PipelineInDemo("flight-status", ("flights", "planes"), ("flight-status", "cancelled-flights"))

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from demo.pipelines import INSTANCE
 from penstock.errors import StartFailed
 
 
@@ -62,4 +63,5 @@ def environment(bootstrap_servers: str, registry_url: str, state: Path) -> dict[
         "PENSTOCK_STATE__DIRECTORY": str(state),
         # A worker that is started again has its partitions back at once, instead of when the dead one's session ends.
         "PENSTOCK_PROCESSING__STATIC_MEMBERSHIP": "true",
+        "PENSTOCK_PROCESSING__INSTANCE": INSTANCE,
     }

@@ -1,7 +1,8 @@
-"""`penstock run NAME`: run one worker of a pipeline until it is stopped."""
+"""`penstock run NAME`: run a worker of a pipeline, or several, until they are stopped."""
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,20 +10,27 @@ import typer
 
 from penstock.cli.drain import Drain
 from penstock.cli.garbage import settle
-from penstock.cli.invocation import log_as_a_service, project_config
+from penstock.cli.invocation import invocation, log_as_a_service, project_config
+from penstock.errors import UsageError
 
 if TYPE_CHECKING:
     from penstock.config import Config
     from penstock.kafka.registry import RegistryClient
     from penstock.runtime.opening import WorkerSurroundings
+    from penstock.topology.topology import Topology
 
 
 def run(
     context: typer.Context,
     pipeline: Annotated[str, typer.Argument(metavar="NAME|MODULE:ATTRIBUTE", help="The pipeline, or where it is.")],
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Worker processes, started again when they die; else processing.workers."),
+    ] = None,
     instance: Annotated[
-        str, typer.Option(metavar="NAME", help="Names this worker among those of the pipeline; keep it over restarts.")
-    ] = "0",
+        str | None,
+        typer.Option(metavar="NAME", help="Names this place among those of the pipeline; else processing.instance."),
+    ] = None,
     accept_state_loss: Annotated[
         bool,
         typer.Option(
@@ -30,43 +38,79 @@ def run(
             help="Start though this code loses state of what is deployed; what is lost is deleted. Once is enough.",
         ),
     ] = False,
+    number: Annotated[int | None, typer.Option("--worker", min=0, hidden=True)] = None,
+    supervisor: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Run a worker of a pipeline: outputs, state, dead letters and offsets commit together.
+    """Run workers of a pipeline: outputs, state, dead letters and offsets commit together.
 
     After any crash, run the same command again: it goes on exactly where the last transaction ended. Ctrl-C or SIGTERM
     commits what is done and leaves the group; a second one, or the end of processing.shutdown_grace_ms, stops at once,
     which loses nothing either. Exit code 5 when a record failed whose policy is to stop, or when the code would lose
-    state of what is deployed; 6 when another process is this instance.
+    state of what is deployed; 6 when another process has this worker's name.
+
+    Without --workers the command is the one worker, for a supervisor of your own to start again.
 
     \b
     penstock topology flight-status     see what it will do
     penstock plan flight-status         see what it changes of what is deployed
     penstock run flight-status
+    penstock run flight-status --workers 4
     """  # noqa: D301 - \b keeps the lines of the example apart in the help
-    from penstock.config.modules import package_of  # noqa: PLC0415 - keeps `--help` fast
+    from penstock.cli.supervised import WorkerStart, supervise  # noqa: PLC0415 - keeps `--help` fast
+    from penstock.config.modules import package_of  # noqa: PLC0415 - as above
     from penstock.dsl.discovery import pipeline_named  # noqa: PLC0415 - as above
-    from penstock.kafka.registry import RegistryClient  # noqa: PLC0415 - as above
-    from penstock.runtime.hooks import WorkerHooks  # noqa: PLC0415 - as above
-    from penstock.runtime.opening import opened  # noqa: PLC0415 - as above
+    from penstock.supervisor.cgroup import memory_limit  # noqa: PLC0415 - as above
+    from penstock.supervisor.memory import memory_budget, require_memory  # noqa: PLC0415 - as above
+    from penstock.supervisor.parent import die_with  # noqa: PLC0415 - as above
 
+    if supervisor is not None:
+        die_with(supervisor)
     config = project_config(context)
+    place = _instance(config, instance)
     package = package_of(config.project.processors, config.root, f"{config.file}: project.processors")
     topology = pipeline_named(pipeline, config.root, package).topology()
-    log_as_a_service(context, config, pipeline=topology.name, worker=instance)
+    if number is None:
+        wanted = workers or config.processing.workers
+        require_memory(memory_budget(config, wanted, f"{config.project.prefixed(topology.name)}.*"), memory_limit())
+        if wanted is not None:
+            log_as_a_service(context, config, pipeline=topology.name)
+            start = WorkerStart(invocation(context), pipeline, place, accept_state_loss=accept_state_loss)
+            supervise(config, start, wanted)
+            return
+        number = 0
+    log_as_a_service(context, config, pipeline=topology.name, worker=f"{place}.{number}")
+    _work(config, topology, place, number, accept_state_loss=accept_state_loss)
+
+
+def _instance(config: Config, given: str | None) -> str:
+    from penstock.config.model import INSTANCE  # noqa: PLC0415 - keeps `--help` fast
+    from penstock.transactions.instance import kept_instance  # noqa: PLC0415 - as above
+
+    if given is not None and not re.fullmatch(INSTANCE, given):
+        raise UsageError(f"--instance {given}: should be lower-case letters, digits and dashes, no dash first")
+    return given or config.processing.instance or kept_instance(config.state.create())
+
+
+def _work(config: Config, topology: Topology, instance: str, number: int, *, accept_state_loss: bool) -> None:
+    """Be the worker of this number."""
+    from penstock.kafka.registry import RegistryClient  # noqa: PLC0415 - keeps `--help` fast
+    from penstock.runtime.opening import opened  # noqa: PLC0415 - as above
+    from penstock.supervisor.heartbeat import Heartbeat  # noqa: PLC0415 - as above
+
     with (
         Drain(config.processing.shutdown_grace_ms / 1000) as drain,
         closing(RegistryClient.of(config.registry)) as registry,
-        opened(
-            topology, _surroundings(config, registry, instance, accept_state_loss=accept_state_loss), WorkerHooks()
-        ) as worker,
     ):
-        drain.calls(worker.stop)
-        settle()
-        worker.run()
+        around = _surroundings(config, registry, instance, number, accept_state_loss=accept_state_loss)
+        heartbeat = Heartbeat(around.state_directory, around.writer(topology), around.clock)
+        with opened(topology, around, heartbeat) as worker:
+            drain.calls(worker.stop)
+            settle()
+            worker.run()
 
 
 def _surroundings(
-    config: Config, registry: RegistryClient, instance: str, *, accept_state_loss: bool
+    config: Config, registry: RegistryClient, instance: str, number: int, *, accept_state_loss: bool
 ) -> WorkerSurroundings:
     from penstock.kafka.client import Connection  # noqa: PLC0415 - keeps `--help` fast
     from penstock.runtime.limits import WorkerLimits  # noqa: PLC0415 - as above
@@ -79,6 +123,8 @@ def _surroundings(
         auto_register=config.registry.auto_register,
         prefix=config.project.prefixed(""),
         instance=instance,
+        worker=number,
+        guarantee=processing.guarantee,
         accept_state_loss=accept_state_loss,
         state_directory=config.state.create(),
         checkpoint_interval_s=config.state.checkpoint_interval_ms / 1000,

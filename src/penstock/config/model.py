@@ -18,6 +18,8 @@ from penstock.config.options import ClientOptions, OptionValue
 from penstock.errors import ConfigurationError
 
 NAME = r"[a-z][a-z0-9-]{0,62}"
+INSTANCE = r"[a-z0-9][a-z0-9-]{0,62}"
+"""Of an instance's name; host names fit, and begin with a digit at times."""
 
 
 def _not_bool(value: object) -> object:
@@ -46,6 +48,12 @@ def _url(value: str) -> str:
     if "@" in value.split("/")[2]:
         raise ValueError("must not carry credentials: set registry.username and registry.password")
     return value.rstrip("/")
+
+
+def _instance(value: str) -> str:
+    if not re.fullmatch(INSTANCE, value):
+        raise ValueError("should be lower-case letters, digits and dashes, no dash first, 63 at most")
+    return value
 
 
 NotBool = BeforeValidator(_not_bool)
@@ -124,10 +132,20 @@ class PublishingSettings(Section):
 
 
 class ProcessingSettings(Section):
-    """How pipelines cut their work into batches and transactions."""
+    """How pipelines run, and how they cut their work into batches and transactions."""
 
+    workers: Count | None = None
+    """Worker processes of `penstock run`, started again when they die; none = one, in the command's own process."""
+    instance: Annotated[str, AfterValidator(_instance)] | None = None
+    """Tells the places apart where a pipeline runs, and stays over restarts: a pod's name, a machine's. None = drawn
+    once and kept in the state directory."""
+    max_deaths_per_minute: Count | None = None
+    """Deaths of workers in a minute; one more is a crash loop, and ends the command. None = 4, and one for each."""
     shutdown_grace_ms: Count = 30_000
     """Time that workers have to commit and leave after a signal, before they are killed."""
+    guarantee: Literal["exactly_once", "at_least_once"] = "exactly_once"
+    """What readers of the outputs see. `at_least_once`, for pipelines without state: records are visible at once and
+    not only with their transaction, and after a crash some of them a second time."""
     commit_interval_ms: Count = 100
     """A transaction is committed when it is this old: what readers wait for at most."""
     max_transaction_records: Count = 50_000

@@ -85,7 +85,7 @@ def deploy(topology: Topology, around: WorkerSurroundings, hooks: TransactionHoo
         read=lambda end: _read(around.connection, settings.name, end),
         session=session,
         clock=around.clock,
-        writer=f"{group}.{around.instance}",
+        writer=around.writer(topology),
         release=version("penstock"),
         on_step=hooks.on_step,
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from penstock.clock import Clock, SystemClock
 from penstock.errors import ConfigurationError
+from penstock.kafka.acknowledged_producer import AcknowledgedProducer
 from penstock.kafka.admin import Admin
 from penstock.kafka.client import Connection, Option
 from penstock.kafka.consumer import GroupConsumer
@@ -18,12 +19,13 @@ from penstock.kafka.group_view import GroupView
 from penstock.kafka.reader import Reader
 from penstock.kafka.record_deletion import RecordDeleter
 from penstock.kafka.transactional_producer import KafkaTransactionalProducer
-from penstock.protocols import SchemaRegistry
+from penstock.protocols import SchemaRegistry, TransactionalProducer
 from penstock.runtime.assignment import Assignment, needs_copartitioning
 from penstock.runtime.changelog_reader import UncommittedTail
 from penstock.runtime.checkpoints import Checkpoints
 from penstock.runtime.deploy import deploy
 from penstock.runtime.global_tables import GlobalTables, TableContent
+from penstock.runtime.guarantee import Guarantee, check_guarantee
 from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.internal_topics import PipelineTopics
 from penstock.runtime.limits import WorkerLimits
@@ -51,7 +53,9 @@ class WorkerSurroundings:
         registry: of schemas; None where no topic needs one.
         state_directory: holds the identity lock and the checkpoints; workers of one machine share it.
         prefix: precedes every name of ours; empty or ending in a dot.
-        instance: names this worker among those of the pipeline; stable over restarts.
+        instance: names this place among those of the pipeline; stable over restarts.
+        worker: which of the place's workers this one is; stable too.
+        guarantee: see `guarantee.py`.
         auto_register: whether unknown schemas are registered.
         accept_state_loss: start though this code loses state of what is deployed; it is deleted.
         checkpoint_interval_s: state is written to disk this often.
@@ -72,6 +76,8 @@ class WorkerSurroundings:
     state_directory: Path
     prefix: str = ""
     instance: str = "0"
+    worker: int = 0
+    guarantee: Guarantee = "exactly_once"
     auto_register: bool = True
     accept_state_loss: bool = False
     checkpoint_interval_s: float = 30.0
@@ -84,6 +90,14 @@ class WorkerSurroundings:
     consumer_options: Mapping[str, Option] = field(default_factory=dict[str, Option])
     limits: WorkerLimits = field(default_factory=WorkerLimits)
     clock: Clock = field(default_factory=SystemClock)
+
+    def group(self, topology: Topology) -> str:
+        """The consumer group."""
+        return f"{self.prefix}{topology.name}"
+
+    def writer(self, topology: Topology) -> str:
+        """The worker's `transactional.id` and `client.id`."""
+        return f"{self.group(topology)}.{self.instance}.{self.worker}"
 
 
 def check_intervals(around: WorkerSurroundings) -> None:
@@ -149,20 +163,34 @@ def opened(topology: Topology, around: WorkerSurroundings, hooks: WorkerHooks) -
     """A worker that has joined its group; it is closed, but not stopped gracefully, at the end of the block.
 
     Raises:
-        DuplicateIdentity: another process of this machine is this instance.
+        DuplicateIdentity: another process of this machine is this worker.
         OperatorMustDecide: the code would lose state of what is deployed, and that is not accepted.
         ConfigurationError: a topic, a serde or a setting does not fit.
         ServerUnreachable: Kafka does not answer.
     """
     check_intervals(around)
-    group = f"{around.prefix}{topology.name}"
-    writer = f"{group}.{around.instance}"
+    check_guarantee(topology, around.guarantee)
+    group, writer = around.group(topology), around.writer(topology)
     with IdentityLock(around.state_directory / "identities", f"worker.{writer}"):
         topics, lineage = deploy(topology, around, hooks)
         settings = _group_settings(topology, around, writer, Admin(around.connection))
 
-        def connect() -> KafkaTransactionalProducer:
+        members: list[GroupConsumer] = []
+
+        def join(listener: Worker) -> GroupConsumer:
+            members.append(GroupConsumer(around.connection, group, writer, listener, settings))
+            return members[0]
+
+        def connect() -> TransactionalProducer:
             smallest = min(bounds.max_record_bytes for bounds in topics.bounds.values())
+            if around.guarantee == "at_least_once":
+                return AcknowledgedProducer(
+                    around.connection,
+                    writer,
+                    around.transaction_timeout_ms,
+                    max_batch_bytes=smallest,
+                    commit_offsets=members[0].commit,
+                )
             return KafkaTransactionalProducer(
                 around.connection,
                 writer,
@@ -196,7 +224,7 @@ def opened(topology: Topology, around: WorkerSurroundings, hooks: WorkerHooks) -
         )
         worker = Worker(
             topology.name,
-            consumer=lambda listener: GroupConsumer(around.connection, group, writer, listener, settings),
+            consumer=join,
             twins=lambda consumer: Twins(
                 writer,
                 view.members,

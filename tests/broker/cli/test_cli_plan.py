@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -52,7 +53,7 @@ def test_the_code_that_runs_changes_nothing(
     del deployed
     shown = penstock_process("plan", topic_prefix)
     assert shown.returncode == 0, shown.stderr
-    assert f"by {topic_prefix}.0 at 20" in shown.stdout
+    assert re.search(rf"by {topic_prefix}\.[0-9a-f]{{8}}\.0 at 20", shown.stdout)
     assert "✓ nothing changes" in shown.stdout
 
 
@@ -78,7 +79,7 @@ def test_a_change_that_loses_state_is_exit_code_1_and_the_worker_is_refused_unti
     assert f"`penstock run {topic_prefix} --accept-state-loss`" in shown.stdout
     data = json.loads(told.stdout)
     assert (data["pipeline"], data["loses_state"], data["impossible"]) == (topic_prefix, True, False)
-    assert data["deployed"]["writer"] == f"{topic_prefix}.0"
+    assert re.fullmatch(rf"{topic_prefix}\.[0-9a-f]{{8}}\.0", data["deployed"]["writer"])
     assert data["deployed"]["fingerprint"] != data["code"]
     assert [(c["verb"], c["effect"], c["what"]) for c in data["changes"]] == [
         ("renames", "loses state", "store 'counts'")

@@ -132,7 +132,10 @@ class Cast:
     def owners(self) -> list[tuple[str, int]]:
         """Who committed last, per partition, and how often the task has been claimed."""
         told = [fields(commit.metadata) for commit in self.committed()]
-        return [(each.get("w", "").removeprefix(f"{self.pipeline}."), int(each.get("oe", 0))) for each in told]
+        return [
+            (each.get("w", "").removeprefix(f"{self.pipeline}.").removesuffix(".0"), int(each.get("oe", 0)))
+            for each in told
+        ]
 
     @property
     def topics(self) -> Topics:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from penstock.dsl.pipeline import Pipeline
 from penstock.kafka.client import Connection, Option
+from penstock.runtime.guarantee import Guarantee
 from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.merge import Partition
@@ -26,14 +27,19 @@ def working(
     limits: WorkerLimits | None = None,
     hooks: WorkerHooks | None = None,
     options: Mapping[str, Option] | None = None,
+    instance: str = "0",
+    guarantee: Guarantee = "exactly_once",
+    timeout_ms: int = 20_000,
 ) -> Generator[Worker]:
     """A worker that leaves its group at the end of the block; what it had not committed is gone with it."""
     around = WorkerSurroundings(
         connection=Connection(kafka.bootstrap_servers),
         registry=None,
         state_directory=state,
-        transaction_timeout_ms=20_000,
-        transaction_budget_ms=15_000,
+        instance=instance,
+        guarantee=guarantee,
+        transaction_timeout_ms=timeout_ms,
+        transaction_budget_ms=timeout_ms * 3 // 4,
         consumer_options={"session.timeout.ms": 6_000, "heartbeat.interval.ms": 500, **(options or {})},
         limits=limits or WorkerLimits(commit_interval_s=0.01),
     )

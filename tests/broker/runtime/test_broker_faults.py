@@ -71,7 +71,7 @@ def victim_of(cluster: KafkaCluster, cast: Cast, role: Role) -> int:
     there = topics_of(cluster)
     match role:
         case "transactions":
-            number = java_hash(f"{cast.pipeline}.a") % COORDINATOR_PARTITIONS
+            number = java_hash(f"{cast.pipeline}.a.0") % COORDINATOR_PARTITIONS
             return int(there["__transaction_state"].partitions[number].leader)
         case "group":
             number = java_hash(cast.pipeline) % COORDINATOR_PARTITIONS

@@ -41,7 +41,7 @@ def test_of_two_with_one_identity_exactly_one_ends(
             (ended,) = [name for name, process in cast.alive.items() if process.poll() is not None]
             err = cast.log(ended)
             assert cast.alive.pop(ended).returncode == ExitCode.DUPLICATE_IDENTITY, err
-            assert f"'{cast.pipeline}.one'" in err
+            assert f"'{cast.pipeline}.one.0'" in err
             assert "another instance name" in err
             for _ in range(3):
                 cast.advance()

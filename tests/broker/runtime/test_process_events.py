@@ -111,7 +111,9 @@ def test_the_page_does_what_it_says(
     assert second.returncode == 5, err
     *lines, _ = err.strip().rsplit("\nerror: ")
     told = [json.loads(line) for line in lines[0].splitlines()]
-    assert {(line["pipeline"], line["worker"]) for line in told} == {(topic_prefix, "0")}
+    ((pipeline, worker),) = {(line["pipeline"], line["worker"]) for line in told}
+    assert pipeline == topic_prefix
+    assert re.fullmatch(r"[0-9a-f]{8}\.0", worker)
     (stopped,) = [line for line in told if line["level"] == "error"]
     assert (stopped["task"], stopped["topic"], stopped["partition"], stopped["offset"]) == (
         f"{source}[0]",

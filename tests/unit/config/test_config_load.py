@@ -31,6 +31,10 @@ VALID: dict[tuple[str, str], str] = {
     ("publishing", "max_transaction_records"): "10",
     ("publishing", "transaction_timeout_ms"): "30000",
     ("publishing", "transaction_budget_ms"): "20000",
+    ("processing", "workers"): "4",
+    ("processing", "instance"): "7f3a-worker-0",
+    ("processing", "max_deaths_per_minute"): "12",
+    ("processing", "guarantee"): "at_least_once",
     ("processing", "commit_interval_ms"): "50",
     ("processing", "max_transaction_records"): "9",
     ("processing", "max_transaction_bytes"): "100",
@@ -180,6 +184,10 @@ commit_interval_ms = 3
         ("[project]\nname = 'a'\n[kafka]\nbootstrap_servers = 'kafka:70000'", "should be HOST:PORT"),
         ("[project]\nname = 'a'\n[registry]\nurl = 'localhost:8081'", "should start with http"),
         ("[project]\nname = 'a'\n[registry]\nurl = 'http://me:pw@localhost'", "must not carry credentials"),
+        (
+            "[project]\nname = 'a'\n[processing]\ninstance = 'Pod.7'",
+            "penstock.toml:4: processing.instance: should be lower-case letters, digits and dashes, no dash first",
+        ),
         (
             "[project]\nname = 'a'\n[publishing]\ntransaction_timeout_ms = 30000",
             (

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 
 from penstock.cli.checks.finding import Finding, bad, good, warning
+from penstock.cli.checks.memory import memory
 from penstock.config import Config
 from penstock.embedded.java import find_java
 from penstock.errors import PenstockError
@@ -22,6 +23,7 @@ def machine(config: Config) -> Iterator[Finding]:
     yield good("librdkafka", f"{librdkafka_version()}, confluent-kafka {version('confluent-kafka')}")
     yield _java(config)
     yield _state(config)
+    yield memory(config)
 
 
 def _project(config: Config) -> Finding:
