@@ -54,11 +54,12 @@ docs: .venv/dev.stamp ## the documentation site, strictly, into docs/site
 	$(BIN)/zensical build --strict
 
 # Versions and hashes only: the lock names no host, so any mirror serves it.
-LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
-	--extra embedded --extra demo --group build
+LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --group build
+ALL = --extra embedded --extra demo
 lock: .venv/dev.stamp ## resolve the lock files anew (ARGS=--upgrade for newer versions)
-	$(LOCK) $(ARGS) pyproject.toml -o requirements/run.txt
-	$(LOCK) $(ARGS) --extra testing --group dev -c requirements/run.txt pyproject.toml -o requirements/dev.txt
+	$(LOCK) $(ALL) $(ARGS) pyproject.toml -o requirements/run.txt
+	$(LOCK) $(ARGS) -c requirements/run.txt pyproject.toml -o requirements/worker.txt
+	$(LOCK) $(ALL) $(ARGS) --extra testing --group dev -c requirements/run.txt pyproject.toml -o requirements/dev.txt
 
 clean: ## remove what the targets made
 	rm -rf .venv docs/site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,15 +1,22 @@
 """docker-compose.yml: by `docker compose config` where that is there, by the published schema everywhere."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 import yaml  # type: ignore[import-untyped] # only tests read YAML; not worth a package of stubs
+
+from penstock.config import load
+from penstock.dsl.discovery import pipelines
+from penstock.supervisor.memory import MIB, memory_budget, require_memory
 
 ROOT = Path(__file__).parents[3]
 FILE = ROOT / "docker-compose.yml"
@@ -62,7 +69,43 @@ def test_every_port_is_bound_to_loopback(compose: dict[str, Any]) -> None:
 
 
 def test_every_service_says_when_it_is_healthy(compose: dict[str, Any]) -> None:
-    assert all("healthcheck" in service for service in compose["services"].values())
+    """Those of our own image by the Dockerfile."""
+    foreign = [service for service in compose["services"].values() if "build" not in service]
+    assert len(foreign) == 2
+    assert all("healthcheck" in service for service in foreign)
+
+
+def workers(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {name: service for name, service in compose["services"].items() if "build" in service}
+
+
+def test_every_pipeline_has_its_workers(compose: dict[str, Any]) -> None:
+    """Each under its own name, with a state directory that outlives the container and is nobody else's."""
+    found = workers(compose)
+    assert found.keys() == pipelines(ROOT).keys()
+    for name, service in found.items():
+        assert service["command"] == ["run", name]
+        assert service["volumes"] == [f"{name}-state:/var/lib/penstock"]
+        assert service["build"] == "."
+        assert service["image"].endswith(f":{version('penstock')}")
+
+
+def test_what_workers_are_told_is_configuration(compose: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every variable is one of ours, and no more memory is needed than there is."""
+    for name in [name for name in os.environ if name.upper().startswith("PENSTOCK_")]:
+        monkeypatch.delenv(name)
+    for service in workers(compose).values():
+        for name, value in service["environment"].items():
+            monkeypatch.setenv(name, value)
+        config = load(ROOT)
+        assert config.kafka.bootstrap_servers == "kafka:29092"
+        assert config.processing.instance == "compose"
+        assert service["mem_limit"] == "1g"
+        budget = memory_budget(config, config.processing.workers, "none")
+        # This process is larger than a worker, which was measured with 78 MiB, and its supervisor with 47.
+        parts = {**budget.parts, "Python and code": 80 * MIB}
+        require_memory(replace(budget, parts=parts, supervisor=50 * MIB), 1 << 30)
+        assert int(service["stop_grace_period"].removesuffix("s")) * 1000 > config.processing.shutdown_grace_ms
 
 
 def test_volumes_are_named(compose: dict[str, Any]) -> None:
