@@ -6,9 +6,11 @@ dropped. Three things break the chain, and each sends the tasks back to their la
 
 * a batch, or an end, in front of what comes next: it was fetched before the last `start`
 * a batch behind one that was dropped
-* the first batch or end after `start` lies further on than the log says. Offsets are missing where control records
-  stand, where a transaction was aborted and where a topic was compacted, so another client, which only reads, is asked.
-  Later gaps are the broker's own; asking for each would cost a request per transaction of whoever writes the input.
+* the first gap after `start` hides records of the log. Offsets are missing where control records stand, where a
+  transaction was aborted and where a topic was compacted, so another client, which only reads, is asked. A start that
+  goes wrong shows there and not always in the first batch: an answer of the broker that the client still waited for has
+  moved its position when one batch was already fetched (seen). Later gaps are the broker's own; asking for each would
+  cost a request per transaction of whoever writes the input.
 """
 
 from __future__ import annotations
@@ -104,7 +106,7 @@ class Intake:
             first = self._source.first_offset_from(partition, expected)
             if first is not None and first < offset:
                 raise ChainBroken(
-                    f"{topic}[{number}]@{offset} was polled first, and the log has {first} before it; reading again. "
+                    f"{topic}[{number}]@{offset} was polled next, and the log has {first} before it; reading again. "
                     "Nothing is lost, but please report this"
                 )
-        self._unproven.discard(partition)
+            self._unproven.discard(partition)  # not before: an answer that did not come proves nothing

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from penstock.batch import SourceBatch
-from penstock.kafka.consumer import Polled
+from penstock.errors import KafkaUnavailable
+from penstock.kafka.consumer import Partition, Polled
 from penstock.runtime.intake import ChainBroken, Intake
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.task import Task
@@ -57,6 +60,49 @@ def test_a_start_that_lands_behind_records_of_the_log_is_noticed() -> None:
     with pytest.raises(ChainBroken, match="has 10 before it"):
         take(intake, task, end=61)
     assert task.prepare().progress.next_offsets[LEFT] == 10
+
+
+def test_a_jump_behind_the_first_batch_is_noticed() -> None:
+    """The client fetched once where it was told to, and then somewhere else."""
+    intake, task = an_intake(10, 11, 60)
+    take(intake, task, rows("a", offset=10))
+    with pytest.raises(ChainBroken, match="has 11 before it"):
+        take(intake, task, rows("b", offset=60))
+    assert task.buffer.buffered(LEFT) == 1
+
+
+class SlowToAnswer:
+    """A source whose first answer does not come; the log has a record at offset 10."""
+
+    asked = 0
+
+    def start(self, positions: Mapping[Partition, int]) -> None:
+        """Nothing is fetched."""
+
+    def first_offset_from(self, partition: Partition, next_offset: int) -> int | None:
+        """10, the second time."""
+        self.asked += 1
+        if self.asked == 1:
+            raise KafkaUnavailable(f"{partition}: nothing from {next_offset} on")
+        return 10
+
+
+def test_an_answer_that_did_not_come_proves_nothing() -> None:
+    intake, task = Intake(SlowToAnswer()), a_task()
+    intake.start({LEFT: 10, RIGHT: 20})
+    with pytest.raises(KafkaUnavailable):
+        take(intake, task, rows("a", offset=60))
+    with pytest.raises(ChainBroken, match="has 10 before it"):
+        take(intake, task, rows("a", offset=60))
+
+
+def test_each_start_is_proven_anew() -> None:
+    intake, task = an_intake(10, 60)
+    take(intake, task, rows("a", offset=10))
+    take(intake, task, rows("b", offset=60))
+    intake.start({LEFT: 10})
+    with pytest.raises(ChainBroken, match="has 10 before it"):
+        take(intake, task, rows("b", offset=60))
 
 
 def test_offsets_that_the_log_does_not_have_may_be_missing() -> None:
