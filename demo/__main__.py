@@ -20,6 +20,9 @@ def main() -> int:
     parser.add_argument(
         "--rate", type=int, metavar="N", help="flights a second at most, so that there is time to watch"
     )
+    parser.add_argument(
+        "--nodes", type=int, choices=(1, 3), default=1, help="brokers; of three, one after the other fails (default: 1)"
+    )
     options = parser.parse_args()
     if options.json and not options.json.absolute().parent.is_dir():
         parser.error(f"there is no folder for {options.json}")
@@ -27,7 +30,7 @@ def main() -> int:
     seed = options.seed if options.seed is not None else random.randrange(1_000_000)  # noqa: S311
     screen = Screen()
     try:
-        report = run(screen, Plan(seed, options.rate))
+        report = run(screen, Plan(seed, options.rate, nodes=options.nodes))
     except FileNotFoundError as err:  # no flight data: the message says what to install
         screen.fail(str(err))
         return int(ExitCode.CONFIGURATION)

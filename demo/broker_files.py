@@ -48,6 +48,27 @@ class Part(NamedTuple):
         return sum(run.records for run in self.runs)
 
 
+class BatchHeader(NamedTuple):
+    """The last batch that was read. A broker that comes back may cut off what the others never had, and write anew.
+
+    Attributes:
+        position: of its first byte in the segment.
+        content: the first bytes of it.
+    """
+
+    position: int
+    content: bytes
+
+    def is_in(self, segment: Path) -> bool:
+        """Whether it still stands there; what was deleted as a whole has stood there."""
+        try:
+            with segment.open("rb") as file:
+                file.seek(self.position)
+                return file.read(len(self.content)) == self.content
+        except FileNotFoundError:
+            return True
+
+
 class PartitionFiles:
     """One partition's folder, read on from where the last look ended.
 
@@ -57,17 +78,21 @@ class PartitionFiles:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._forget()
+
+    def _forget(self) -> None:
         self.committed: list[Part] = []
         self.aborted: list[Part] = []
-        self._folder = folder
         self._open: dict[int, Part] = {}
         self._segment: Path | None = None
         self._position = 0
+        self._last = BatchHeader(0, b"")
 
     @property
-    def open_records(self) -> int:
-        """Records of transactions that have not ended."""
-        return sum(part.records for part in self._open.values())
+    def open_producers(self) -> set[int]:
+        """The producer ids of transactions that have not ended."""
+        return set(self._open)
 
     def records_below(self, offset: int) -> int:
         """How many committed records have a smaller offset."""
@@ -81,9 +106,11 @@ class PartitionFiles:
 
     def look(self) -> None:
         """Take in what has been written since the last look. A batch that is half written waits for the next one."""
+        if self._segment is not None and not self._last.is_in(self._segment):
+            self._forget()
         for segment in sorted(self._folder.glob("*.log")):
             if self._segment is None or segment.name > self._segment.name:
-                self._segment, self._position = segment, 0
+                self._segment, self._position, self._last = segment, 0, BatchHeader(0, b"")
             if segment == self._segment:
                 with segment.open("rb") as file:
                     self._read(file, segment.stat().st_size)
@@ -91,9 +118,8 @@ class PartitionFiles:
     def _read(self, file: BinaryIO, size: int) -> None:
         while self._position + _HEADER.size <= size:
             file.seek(self._position)
-            base_offset, length, _, _, _, attributes, _, _, _, producer, epoch, _, count = _HEADER.unpack(
-                file.read(_HEADER.size)
-            )
+            header = file.read(_HEADER.size)
+            base_offset, length, _, _, _, attributes, _, _, _, producer, epoch, _, count = _HEADER.unpack(header)
             end = self._position + _LENGTH_COUNTS_FROM + length
             if end > size:
                 return
@@ -105,7 +131,7 @@ class PartitionFiles:
                 self._open.setdefault(producer, Part((producer, epoch), [])).runs.append(run)
             else:
                 self.committed.append(Part((producer, epoch), [run]))
-            self._position = end
+            self._position, self._last = end, BatchHeader(self._position, header)
 
     def _end(self, producer: int, *, committed: bool) -> None:
         part = self._open.pop(producer, None)
@@ -146,9 +172,9 @@ class TopicFiles:
         return sum(part.records for partition in self.partitions.values() for part in partition.aborted)
 
     @property
-    def is_open(self) -> bool:
-        """Whether there are records of a transaction that has not ended."""
-        return any(partition.open_records for partition in self.partitions.values())
+    def open_producers(self) -> set[int]:
+        """The producer ids of transactions that have not ended."""
+        return {producer for partition in self.partitions.values() for producer in partition.open_producers}
 
     def aborted_by_life(self) -> dict[tuple[int, int], int]:
         """{(producer id, epoch): records of its aborted transactions}."""

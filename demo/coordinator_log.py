@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from demo.broker_files import BatchHeader
 from penstock.testing.record_batch import batches_in
 
 _TOPIC: Final = "__transaction_state"
 _VALUE: Final = struct.Struct(">hqhib")
 _KEY: Final = struct.Struct(">hh")
 _VERSION: Final = 1
+_HEADER_BYTES: Final = 61
 _ONGOING, _PREPARE_COMMIT, _COMPLETE_COMMIT, _COMPLETE_ABORT = 1, 2, 4, 5
 
 Partition = tuple[str, int]
@@ -51,6 +53,7 @@ class CoordinatorLog:
     def __init__(self, log_directory: Path) -> None:
         self._log_directory = log_directory
         self._positions: dict[Path, int] = {}
+        self._last: dict[Path, BatchHeader] = {}
         self._found: dict[str, Transactions] = {}
 
     def of(self, transactional_id: str) -> Transactions:
@@ -59,12 +62,16 @@ class CoordinatorLog:
 
     def look(self) -> None:
         """Take in what has been written since the last look."""
+        if not all(header.is_in(segment) for segment, header in self._last.items()):
+            self._positions, self._last, self._found = {}, {}, {}
         for segment in sorted(self._log_directory.glob(f"{_TOPIC}-*/*.log")):
             position = self._positions.get(segment, 0)
             with segment.open("rb") as file:
                 file.seek(position)
                 data = file.read()
             for batch in batches_in(data, segment.name):
+                at = position - self._positions.get(segment, 0)
+                self._last[segment] = BatchHeader(position, data[at : at + _HEADER_BYTES])
                 position += batch.size
                 for record in [] if batch.is_control else batch.records():
                     if record.key is not None and record.value is not None:

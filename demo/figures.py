@@ -6,6 +6,7 @@ Nothing is asked of the processes themselves, which are killed all the time; the
     lag               what is left of them
     transactions      committed ones, and aborted ones, by the coordinator's log
     dead letters      committed records of the dead-letter topics
+    processes         that live
     restarts          by the demo, each after a SIGKILL
 """
 
@@ -42,25 +43,40 @@ class Actor:
     Attributes:
         name: of the producer or pipeline.
         status: what it is at.
-        restarts: starts after the first one.
+        processes: of it that live.
+        restarts: starts after a SIGKILL.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.status = Status.WAITING
+        self.processes = 0
         self.restarts = 0
+        self._dead = 0
 
     def started(self) -> None:
-        """Its process was started, for the first time or again."""
-        self.restarts += self.status is Status.KILLED
-        self.status = Status.COMING_BACK if self.status is Status.KILLED else Status.STARTING
+        """A process of it was started: a further one, or one in the place of one that was killed."""
+        if self.processes == 0:
+            self.status = Status.COMING_BACK if self._dead else Status.STARTING
+        self.processes += 1
+        if self._dead:
+            self._dead -= 1
+            self.restarts += 1
 
     def killed(self) -> None:
-        """It was killed with SIGKILL."""
-        self.status = Status.KILLED
+        """A process of it was killed with SIGKILL."""
+        self.processes -= 1
+        self._dead += 1
+        if self.processes == 0:
+            self.status = Status.KILLED
+
+    def stopped(self) -> None:
+        """A process of it has left in order, and others go on."""
+        self.processes -= 1
 
     def done(self) -> None:
         """It has come to its end."""
+        self.processes = 0
         self.status = Status.DONE
 
 
@@ -70,6 +86,7 @@ class Figures:
 
     name: str
     status: Status
+    processes: int
     restarts: int
     records: int
     total: int
@@ -88,7 +105,7 @@ class Gauge(Protocol):
     """Tells how far an actor is."""
 
     @property
-    def transactional_id(self) -> str:
+    def transactional_ids(self) -> Sequence[str]:
         """Whose transactions are its."""
         ...
 
@@ -101,7 +118,7 @@ class ProducerGauge:
     """Of a producer: its topic and its dead-letter topic against the rows of its file."""
 
     def __init__(self, log_directory: Path, topic: str, transactional_id: str, rows: int) -> None:
-        self.transactional_id = transactional_id
+        self.transactional_ids = (transactional_id,)
         self._topic = TopicFiles(log_directory, topic)
         self._dead_letters = TopicFiles(log_directory, f"dlq.{topic}")
         self._rows = rows
@@ -122,10 +139,10 @@ class PipelineGauge:
         log_directory: Path,
         inputs: Sequence[str],
         dead_letter_topics: Sequence[str],
-        transactional_id: str,
+        transactional_ids: Sequence[str],
         committed: Callable[[], Mapping[Partition, int]],
     ) -> None:
-        self.transactional_id = transactional_id
+        self.transactional_ids = transactional_ids
         self._inputs = {topic: TopicFiles(log_directory, topic) for topic in inputs}
         self._dead_letters = [TopicFiles(log_directory, topic) for topic in dead_letter_topics]
         self._committed = committed
@@ -137,6 +154,7 @@ class PipelineGauge:
         records = sum(
             self._inputs[topic].partitions[partition].records_below(offset)
             for (topic, partition), offset in self._committed().items()
+            if topic in self._inputs
         )
         total = sum(files.committed for files in self._inputs.values())
         return records, total, sum(files.committed for files in self._dead_letters)
@@ -165,16 +183,17 @@ class Board:
         records, total, dead = (0, 0, 0) if status is Status.WAITING else entry.gauge.look()
         if status in {Status.STARTING, Status.COMING_BACK} and records > entry.at_start(records):
             status = Status.WORKING
-        transactions = self._coordinator.of(entry.gauge.transactional_id)
+        transactions = [self._coordinator.of(name) for name in entry.gauge.transactional_ids]
         return Figures(
             name=entry.actor.name,
             status=status,
+            processes=entry.actor.processes,
             restarts=entry.actor.restarts,
             records=records,
             total=total,
             records_per_s=entry.speed.of(records),
-            transactions=transactions.committed,
-            aborted=transactions.aborted,
+            transactions=sum(each.committed for each in transactions),
+            aborted=sum(each.aborted for each in transactions),
             dead_letters=dead,
         )
 

@@ -44,18 +44,28 @@ def tell(say: Callable[[str], None], board: Board, stop: Event) -> None:
 
 def line(figures: Figures) -> str:
     """One actor in words."""
+    name = figures.name if figures.processes < 2 else f"{figures.name} ({figures.processes} workers)"
     told = [
         f"{figures.records:,} records ({figures.records_per_s:,.0f}/s), lag {figures.lag:,}",
         f"{_many(figures.transactions, 'transaction')}, {figures.aborted:,} aborted",
         _many(figures.dead_letters, "dead letter"),
         _many(figures.restarts, "restart"),
     ]
-    return f"{figures.name}: {'; '.join(told)}" + _unless_working(figures.status)
+    return f"{name}: {'; '.join(told)}" + _unless_working(figures.status)
 
 
 def table(board: Sequence[Figures], *, is_wide: bool) -> Table:
     """All actors; what each is at is told by its colour, and on a wide terminal in words."""
-    columns = ("records", "lag", "records/s", "trans-\nactions", "\naborted", "dead\nletters", "\nrestarts")
+    columns = (
+        "records",
+        "lag",
+        "records/s",
+        "trans-\nactions",
+        "\naborted",
+        "dead\nletters",
+        "pro-\ncesses",
+        "\nrestarts",
+    )
     shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     shown.add_column("\n", no_wrap=True)
     for heading in columns:
@@ -66,7 +76,13 @@ def table(board: Sequence[Figures], *, is_wide: bool) -> Table:
         cells = [""] * len(columns)
         if figures.status is not Status.WAITING:
             speed = "" if figures.status is Status.DONE else f"{figures.records_per_s:,.0f}"
-            counts = (figures.transactions, figures.aborted, figures.dead_letters, figures.restarts)
+            counts = (
+                figures.transactions,
+                figures.aborted,
+                figures.dead_letters,
+                figures.processes,
+                figures.restarts,
+            )
             cells = [f"{figures.records:,}", f"{figures.lag:,}", speed, *(f"{count:,}" for count in counts)]
         words = [figures.status.value] if is_wide else []
         shown.add_row(figures.name, *cells, *words, style=_COLOURS[figures.status])

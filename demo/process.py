@@ -1,26 +1,29 @@
-"""The pipelines as processes of their own, killed while they work, and how long each kill was felt."""
+"""The pipelines as processes of their own: more and fewer of them, killed while they work, and how long it was felt."""
 
 from __future__ import annotations
 
 import random
-import signal
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from demo.broker_files import TopicFiles
 from demo.coordinator_log import CoordinatorLog
 from demo.figures import Actor, PipelineGauge
-from demo.pipelines import PIPELINES, PipelineInDemo
-from demo.project import Project
+from demo.pipelines import PIPELINES, SLOTS, PipelineInDemo, instance
+from demo.project import Project, ProjectProcess
 from demo.publish import SETTLES_S
-from demo.watch import GroupWatch, TopicWatch
+from demo.watch import GroupWatch, Partition, TopicWatch
 from penstock.errors import StartFailed
 
+WORKERS: Final = (1, SLOTS, 2)
+"""So many workers at first, from the first of these parts of the input on, and from the second."""
+_PARTS: Final = (0.08, 0.6)
 _LOOK_EVERY_S = 0.05
 _PATIENCE_S = 120.0
 _COMMIT_INTERVAL_S = 0.1
@@ -31,15 +34,20 @@ class PipelineKill(msgspec.Struct, kw_only=True):
 
     Attributes:
         pipeline: whose worker.
+        slot: which of its workers.
+        workers: of the pipeline at that moment, this one included.
         after_s: seconds since the first start of the pipelines.
-        committed: input offsets that its group had committed.
-        recovery_s: seconds from the kill to the next commit that its group can see, by the worker started after it.
+        committed: input offsets that the group had committed.
+        recovery_s: seconds from the kill to the moment at which its group has committed something in every partition
+            that was the dead worker's and had not come to its end.
         life: (producer id, epoch) of the dead worker's last transaction.
         aborted: records in the broker's files of the transaction that died with it; counted afterwards. 0 = it died
             between two transactions, or before anything of the open one had reached the broker.
     """
 
     pipeline: str
+    slot: int
+    workers: int
     after_s: float
     committed: int
     recovery_s: float
@@ -48,14 +56,14 @@ class PipelineKill(msgspec.Struct, kw_only=True):
 
 
 class Cluster:
-    """Where the pipelines run: how to ask the broker, and where its files are."""
+    """Where the pipelines run: how to ask the brokers, and where the files of one of them are."""
 
     def __init__(self, bootstrap_servers: str, log_directory: Path) -> None:
         self.bootstrap_servers, self.log_directory = bootstrap_servers, log_directory
 
     def group(self, pipeline: PipelineInDemo) -> GroupWatch:
         """The pipeline's committed offsets."""
-        return GroupWatch(self.bootstrap_servers, pipeline.name, pipeline.inputs)
+        return GroupWatch(self.bootstrap_servers, pipeline.name, pipeline.read_topics)
 
     def gauge(self, pipeline: PipelineInDemo) -> PipelineGauge:
         """For the live view."""
@@ -63,7 +71,7 @@ class Cluster:
             self.log_directory,
             pipeline.inputs,
             pipeline.dead_letter_topics,
-            pipeline.transactional_id,
+            pipeline.transactional_ids,
             self.group(pipeline).committed,
         )
 
@@ -75,6 +83,7 @@ def run_all(
     *,
     seed: int,
     kills: int,
+    workers: Sequence[int],
     tell: Callable[[PipelineKill], None],
 ) -> list[PipelineKill]:
     """Run all pipelines at once, each to the end of its input, each killed on the way; in the order of the kills.
@@ -83,8 +92,9 @@ def run_all(
         project: starts them.
         cluster: where.
         actors: one for each pipeline, in their order.
-        seed: of the moments of the kills.
+        seed: of the moments of the kills, and of their victims.
         kills: of each pipeline.
+        workers: of each pipeline, one number after the other; see `WORKERS`.
         tell: of each kill, once it is recovered from.
 
     Raises:
@@ -93,7 +103,7 @@ def run_all(
     began = time.monotonic()
     with ThreadPoolExecutor(len(PIPELINES)) as together:
         runs = [
-            together.submit(_Run(project, cluster, pipeline, actor, began, tell).through, seed, kills)
+            together.submit(_Run(project, cluster, pipeline, actor, began, tell).through, seed, kills, workers)
             for pipeline, actor in zip(PIPELINES, actors, strict=True)
         ]
         return sorted((kill for run in runs for kill in run.result()), key=lambda kill: kill.after_s)
@@ -101,8 +111,6 @@ def run_all(
 
 class _Run:
     """One pipeline from its first start to the end of its input."""
-
-    _process: subprocess.Popen[bytes]
 
     def __init__(
         self,
@@ -113,94 +121,163 @@ class _Run:
         began: float,
         tell: Callable[[PipelineKill], None],
     ) -> None:
-        self._project, self._actor, self._began, self._tell = project, actor, began, tell
-        self._pipeline = pipeline
+        self._project, self._actor, self._tell = project, actor, tell
+        self._pipeline, self._began = pipeline, began
+        self._workers: dict[int, ProjectProcess] = {}
         self._group = cluster.group(pipeline)
         self._coordinator = CoordinatorLog(cluster.log_directory)
-        self._output = TopicFiles(cluster.log_directory, pipeline.outputs[0])
+        self._read = {topic: TopicWatch(cluster.bootstrap_servers, topic) for topic in pipeline.read_topics}
+        sent = (*pipeline.outputs, *pipeline.repartition_topics)
+        self._sent = [TopicFiles(cluster.log_directory, topic) for topic in sent]
         # The input stands still while the pipelines run.
-        self._total = sum(
-            sum(TopicWatch(cluster.bootstrap_servers, topic).committed().values()) for topic in pipeline.inputs
-        )
+        self._total = sum(sum(self._read[topic].committed().values()) for topic in pipeline.inputs)
 
-    def through(self, seed: int, kills: int) -> list[PipelineKill]:
-        """Run it and kill it; the kills in their order."""
+    def through(self, seed: int, kills: int, workers: Sequence[int]) -> list[PipelineKill]:
+        """Run it, with more and with fewer workers, and kill them; the kills in their order."""
         dice = random.Random(f"{seed} {self._pipeline.name}")  # noqa: S311 - to be repeated, not to be kept secret
-        thresholds = sorted(int(self._total * dice.uniform(0.03, 0.8)) for _ in range(kills))
         found: list[PipelineKill] = []
-        self._process = self._start()
+
+        def kill() -> None:
+            # At any moment much of a transaction is still in the worker; every other kill finds some of it sent.
+            found.append(self._kill(dice, inside=len(found) % 2 == 1))
+            self._tell(found[-1])
+
+        acts: list[tuple[float, Callable[[], None]]] = [(dice.uniform(0.03, 0.8), kill) for _ in range(kills)]
+        acts += [(part, partial(self._scale, n, dice)) for part, n in zip(_PARTS, workers[1:], strict=False)]
         try:
+            self._scale(workers[0], dice)
             self._wait_until(1)
-            for number, threshold in enumerate(thresholds):
-                self._wait_until(max(threshold, self._committed()) + 1)
+            for part, act in sorted(acts, key=lambda act: act[0]):
+                self._wait_until(max(int(self._total * part), self._committed()) + 1)
                 time.sleep(dice.uniform(0, _COMMIT_INTERVAL_S))
-                # At any moment much of a transaction is still in the worker; every other kill finds some of it sent.
-                found.append(self._kill(inside=number % 2 == 1))
-                self._tell(found[-1])
-            self._wait_until(self._total)
-            self._process.send_signal(signal.SIGINT)
-            self._project.finish("run", self._pipeline.name, self._process)
+                act()
+            self._wait_for(self._is_done)
+            self._scale(0, dice)
             self._actor.done()
         finally:
-            self._process.kill()
-            self._process.wait()
+            for worker in self._workers.values():
+                worker.kill()
         return found
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        process = self._project.start("run", self._pipeline.name)
-        self._actor.started()
-        return process
+    # ------------------------------------------------------------ workers
 
-    def _kill(self, *, inside: bool) -> PipelineKill:
+    def _scale(self, workers: int, dice: random.Random) -> None:
+        """Have so many of them."""
+        for slot in [slot for slot in range(SLOTS) if slot not in self._workers]:
+            if len(self._workers) < workers:
+                self._start(slot)
+        while len(self._workers) > workers:
+            slot = dice.choice(sorted(self._workers))
+            self._workers.pop(slot).stop()
+            self._actor.stopped()
+
+    def _start(self, slot: int) -> None:
+        self._workers[slot] = self._project.start("run", self._pipeline.name, ("--instance", instance(slot)))
+        self._actor.started()
+
+    def _kill(self, dice: random.Random, *, inside: bool) -> PipelineKill:
+        slot, held = self._victim(dice)
         if inside:
-            self._wait_until_open()
+            self._wait_until_open(slot)
+        workers = len(self._workers)
         killed_at = time.monotonic()
-        self._process.kill()
-        self._process.wait()
+        self._workers.pop(slot).kill()
         self._actor.killed()
         time.sleep(SETTLES_S)
-        self._coordinator.look()
-        life = self._coordinator.of(self._pipeline.transactional_id).life
         committed = self._committed()
         if committed >= self._total:
             raise StartFailed(f"`penstock run {self._pipeline.name}` was done before it could be killed")
-        self._process = self._start()
-        self._wait_until(committed + 1)
+        before = {place: offset for place, offset in self._unfinished().items() if place in held}
+        life = self._life(slot)
+        self._start(slot)
+        self._wait_for(lambda: self._is_ahead_of(before) if before else self._committed() > committed)
         return PipelineKill(
             pipeline=self._pipeline.name,
+            slot=slot,
+            workers=workers,
             after_s=round(killed_at - self._began, 2),
             committed=committed,
             recovery_s=round(time.monotonic() - killed_at, 2),
             life=life,
         )
 
+    # ------------------------------------------------------------ how far it is
+
     def _committed(self) -> int:
-        return sum(self._group.committed().values())
+        return sum(offset for (topic, _), offset in self._group.committed().items() if topic in self._pipeline.inputs)
+
+    def _unfinished(self) -> dict[Partition, int]:
+        """Where the group stands in each partition that it has not come to the end of."""
+        ends = self._read_ends()
+        return {place: offset for place, offset in self._group.committed().items() if offset < ends.get(place, 0)}
+
+    def _read_ends(self) -> dict[Partition, int]:
+        return {(topic, number): end for topic, each in self._read.items() for number, end in each.committed().items()}
+
+    def _victim(self, dice: random.Random) -> tuple[int, set[Partition]]:
+        """A worker with work left, and the partitions in which it was the last to commit."""
+        held: dict[int, set[Partition]] = {}
+
+        def is_there() -> bool:
+            unfinished, positions = self._unfinished(), self._group.positions()
+            for slot in self._workers:
+                name = self._pipeline.transactional_id(slot)
+                held[slot] = {place for place in unfinished if place in positions and positions[place].writer == name}
+            return any(held.values()) or self._committed() >= self._total
+
+        self._wait_for(is_there)
+        slot = dice.choice([slot for slot in sorted(held) if held[slot]] or sorted(self._workers))
+        return slot, held[slot]
+
+    def _is_ahead_of(self, positions: dict[Partition, int]) -> bool:
+        now = self._group.committed()
+        return all(now.get(partition, 0) > offset for partition, offset in positions.items())
+
+    def _is_done(self) -> bool:
+        """Whether the group stands at the end of its input, and then of what it sent to itself."""
+        if self._committed() < self._total:
+            return False
+        # They grow no more once the input is dealt with, so the ends of now are the last ones.
+        ends, now = self._read_ends(), self._group.committed()
+        return bool(ends) and all(now.get(place, 0) >= end for place, end in ends.items())
+
+    def _life(self, slot: int) -> tuple[int, int]:
+        self._coordinator.look()
+        return self._coordinator.of(self._pipeline.transactional_id(slot)).life
+
+    # ------------------------------------------------------------ waiting
 
     def _wait_until(self, offsets: int) -> None:
-        """Until the group has committed so many more, all inputs together."""
+        """Until the group has committed so many in all inputs together."""
+        self._wait_for(lambda: self._committed() >= offsets)
+
+    def _wait_for(self, is_so: Callable[[], bool]) -> None:
         deadline = time.monotonic() + _PATIENCE_S
-        while (committed := self._committed()) < offsets:
-            if self._process.poll() is not None:
-                raise StartFailed(
-                    f"a worker of {self._pipeline.name} ended by itself with code {self._process.returncode}:\n"
-                    + self._project.last_words("run", self._pipeline.name)
-                )
+        seen = -1
+        while not is_so():
+            for worker in self._workers.values():
+                if (code := worker.exit_code) is not None:
+                    raise StartFailed(f"`{worker.command}` ended by itself with code {code}:\n{worker.last_words()}")
+            if (now := sum(self._group.committed().values())) != seen:
+                seen, deadline = now, time.monotonic() + _PATIENCE_S
             if time.monotonic() > deadline:
+                told = "\n".join(f"{worker.command}:\n{worker.last_words()}" for worker in self._workers.values())
                 raise StartFailed(
-                    f"a worker of {self._pipeline.name} stands still at {committed:,} of {self._total:,} offsets:\n"
-                    + self._project.last_words("run", self._pipeline.name)
+                    f"the workers of {self._pipeline.name} stand still at {self._committed():,} of {self._total:,} "
+                    f"offsets:\n{told}"
                 )
             time.sleep(_LOOK_EVERY_S)
 
-    def _wait_until_open(self) -> None:
-        """Until the output holds records of an open transaction, or the worker has ended."""
+    def _wait_until_open(self, slot: int) -> None:
+        """Until the files hold records of an open transaction of this worker, or it has ended."""
+        producer, _ = self._life(slot)
         deadline = time.monotonic() + _PATIENCE_S
-        while self._process.poll() is None and time.monotonic() < deadline:
-            self._output.look()
-            if self._output.is_open:
-                return
-            time.sleep(0.001)
+        while self._workers[slot].exit_code is None and time.monotonic() < deadline:
+            for files in self._sent:
+                files.look()
+                if producer in files.open_producers:
+                    return
+            time.sleep(0.002)
 
 
 def count_aborted(kills: Sequence[PipelineKill], log_directory: Path) -> int:

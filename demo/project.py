@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from demo.pipelines import INSTANCE
 from penstock.errors import StartFailed
 
 
@@ -24,34 +24,60 @@ class Project:
     def __init__(self, root: Path, environment: Mapping[str, str], logs: Path) -> None:
         self._root, self._environment, self._logs = root, dict(environment), logs
 
-    def start(self, verb: str, name: str, arguments: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    def start(self, verb: str, name: str, arguments: Sequence[str] = ()) -> ProjectProcess:
         """Start a producer (`produce`) or a pipeline's worker (`run`)."""
-        command = Path(sys.executable).with_name("penstock")
-        with self._log(verb, name).open("ab") as log:
-            return subprocess.Popen(
-                [str(command), verb, name, *arguments],
+        line = [verb, name, *arguments]
+        with (self._logs / f"{'_'.join(line)}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [str(Path(sys.executable).with_name("penstock")), *line],
                 cwd=self._root,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
             )
+        return ProjectProcess(process, f"penstock {' '.join(line)}", Path(log.name))
 
-    def finish(self, verb: str, name: str, process: subprocess.Popen[bytes]) -> None:
+
+class ProjectProcess:
+    """One of the project's commands at work.
+
+    Args:
+        process: that runs it.
+        command: as it would be typed.
+        log: what it prints.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], command: str, log: Path) -> None:
+        self._process, self.command, self._log = process, command, log
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it lives."""
+        return self._process.poll()
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """SIGINT, and wait until it has left in order; raises as `finish`."""
+        self._process.send_signal(signal.SIGINT)
+        self.finish()
+
+    def finish(self) -> None:
         """Wait until it is done.
 
         Raises:
             StartFailed: it ended with an error; the message has its last words.
         """
-        if (code := process.wait()) != 0:
-            raise StartFailed(f"`penstock {verb} {name}` ended with code {code}:\n{self.last_words(verb, name)}")
+        if (code := self._process.wait()) != 0:
+            raise StartFailed(f"`{self.command}` ended with code {code}:\n{self.last_words()}")
 
-    def last_words(self, verb: str, name: str) -> str:
+    def last_words(self) -> str:
         """The last lines that it printed."""
-        return "\n".join(self._log(verb, name).read_text(errors="replace").strip().splitlines()[-15:])
-
-    def _log(self, verb: str, name: str) -> Path:
-        return self._logs / f"{verb}-{name}.log"
+        return "\n".join(self._log.read_text(errors="replace").strip().splitlines()[-15:])
 
 
 def environment(bootstrap_servers: str, registry_url: str, state: Path) -> dict[str, str]:
@@ -63,5 +89,6 @@ def environment(bootstrap_servers: str, registry_url: str, state: Path) -> dict[
         "PENSTOCK_STATE__DIRECTORY": str(state),
         # A worker that is started again has its partitions back at once, instead of when the dead one's session ends.
         "PENSTOCK_PROCESSING__STATIC_MEMBERSHIP": "true",
-        "PENSTOCK_PROCESSING__INSTANCE": INSTANCE,
+        # And one that has left for good is missed soon.
+        "PENSTOCK_PROCESSING__SESSION_TIMEOUT_MS": "6000",
     }

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import random
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 
 import msgspec
 
 from demo.figures import Actor
-from demo.project import Project
+from demo.project import Project, ProjectProcess
 from demo.watch import TopicWatch
 from penstock.errors import StartFailed
 
@@ -71,15 +70,14 @@ def publish_and_kill(
             own_first_record = sum(at_start.values()) + len(at_start) + 1
             _wait_until_written(process, watch, max(threshold, own_first_record))
             time.sleep(delay_s)
-            if process.poll() is not None:
-                project.finish("produce", name, process)
+            if process.exit_code is not None:
+                process.finish()
                 raise StartFailed(f"`penstock produce {name}` was done before it could be killed")
         finally:
             process.kill()
-            process.wait()
         actor.killed()
         time.sleep(SETTLES_S)
-        stable, written = watch.committed(), watch.written()
+        stable, written = _both_ends(watch)
         kills.append(
             Kill(
                 after_s=round(time.monotonic() - began, 2),
@@ -101,7 +99,7 @@ def publish_whole(project: Project, actors: Sequence[Actor], arguments: Sequence
     for actor in actors:
         process = project.start("produce", actor.name, arguments)
         actor.started()
-        project.finish("produce", actor.name, process)
+        process.finish()
         actor.done()
 
 
@@ -112,9 +110,19 @@ def random_moments(seed: int, total: int, kills: int) -> list[tuple[int, float]]
     return [(threshold, dice.uniform(0, _COMMIT_INTERVAL_S)) for threshold in thresholds]
 
 
-def _wait_until_written(process: subprocess.Popen[bytes], watch: TopicWatch, offsets: int) -> None:
+def _both_ends(watch: TopicWatch) -> tuple[dict[int, int], dict[int, int]]:
+    """(last stable offsets, high watermarks), as soon as every leader answers."""
     deadline = time.monotonic() + _PATIENCE_S
-    while process.poll() is None and sum(watch.written().values()) < offsets:
+    while not ((stable := watch.committed()) and (written := watch.written())):
+        if time.monotonic() > deadline:
+            raise StartFailed(f"no answer about the topic for {_PATIENCE_S:.0f} s")
+        time.sleep(_LOOK_EVERY_S)
+    return stable, written
+
+
+def _wait_until_written(process: ProjectProcess, watch: TopicWatch, offsets: int) -> None:
+    deadline = time.monotonic() + _PATIENCE_S
+    while process.exit_code is None and sum(watch.written().values()) < offsets:
         if time.monotonic() > deadline:
             raise StartFailed(f"nothing was published for {_PATIENCE_S:.0f} s")
         time.sleep(_LOOK_EVERY_S)

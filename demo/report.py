@@ -7,6 +7,7 @@ from statistics import median
 
 import msgspec
 
+from demo.broker_faults import BrokerFault
 from demo.expected import IDENTITY
 from demo.fold import Fold
 from demo.process import PipelineKill
@@ -36,6 +37,8 @@ class Report(msgspec.Struct, kw_only=True):
         seed: of the moments of the kills.
         producer_kills: one by one.
         pipeline_kills: one by one.
+        nodes: brokers.
+        broker_faults: brokers that were killed or paused, one by one.
         aborted: records of aborted transactions in the flights topic.
         aborted_output: likewise in the topics that the pipelines write: outputs, dead letters, changelogs.
         data_sets: {data set or output topic: verdict}.
@@ -57,6 +60,8 @@ class Report(msgspec.Struct, kw_only=True):
     seed: int
     producer_kills: list[Kill]
     pipeline_kills: list[PipelineKill]
+    nodes: int
+    broker_faults: list[BrokerFault]
     aborted: int
     aborted_output: int
     data_sets: dict[str, DataSet]
@@ -76,6 +81,8 @@ class Report(msgspec.Struct, kw_only=True):
             yield f"{self.kills} kills prove too little; {MIN_KILLS} are asked for"
         if self.kills_inside < MIN_KILLS_INSIDE:
             yield f"{self.kills_inside} kills inside a transaction prove too little; {MIN_KILLS_INSIDE} are asked for"
+        if self.nodes > 1 and {fault.kind for fault in self.broker_faults} != {"killed", "paused"}:
+            yield "no broker was killed, or none was paused"
 
 
 def report_of(
@@ -83,7 +90,9 @@ def report_of(
     folds: dict[str, Fold],
     producer_kills: list[Kill],
     pipeline_kills: list[PipelineKill],
+    broker_faults: list[BrokerFault],
     *,
+    nodes: int,
     aborted: int,
     aborted_output: int,
     wall_s: float,
@@ -109,6 +118,8 @@ def report_of(
         seed=seed,
         producer_kills=producer_kills,
         pipeline_kills=pipeline_kills,
+        nodes=nodes,
+        broker_faults=broker_faults,
         aborted=aborted,
         aborted_output=aborted_output,
         data_sets=data_sets,

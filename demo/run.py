@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import penstock as ps
 from demo.atomicity import torn
+from demo.broker_faults import BrokerFault, failing_brokers
 from demo.broker_files import TopicFiles
 from demo.coordinator_log import CoordinatorLog
 from demo.expected import IDENTITY, Expected, expect
 from demo.figures import Actor, Gauge, ProducerGauge
 from demo.fold import Fold, TaskLog, fold
 from demo.observed import Observed, Source, observe
-from demo.pipelines import PIPELINES, PipelineInDemo
-from demo.process import Cluster, PipelineKill, count_aborted, run_all
+from demo.pipelines import FOLDED, PIPELINES, PipelineInDemo
+from demo.process import WORKERS, Cluster, PipelineKill, count_aborted, run_all
 from demo.project import Project, environment
 from demo.publish import Kill, publish_and_kill, publish_whole, random_moments
 from demo.report import Report, report_of
 from demo.screen import Screen
 from demo.task_logs import Findings, rules_of, task_logs
+from demo.totals import Totals, judge, totals
 from demo.verdict import DataSet, Places, compare
 from demo.watch import TopicWatch
 from penstock.embedded import KafkaCluster
@@ -33,9 +36,7 @@ PRODUCER_KILLS = 3
 KILLS_PER_PIPELINE = 6
 _ROOT = Path(__file__).parent.parent
 _KILLED = "flights"
-_FIRST = ("planes", "airlines")
-"""A pipeline joins the planes: a record of the table counts for flights with later timestamps."""
-_BESIDE = ("airports", "weather")
+_BESIDE = ("planes", "airlines", "airports", "weather")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,34 +46,40 @@ class Plan:
     Attributes:
         seed: of the moments of the kills.
         rate: flights a second at most, so that there is time to watch; None = as fast as they go.
-        kills_per_pipeline: of its worker; the verdict asks for enough of them.
+        kills_per_pipeline: of its workers; the verdict asks for enough of them.
+        workers: of each pipeline, one number after the other.
+        nodes: brokers, 1 or 3; of three, one after the other fails.
     """
 
     seed: int
     rate: int | None = None
     kills_per_pipeline: int = KILLS_PER_PIPELINE
+    workers: Sequence[int] = WORKERS
+    nodes: int = 1
 
 
 def run(screen: Screen, plan: Plan) -> Report:
     """Run the demo and print its verdict."""
     began = time.monotonic()
-    screen.say(f"a year of flights from New York, through Kafka and two pipelines; seed {plan.seed}")
+    screen.say(f"a year of flights from New York, through Kafka and {len(PIPELINES)} pipelines; seed {plan.seed}")
     screen.say("starting Kafka and a schema registry; computing from the files what must come out of them")
     embedded = ps.load_config(_ROOT).embedded
     with ThreadPoolExecutor(1) as background:
         # What must be in the topics is computed while the broker starts, when there is nothing else to do.
-        expecting = background.submit(expect, data_directory())
+        expecting = background.submit(_expect)
         with (
-            KafkaCluster(java=embedded.java, jars=embedded.jars) as kafka,
+            KafkaCluster(nodes=plan.nodes, java=embedded.java, jars=embedded.jars) as kafka,
             RegistryServer(bootstrap_servers=kafka.bootstrap_servers) as registry,
         ):
             screen.say(f"Kafka is up at {kafka.bootstrap_servers}, the schema registry at {registry.url}")
             cluster = Cluster(kafka.bootstrap_servers, kafka.log_directory(1))
-            expected = expecting.result()
-            producer_kills, pipeline_kills = _work(screen, cluster, registry.url, expected, plan)
+            expected, due = expecting.result()
+            with failing_brokers(kafka, plan.seed, lambda fault: screen.say(_told(fault))) as broker_faults:
+                producer_kills, pipeline_kills = _work(screen, cluster, registry.url, expected, plan)
             screen.say("all done; reading the topics back with a bare consumer")
-            observed = _observe(screen, cluster, registry.url, expected)
-            logs = {pipeline.name: task_logs(pipeline, Findings(expected, observed), cluster) for pipeline in PIPELINES}
+            fields = {name: each.fields for name, each in (expected | due).items()}
+            observed = _observe(screen, cluster, registry.url, fields)
+            logs = {pipeline.name: task_logs(pipeline, Findings(expected, observed), cluster) for pipeline in FOLDED}
             coordinator = CoordinatorLog(cluster.log_directory)
             coordinator.look()
             flights = _files(cluster, _KILLED)
@@ -80,10 +87,12 @@ def run(screen: Screen, plan: Plan) -> Report:
     screen.say("comparing them with the files, row by row and commit by commit")
     _count_committed(producer_kills, observed[_KILLED])
     report = report_of(
-        _compare(expected, observed),
-        {pipeline.name: _fold(pipeline, expected, logs[pipeline.name], coordinator) for pipeline in PIPELINES},
+        _compare(expected, observed) | {name: judge(name, due[name], observed[name]) for name in due},
+        {pipeline.name: _fold(pipeline, expected, logs[pipeline.name], coordinator) for pipeline in FOLDED},
         producer_kills,
         pipeline_kills,
+        broker_faults,
+        nodes=plan.nodes,
         aborted=flights.aborted,
         aborted_output=aborted_output,
         wall_s=time.monotonic() - began,
@@ -93,11 +102,17 @@ def run(screen: Screen, plan: Plan) -> Report:
     return report
 
 
+def _expect() -> tuple[dict[str, Expected], dict[str, Totals]]:
+    """({data set or output topic: its records}, {topic of totals: what it ends in})."""
+    expected = expect(data_directory())
+    return expected, totals(expected[_KILLED])
+
+
 def _work(
     screen: Screen, cluster: Cluster, registry_url: str, expected: dict[str, Expected], plan: Plan
 ) -> tuple[list[Kill], list[PipelineKill]]:
     """Publish, then process, all in the live view."""
-    producers = {name: Actor(name) for name in (*_FIRST, *_BESIDE, _KILLED)}
+    producers = {name: Actor(name) for name in (*_BESIDE, _KILLED)}
     pipelines = [Actor(pipeline.name) for pipeline in PIPELINES]
     project_name = ps.load_config(_ROOT).project.name
     shown: list[tuple[Actor, Gauge]] = [
@@ -125,7 +140,6 @@ def _publish(
         f"publishing five data sets; the producer of {total:,} flights is killed {PRODUCER_KILLS} times on the way"
     )
     arguments = () if plan.rate is None else ("--rate", str(plan.rate))
-    publish_whole(project, [producers[name] for name in _FIRST])
     with ThreadPoolExecutor(1) as background:
         others = background.submit(publish_whole, project, [producers[name] for name in _BESIDE])
         kills = publish_and_kill(
@@ -141,15 +155,19 @@ def _publish(
 
 
 def _process(screen: Screen, project: Project, cluster: Cluster, actors: list[Actor], plan: Plan) -> list[PipelineKill]:
-    names = " and ".join(actor.name for actor in actors)
-    screen.say(f"running {names}; the worker of each is killed {plan.kills_per_pipeline} times on the way")
+    names = ", ".join(actor.name for actor in actors)
+    workers = ", then ".join(map(str, plan.workers))
+    screen.say(f"running {names}, each with {workers} workers; {plan.kills_per_pipeline} of each are killed on the way")
     return run_all(
         project,
         cluster,
         actors,
         seed=plan.seed,
         kills=plan.kills_per_pipeline,
-        tell=lambda kill: screen.say(f"{kill.pipeline}: killed, and its results go on after {kill.recovery_s:.1f} s"),
+        workers=plan.workers,
+        tell=lambda kill: screen.say(
+            f"{kill.pipeline}: 1 of {kill.workers} killed, and its results go on after {kill.recovery_s:.1f} s"
+        ),
     )
 
 
@@ -157,18 +175,23 @@ def _died_with(records: int) -> str:
     return f"with {records:,} records in its open transaction" if records else "between two transactions"
 
 
-def _observe(screen: Screen, cluster: Cluster, registry_url: str, expected: dict[str, Expected]) -> dict[str, Observed]:
+def _told(fault: BrokerFault) -> str:
+    return f"broker {fault.node}, {fault.role}: {fault.kind} for {fault.lasted_s:.1f} s"
+
+
+def _observe(
+    screen: Screen, cluster: Cluster, registry_url: str, fields: dict[str, tuple[str, ...]]
+) -> dict[str, Observed]:
     dead_letter_topics: dict[str, tuple[str, ...]] = {name: (f"dlq.{name}",) for name in IDENTITY}
     for pipeline in PIPELINES:
         dead_letter_topics[pipeline.outputs[0]] = pipeline.dead_letter_topics  # once for each pipeline
-    total = sum(_files(cluster, name).committed for name in expected)
+    total = sum(_files(cluster, name).committed for name in fields)
     with screen.reading(total) as tell:
         return {
             name: observe(
-                Source(cluster.bootstrap_servers, registry_url, name, dead_letter_topics.get(name, ()), due.fields),
-                tell,
+                Source(cluster.bootstrap_servers, registry_url, name, dead_letter_topics.get(name, ()), asked), tell
             )
-            for name, due in expected.items()
+            for name, asked in fields.items()
         }
 
 
@@ -198,7 +221,7 @@ def _fold(
     pipeline: PipelineInDemo, expected: dict[str, Expected], logs: dict[int, TaskLog], coordinator: CoordinatorLog
 ) -> Fold:
     folded = fold(pipeline.name, logs, rules_of(pipeline, expected))
-    touched = coordinator.of(pipeline.transactional_id).touched
+    touched = [each for name in pipeline.transactional_ids for each in coordinator.of(name).touched]
     folded.transactions = len(touched)
     folded.add(list(torn(pipeline, touched, logs)))
     return folded

@@ -116,11 +116,15 @@ def _findings(report: Report) -> Table:
     found.add_row(
         "kills", f"{producers} of a producer, {workers} of workers, {report.kills_inside} inside a transaction"
     )
+    if report.broker_faults:
+        killed = sum(fault.kind == "killed" for fault in report.broker_faults)
+        paused = len(report.broker_faults) - killed
+        found.add_row("brokers", f"{report.nodes}, of which {killed} times one was killed, and {paused} times paused")
     found.add_row("aborted", f"{aborted:,} records are in the log, and no committed reader sees them")
     if not report.pipeline_kills:
         return found
     recovery = f"{report.recovery_s_p50:.1f} s (median), {report.recovery_s_max:.1f} s (longest)"
-    found.add_row("recovery", f"{recovery} from a worker's SIGKILL to its pipeline's next visible commit")
+    found.add_row("recovery", f"{recovery} from a worker's SIGKILL to the next visible commit in all it had")
     return found
 
 

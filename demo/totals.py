@@ -7,7 +7,7 @@ has to be the whole truth.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from typing import Any
 import duckdb
 
 from demo.expected import Expected
-from demo.observed import ObservedRecord
+from demo.observed import Observed
+from demo.verdict import DataSet
 
 RUNNING_NUMBER = {"carrier-totals": "flights", "route-totals": "flights", "airport-balances": "movements"}
 """{output topic: the field that counts the records of a key}."""
@@ -55,28 +56,43 @@ def _totals(database: duckdb.DuckDBPyConnection, view: str) -> Totals:
     return Totals(fields, {key: tuple(values) for key, _, *values in rows}, {key: count for key, count, *_ in rows})
 
 
-def judge(topic: str, due: Totals, observed: Iterable[ObservedRecord]) -> Iterator[str]:
-    """Everything that is off with a topic's records, in the order of its partitions; none if all is well."""
+def judge(topic: str, due: Totals, observed: Observed) -> DataSet:
+    """The verdict on a topic; its rows are the changes that the flights come to."""
+    result = DataSet(
+        rows=sum(due.records.values()),
+        records=len(observed.records),
+        dead_letters=len(observed.dead_letters),
+        problems=[],
+    )
+    partition_of: dict[str, int] = {}
+    result.take(_findings(topic, due, observed, partition_of))
+    result.keys = len(partition_of)
+    return result
+
+
+def _findings(topic: str, due: Totals, observed: Observed, partition_of: dict[str, int]) -> Iterator[tuple[str, str]]:
+    """(kind, description) of all that is off, in the order of the partitions; notes the partition of each key."""
     number = due.fields.index(RUNNING_NUMBER[topic])
     seen: dict[str, int] = {}
     last: dict[str, tuple[Any, ...]] = {}
-    partition_of: dict[str, int] = {}
-    for record in observed:
+    for record in observed.records:
         where = f"{topic}[{record.partition}]@{record.offset}"
         if record.values is None or record.key is None:
-            yield f"{where} cannot be decoded"
+            yield "wrong", f"{where} cannot be decoded"
             continue
         if partition_of.setdefault(record.key, record.partition) != record.partition:
-            yield f"{where}: its key is in partition {partition_of[record.key]} too"
-        expected = seen.get(record.key, 0) + 1
-        if record.values[number] != expected:
-            yield f"{where}: {due.fields[number]} is {record.values[number]} behind {expected - 1}"
-        seen[record.key], last[record.key] = record.values[number], record.values
+            yield "wrong", f"{where}: its key is in partition {partition_of[record.key]} too"
+        found, before = record.values[number], seen.get(record.key, 0)
+        if found <= before:
+            yield "duplicates", f"{where}: {due.fields[number]} of {record.key} is {found} behind {before}"
+        elif found > before + 1:
+            yield "missing", f"{where}: {due.fields[number]} of {record.key} is {found} behind {before}"
+        seen[record.key], last[record.key] = max(found, before), record.values
     for key, values in due.last.items():
-        if key not in last:
-            yield f"{topic}: {key} is missing"
+        if seen.get(key, 0) < due.records[key]:
+            yield "missing", f"{topic}: {key} has {seen.get(key, 0)} records instead of {due.records[key]}"
         elif last[key] != values:
-            yield f"{topic}: {key} ends in {last[key]} instead of {values}"
-        if seen.get(key, 0) != due.records[key]:
-            yield f"{topic}: {key} has {seen.get(key, 0)} records instead of {due.records[key]}"
-    yield from (f"{topic}: {key}, which no flight has" for key in last.keys() - due.last.keys())
+            yield "wrong", f"{topic}: {key} ends in {last[key]} instead of {values}"
+    yield from (("wrong", f"{topic}: {key}, which no flight has") for key in last.keys() - due.last.keys())
+    # These pipelines refuse no flight.
+    yield from (("wrong", f"{topic}: a dead letter of {letter.source}") for letter in observed.dead_letters)

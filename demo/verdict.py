@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -45,6 +45,17 @@ class DataSet(msgspec.Struct, kw_only=True):
         """Whether every row is there exactly once."""
         return not (self.duplicates or self.missing or self.wrong) and self.rows == self.records + self.dead_letters
 
+    def take(self, findings: Iterable[tuple[str, str]]) -> None:
+        """Count (kind, description) of what is off, and keep the first few of each kind.
+
+        Of each, or a thousand missing rows would hide the one that is wrong.
+        """
+        found = list(findings)
+        for kind, _ in found:
+            setattr(self, kind, getattr(self, kind) + 1)
+        for kind in ("duplicates", "missing", "wrong"):
+            self.problems += [text for each, text in found if each == kind][:SHOWN]
+
 
 def compare(name: str, expected: Expected, observed: Observed, flights: Places | None = None) -> DataSet:
     """Compare one data set's rows with what became of them.
@@ -61,11 +72,7 @@ def compare(name: str, expected: Expected, observed: Observed, flights: Places |
     partition_of: dict[str, int] = {}
     findings = [*_records(name, expected, observed, partition_of), *_dead_letters(expected, observed, flights or {})]
     result.keys = len(partition_of)
-    for kind, _ in findings:
-        setattr(result, kind, getattr(result, kind) + 1)
-    # Some of each kind, or a thousand missing rows would hide the one that is wrong.
-    for kind in ("duplicates", "missing", "wrong"):
-        result.problems += [text for found, text in findings if found == kind][:SHOWN]
+    result.take(findings)
     return result
 
 

@@ -22,6 +22,9 @@ def demo(
     rate: Annotated[
         int | None, typer.Option(metavar="N", help="Flights a second at most, so that there is time to watch.")
     ] = None,
+    nodes: Annotated[
+        int | None, typer.Option(metavar="1|3", help="Brokers: 1, or 3 of which one after the other fails.")
+    ] = None,
 ) -> None:
     """Publish and process real data while producer and workers are killed, and prove that nothing was lost or doubled.
 
@@ -41,5 +44,7 @@ def demo(
         sys.argv += ["--seed", str(seed)]
     if rate is not None:
         sys.argv += ["--rate", str(rate)]
+    if nodes is not None:
+        sys.argv += ["--nodes", str(nodes)]
     # Run and not imported: the engine knows no project, and the package ends the process with its own exit code.
     runpy.run_module("demo", run_name="__main__", alter_sys=True)

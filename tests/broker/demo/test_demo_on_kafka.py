@@ -69,7 +69,7 @@ def test_the_demo_kills_its_producer_three_times_and_finds_every_row_once(
 ) -> None:
     """On a broker of its own, slow enough for the kills to find the producer at work; too little for workers' kills."""
     monkeypatch.setenv("NYCFLIGHTS_DIR", str(cut))
-    report = run(Screen(), Plan(seed=3, rate=800, kills_per_pipeline=0))
+    report = run(Screen(), Plan(seed=3, rate=800, kills_per_pipeline=0, workers=(1,)))
 
     assert (report.lost, report.duplicated, report.wrong) == (0, 0, 0), report
     # What was not put to the test is not called proven.
@@ -97,6 +97,9 @@ def test_the_demo_kills_its_producer_three_times_and_finds_every_row_once(
         "flight-status": 6,
         "cancelled-flights": 0,
         "aircraft-rotations": 0,
+        "carrier-totals": 0,
+        "route-totals": 0,
+        "airport-balances": 0,
     }
     assert report.data_sets["flights"].rows > 2_000
     assert json.loads(report.to_json())["data_sets"]["weather"]["missing"] == 0
@@ -112,7 +115,7 @@ def test_the_whole_demo_passes(tmp_path: Path) -> None:
     assert result.returncode == 0
     told = json.loads(verdict.read_text())
     assert told["ok"]
-    assert told["kills"] == 15
+    assert told["kills"] == 27
     assert told["kills_inside"] >= 3
     assert (told["lost"], told["duplicated"], told["wrong"]) == (0, 0, 0)
     assert (told["input_records"], told["output_records"], told["dead_letters"]) == (367_678, 664_481, 815)

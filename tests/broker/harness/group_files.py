@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+from demo.broker_faults import java_hash
 from penstock.testing.segments import Fate, read_partition
 from tests.broker.harness.bare_reader import CommittedOffset
 
@@ -33,14 +34,6 @@ def commits_of(log_directory: Path, group: str, *fates: Fate) -> dict[tuple[str,
         assert version == 4, f"offsets of version {version}"
         found.setdefault((topic, number), []).append(CommittedOffset(offset, _compact_text(value, 14).rstrip("\0")))
     return found
-
-
-def java_hash(text: str) -> int:
-    """The absolute value of `String.hashCode`: how Kafka chooses the partition of a group."""
-    number = 0
-    for character in text:
-        number = (31 * number + ord(character)) & 0xFFFFFFFF
-    return number if number < 1 << 31 else (1 << 32) - number
 
 
 def _text(data: bytes, at: int) -> tuple[str, int]:

@@ -10,7 +10,7 @@ import pytest
 
 import penstock as ps
 from demo.expected import expect
-from demo.observed import ObservedRecord, Source, observe
+from demo.observed import Observed, Source, observe
 from demo.totals import RUNNING_NUMBER, Totals, judge, totals
 from penstock.embedded import KafkaCluster
 from penstock.embedded.registry import RegistryServer
@@ -58,7 +58,7 @@ class Results:
     """What the pipelines made of the flights, and what they had to."""
 
     due: dict[str, Totals]
-    found: dict[str, list[ObservedRecord]]
+    found: dict[str, Observed]
     deaths: int
 
 
@@ -93,7 +93,7 @@ def results(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Results:
             for pipeline in (carrier_totals.pipeline, airport_balance.pipeline)
         )
         found = {
-            name: observe(Source(cluster.bootstrap_servers, registry.url, name, (), due[name].fields)).records
+            name: observe(Source(cluster.bootstrap_servers, registry.url, name, (), due[name].fields))
             for name in RUNNING_NUMBER
         }
         schemas.close()
@@ -128,22 +128,26 @@ def _work(worker: Worker) -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("topic", RUNNING_NUMBER)
 def test_every_change_once_and_in_order_and_the_last_one_is_what_sql_says(results: Results, topic: str) -> None:
-    assert list(judge(topic, results.due[topic], results.found[topic])) == []
-    assert len(results.found[topic]) == sum(results.due[topic].records.values()) > 7_000
+    found = judge(topic, results.due[topic], results.found[topic])
+    assert found.ok, found.problems
+    assert found.records == found.rows > 7_000
     assert results.deaths >= 5
 
 
 def test_the_judge_judges(results: Results) -> None:
-    """A record that is taken out, told twice, or changed is named."""
+    """A record that is taken out, told twice, or changed is named, and by the right name."""
     topic = "carrier-totals"
-    due, found = results.due[topic], results.found[topic]
+    due, found = results.due[topic], results.found[topic].records
     place = next(place for place, record in enumerate(found) if record.key == "UA")
     last = max(place for place, record in enumerate(found) if record.key == "UA")
     changed = found[last]._replace(values=(*(found[last].values or ())[:-1], 9_999))
-    for tampered in (
-        [*found[:place], *found[place + 1 :]],
-        [*found[: place + 1], *found[place:]],
-        [*found[:last], changed, *found[last + 1 :]],
-        [*found[:last], *found[last + 1 :]],
+    for kind, tampered in (
+        ("missing", [*found[:place], *found[place + 1 :]]),
+        ("duplicates", [*found[: place + 1], *found[place:]]),
+        ("wrong", [*found[:last], changed, *found[last + 1 :]]),
+        ("missing", [*found[:last], *found[last + 1 :]]),
     ):
-        assert any("UA" in problem or "flights is" in problem for problem in judge(topic, due, tampered))
+        verdict = judge(topic, due, Observed(tampered))
+        assert getattr(verdict, kind) == 1, verdict
+        assert not verdict.ok
+        assert "UA" in verdict.problems[0]

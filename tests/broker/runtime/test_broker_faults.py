@@ -14,10 +14,10 @@ from typing import Any, Literal
 import pytest
 from confluent_kafka.admin import AdminClient
 
+from demo.broker_faults import java_hash
 from penstock.embedded import KafkaCluster
 from penstock.testing.pytest_plugin import KafkaUnderTest
 from tests.broker.harness.group_files import PARTITIONS as COORDINATOR_PARTITIONS
-from tests.broker.harness.group_files import java_hash
 from tests.broker.harness.victims import until
 from tests.broker.runtime.cast import Cast
 from tests.broker.runtime.numbers_topic import Numbers, publish

@@ -32,16 +32,16 @@ def test_a_transaction_is_open_until_its_marker_says_what_became_of_it(tmp_path:
     files = TopicFiles(tmp_path, "t")
     append(segment, staged(0, 3, ONE))
     files.look()
-    assert (files.committed, files.aborted, files.is_open) == (0, 0, True)
+    assert (files.committed, files.aborted, files.open_producers) == (0, 0, {1})
 
     append(segment, staged(3, 2, ONE) + marker(5, ONE, COMMIT))
     files.look()
-    assert (files.committed, files.aborted, files.is_open) == (5, 0, False)
+    assert (files.committed, files.aborted, files.open_producers) == (5, 0, set())
 
     # The successor's epoch is on the marker that aborts what its predecessor left.
     append(segment, staged(6, 4, ONE) + marker(10, HEIR, ABORT) + staged(11, 1, HEIR) + marker(12, HEIR, COMMIT))
     files.look()
-    assert (files.committed, files.aborted, files.is_open) == (6, 4, False)
+    assert (files.committed, files.aborted, files.open_producers) == (6, 4, set())
     assert files.aborted_by_life() == {ONE: 4}
     assert [part.records for part in files.partitions[0].committed] == [5, 1]
 
@@ -53,6 +53,18 @@ def test_a_batch_that_is_half_written_waits_for_the_next_look(tmp_path: Path, se
         segment.write_bytes(whole[:end])
         files.look()
         assert files.committed == (3 if end == len(whole) else 0)
+
+
+def test_what_a_broker_cut_off_and_wrote_anew_is_read_anew(tmp_path: Path, segment: Path) -> None:
+    """It comes back, drops what no other broker has, and has fetched more than that by the next look."""
+    files = TopicFiles(tmp_path, "t")
+    kept = staged(0, 3, ONE) + marker(3, ONE, COMMIT)
+    segment.write_bytes(kept + staged(4, 5, ONE))
+    files.look()
+    assert (files.committed, files.open_producers) == (3, {1})
+    segment.write_bytes(kept + staged(4, 2, TWO) + marker(6, TWO, COMMIT) + staged(7, 9, TWO))
+    files.look()
+    assert (files.committed, files.aborted, files.open_producers) == (5, 0, {2})
 
 
 def test_records_below_an_offset_step_over_markers_and_what_was_aborted(tmp_path: Path, segment: Path) -> None:
@@ -83,4 +95,4 @@ def test_it_goes_on_in_the_next_segment_and_in_new_partitions(tmp_path: Path, se
 def test_a_topic_that_is_not_there_yet_holds_nothing(tmp_path: Path) -> None:
     files = TopicFiles(tmp_path, "t")
     files.look()
-    assert (files.committed, files.aborted, files.is_open) == (0, 0, False)
+    assert (files.committed, files.aborted, files.open_producers) == (0, 0, set())

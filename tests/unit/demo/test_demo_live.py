@@ -37,7 +37,7 @@ def test_a_pipelines_figures_are_those_of_the_brokers_files(tmp_path: Path) -> N
     append(tmp_path / "__transaction_state-0", data(0, (struct.pack(">hh", 0, 3) + b"p.0", status)))
     offsets = {("in", 0): 6, ("in", 1): 2}
     actor = Actor("p")
-    gauge = PipelineGauge(tmp_path, ["in"], ["dlq.p.in", "dlq.p.table"], "p.0", lambda: offsets)
+    gauge = PipelineGauge(tmp_path, ["in"], ["dlq.p.in", "dlq.p.table"], ("p.0", "p.1"), lambda: offsets)
     board = Board(tmp_path, [(actor, gauge)], window_s=2)
 
     assert board.look()[0].total == 0, "it waits"
@@ -87,9 +87,25 @@ def test_an_actor_is_working_once_it_has_achieved_something_since_its_start(tmp_
     assert board.look()[0].restarts == 1
 
 
+def test_a_pipeline_with_a_worker_left_goes_on_working() -> None:
+    actor = Actor("p")
+    actor.started()
+    actor.started()
+    actor.killed()
+    assert (actor.status, actor.processes, actor.restarts) == (Status.STARTING, 1, 0)
+    actor.started()
+    assert (actor.status, actor.processes, actor.restarts) == (Status.STARTING, 2, 1)
+    actor.stopped()
+    actor.killed()
+    assert (actor.status, actor.processes) == (Status.KILLED, 0)
+    actor.started()
+    assert (actor.status, actor.processes, actor.restarts) == (Status.COMING_BACK, 1, 2)
+
+
 FIGURES = Figures(
     name="aircraft-rotation",
     status=Status.WORKING,
+    processes=1,
     restarts=1,
     records=123_456,
     total=336_771,
@@ -105,19 +121,20 @@ def test_a_line_tells_it_in_words() -> None:
         "aircraft-rotation: 123,456 records (12,346/s), lag 213,315; 345 transactions, 4 aborted; 806 dead letters; "
         "1 restart"
     )
+    assert live.line(replace(FIGURES, processes=3)).startswith("aircraft-rotation (3 workers): 123,456 records")
     assert live.line(replace(FIGURES, status=Status.COMING_BACK)).endswith("1 restart (coming back)")
 
 
 @pytest.mark.parametrize("width", [80, 100, 140])
 def test_the_table_fits_a_terminal_and_shows_every_figure(width: int) -> None:
     console = Console(width=width)
-    waiting = Figures("flight-status", Status.WAITING, 0, 0, 0, 0.0, 0, 0, 0)
+    waiting = Figures("flight-status", Status.WAITING, 0, 0, 0, 0, 0.0, 0, 0, 0)
     is_wide = width >= 100
     with console.capture() as captured:
         console.print(live.table([FIGURES, waiting], is_wide=is_wide))
     lines = captured.get().splitlines()
     assert len(lines) == 4, "two of headings, one for each of the actors"
-    figures = ["aircraft-rotation", "123,456", "213,315", "12,346", "345", "4", "806", "1"]
+    figures = ["aircraft-rotation", "123,456", "213,315", "12,346", "345", "4", "806", "1", "1"]
     assert lines[2].split() == figures + ["working"] * is_wide
     assert lines[3].split() == ["flight-status"] + ["waiting"] * is_wide
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
+from demo.broker_faults import BrokerFault
 from demo.fold import Fold
 from demo.process import PipelineKill
 from demo.publish import Kill
@@ -17,14 +20,37 @@ FOLDED = Fold(partitions=8, transactions=200, commits=1_100, records=1_000, chan
 
 
 def report(
-    data_sets: dict[str, DataSet], folds: dict[str, Fold] | None = None, kills: int = 10, inside: int = 3
+    data_sets: dict[str, DataSet],
+    folds: dict[str, Fold] | None = None,
+    kills: int = 10,
+    inside: int = 3,
+    faults: Sequence[BrokerFault] | None = None,
 ) -> Report:
     workers = [
-        PipelineKill(pipeline="p", after_s=n, committed=n, recovery_s=float(n), life=(1, n), aborted=int(n <= inside))
+        PipelineKill(
+            pipeline="p",
+            slot=n % 3,
+            workers=2,
+            after_s=n,
+            committed=n,
+            recovery_s=float(n),
+            life=(1, n),
+            aborted=int(n <= inside),
+        )
         for n in range(1, kills)
     ]
-    folds = {"p": FOLDED} if folds is None else folds
-    return report_of(data_sets, folds, [KILL], workers, aborted=20, aborted_output=7, wall_s=31.4, seed=1)
+    return report_of(
+        data_sets,
+        {"p": FOLDED} if folds is None else folds,
+        [KILL],
+        workers,
+        list(faults or ()),
+        nodes=1 if faults is None else 3,
+        aborted=20,
+        aborted_output=7,
+        wall_s=31.4,
+        seed=1,
+    )
 
 
 def test_a_good_verdict_says_so_with_all_figures(capsys: pytest.CaptureFixture[str]) -> None:
@@ -42,6 +68,21 @@ def test_a_good_verdict_says_so_with_all_figures(capsys: pytest.CaptureFixture[s
     assert "recovery 5.0 s (median), 9.0 s (longest)" in told
     assert "PASS" in told
     assert "FAIL" not in told
+
+
+KILLED = BrokerFault(node=2, kind="killed", role="coordinator of a group", after_s=1.0, lasted_s=2.0)
+PAUSED = BrokerFault(node=3, kind="paused", role="leader of an output", after_s=9.0, lasted_s=8.0)
+
+
+def test_three_brokers_of_which_none_was_killed_or_none_paused_prove_too_little(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert not report({"flights": GOOD}, faults=[]).ok
+    assert not report({"flights": GOOD}, faults=[KILLED]).ok
+    assert not report({"flights": GOOD}, faults=[PAUSED]).ok
+    Screen().verdict(made := report({"flights": GOOD}, faults=[KILLED, PAUSED, PAUSED]))
+    assert made.ok
+    assert "brokers 3, of which 1 times one was killed, and 2 times paused" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_bad_verdict_names_the_problems(capsys: pytest.CaptureFixture[str]) -> None:

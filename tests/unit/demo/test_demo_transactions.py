@@ -45,6 +45,17 @@ def append(file: Path, *records: bytes) -> None:
         log.write(b"".join(records))
 
 
+def test_what_the_coordinator_cut_off_and_wrote_anew_is_counted_anew(tmp_path: Path, segment: Path) -> None:
+    log = CoordinatorLog(tmp_path)
+    kept = state(0, "worker", ONE, ONGOING)
+    segment.write_bytes(kept + state(1, "worker", ONE, PREPARE_COMMIT) + state(2, "worker", ONE, COMPLETE_COMMIT))
+    log.look()
+    assert (log.of("worker").committed, log.of("worker").aborted) == (1, 0)
+    segment.write_bytes(kept + state(1, "worker", HEIR, PREPARE_ABORT) + state(2, "worker", HEIR, COMPLETE_ABORT))
+    log.look()
+    assert (log.of("worker").committed, log.of("worker").aborted) == (0, 1)
+
+
 def test_transactions_are_counted_by_their_id_and_open_until_they_are_decided(tmp_path: Path, segment: Path) -> None:
     log = CoordinatorLog(tmp_path)
     log.look()
