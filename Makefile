@@ -3,6 +3,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+# Most tests wait for a broker most of the time, so that more of them than there are cores go on beside each other, in
+# processes with a broker each. The tests of a file stay together: some share what took long to make.
+TESTS := $(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help demo test test-servers check format bench docs full lock clean
 help: ## list the targets
@@ -25,13 +28,13 @@ demo: .venv/run.stamp ## the main job on real data, with producer and workers ki
 	$(BIN)/python -m demo $(ARGS)
 
 test: .venv/dev.stamp ## all tests that need Python only, those on the embedded Kafka included
-	$(BIN)/pytest -m "not servers and not full" $(ARGS)
+	$(TESTS) -m "not servers and not full" $(ARGS)
 
 test-servers: .venv/dev.stamp ## the tests that need servers from Debian's packages
 	$(BIN)/pytest -m "servers and not full" $(ARGS)
 
 full: .venv/dev.stamp ## everything, the long matrices and fuzzing included
-	$(BIN)/pytest -m "" --timeout 3600 $(ARGS)
+	$(TESTS) -m "" --timeout 3600 $(ARGS)
 
 check: .venv/dev.stamp ## format, lint, types, layers, spelling, generated code
 	$(BIN)/ruff format --check .
