@@ -28,7 +28,7 @@ _PATIENCE_S: Final = 120.0
 _LOOK_EVERY_S: Final = 0.3
 
 Role = Literal["coordinator of transactions", "coordinator of a group", "leader of an output"]
-_ROLES: Final[Sequence[Role]] = ("coordinator of transactions", "coordinator of a group", "leader of an output")
+_ROLES: Sequence[Role] = ("coordinator of transactions", "coordinator of a group", "leader of an output")
 
 
 class BrokerFault(msgspec.Struct, kw_only=True):

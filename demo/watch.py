@@ -95,5 +95,4 @@ class GroupWatch:
 
 def _writer(metadata: str) -> str:
     """The field `w` of `p1;s=7;w=flight-status.a.0;oe=2;...`."""
-    fields = dict(field.partition("=")[::2] for field in metadata.split(";"))
-    return fields.get("w", "")
+    return next((field.removeprefix("w=") for field in metadata.split(";") if field.startswith("w=")), "")
