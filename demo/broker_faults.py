@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import cycle
@@ -28,7 +28,7 @@ _PATIENCE_S: Final = 120.0
 _LOOK_EVERY_S: Final = 0.3
 
 Role = Literal["coordinator of transactions", "coordinator of a group", "leader of an output"]
-_ROLES: Sequence[Role] = ("coordinator of transactions", "coordinator of a group", "leader of an output")
+_ROLES: Final[tuple[Role, ...]] = ("coordinator of transactions", "coordinator of a group", "leader of an output")
 
 
 class BrokerFault(msgspec.Struct, kw_only=True):
@@ -89,7 +89,8 @@ class _Run:
 
     def through(self) -> None:
         began = time.monotonic()
-        for number, role in enumerate(cycle(_ROLES)):
+        roles: Iterator[Role] = cycle(_ROLES)
+        for number, role in enumerate(roles):
             if self._stop.wait(self._dice.uniform(*_EVERY_S)):
                 return
             self.wait_until_in_step()

@@ -18,6 +18,9 @@ from penstock.record import Record
 class Opaque:
     """Nothing that JSON could say."""
 
+    def __repr__(self) -> str:
+        return "Opaque()"
+
 
 @dataclass
 class Row:
