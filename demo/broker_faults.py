@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import cycle
+from itertools import count
 from threading import Event
 from typing import Final, Literal
 
@@ -89,11 +89,11 @@ class _Run:
 
     def through(self) -> None:
         began = time.monotonic()
-        roles: Iterator[Role] = cycle(_ROLES)
-        for number, role in enumerate(roles):
+        for number in count():
             if self._stop.wait(self._dice.uniform(*_EVERY_S)):
                 return
             self.wait_until_in_step()
+            role = _ROLES[number % len(_ROLES)]
             node = self._victim(role)
             failed_at = time.monotonic()
             kind: Literal["killed", "paused"] = "paused" if number % 2 else "killed"
