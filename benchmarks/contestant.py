@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from threading import Event, Thread
 
 import msgspec
 
@@ -36,7 +37,8 @@ class Task(msgspec.Struct, kw_only=True):
         changelog: of the bare aggregate.
         partitions: of every topic.
         warm_up: records before the window.
-        records: with these.
+        records: with these; 0 = until standard input ends, as one of several workers.
+        instance: tells several workers apart.
     """
 
     system: str
@@ -51,6 +53,7 @@ class Task(msgspec.Struct, kw_only=True):
     records: int
     bootstrap_servers: str
     registry: str
+    instance: str = "0"
 
 
 class Commits(WorkerHooks):
@@ -86,7 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("task", help="a Task as JSON")
     task = msgspec.json.decode(parser.parse_args().task, type=Task)
-    window = Window(task.warm_up, task.records)
+    window = Window(task.warm_up, task.records or sys.maxsize)
     settle()  # as `penstock run` does; for all of them, so that only the code differs
     with contextlib.closing(RegistryClient(task.registry)) as registry:
         if task.system == "penstock":
@@ -100,11 +103,26 @@ def _penstock(task: Task, registry: RegistryClient, window: Window) -> None:
     pipeline = bids.pipeline(task.job, task.name, task.bids, task.auctions, task.output, task.partitions)
     hooks = Commits(window, bids.AUCTIONS if task.job == "join" else 0)
     with tempfile.TemporaryDirectory() as state:
-        around = WorkerSurroundings(Connection(task.bootstrap_servers), registry, Path(state))
+        around = WorkerSurroundings(Connection(task.bootstrap_servers), registry, Path(state), instance=task.instance)
         with opened(pipeline.topology(), around, hooks) as worker:
-            while window.measured is None:
+            stopped = _end_of_input() if task.records == 0 else Event()
+            while window.measured is None and not stopped.is_set():
                 worker.step()
+            if window.measured is None:
+                window.close()
             worker.close()
+
+
+def _end_of_input() -> Event:
+    """Set once standard input has ended."""
+    ended = Event()
+
+    def wait() -> None:
+        sys.stdin.read()
+        ended.set()
+
+    Thread(target=wait, daemon=True).start()
+    return ended
 
 
 def _bare(task: Task, registry: RegistryClient, window: Window) -> None:

@@ -34,12 +34,12 @@ def run() -> list[Row]:
         for number in range(ROUNDS):
             for system, kind in CONTESTANTS:
                 found[system].append(_one(on, kind, f"paced-{kind}-{number}"))
-    base = statistics.median(_percentile(delays_ms, 50) for delays_ms, _ in found["bare loop"])
+    base = statistics.median(percentile(delays_ms, 50) for delays_ms, _ in found["bare loop"])
     return [_row(system, runs, base) for system, runs in found.items()]
 
 
 def _row(system: str, runs: list[tuple[list[int], Measured]], base_ms: float) -> Row:
-    p50_ms = statistics.median(_percentile(delays_ms, 50) for delays_ms, _ in runs)
+    p50_ms = statistics.median(percentile(delays_ms, 50) for delays_ms, _ in runs)
     return Row(
         job=f"latency at {RATE:,} records/s",
         system=system,
@@ -48,7 +48,7 @@ def _row(system: str, runs: list[tuple[list[int], Measured]], base_ms: float) ->
         ratio_to_baseline=round(base_ms / p50_ms, 3),
         runs=len(runs),
         latency_ms_p50=p50_ms,
-        latency_ms_p99=statistics.median(_percentile(delays_ms, 99) for delays_ms, _ in runs),
+        latency_ms_p99=statistics.median(percentile(delays_ms, 99) for delays_ms, _ in runs),
     )
 
 
@@ -59,14 +59,14 @@ def _one(on: Stage, kind: str, topic: str) -> tuple[list[int], Measured]:
     is_over = Event()
     with ThreadPoolExecutor(2) as pool:
         measured = pool.submit(stage.run, task)
-        delays = pool.submit(_delays_ms, on, task.output, is_over)
-        _pace(on, topic, total)
+        delays = pool.submit(delays_of, on, task.output, is_over)
+        pace(on, topic, total)
         result = measured.result()
         is_over.set()
         return delays.result(), result
 
 
-def _pace(on: Stage, topic: str, total: int) -> None:
+def pace(on: Stage, topic: str, total: int) -> None:
     """Produce at the rate, a few every tick; late ticks are made up for at once."""
     rows = bids.bids(RATE)
     bound = ps.Topic(topic, key=str, value=bids.Bid).bind(on.registry, auto_register=True)
@@ -83,7 +83,7 @@ def _pace(on: Stage, topic: str, total: int) -> None:
     producer.flush(30)
 
 
-def _delays_ms(on: Stage, topic: str, is_over: Event) -> list[int]:
+def delays_of(on: Stage, topic: str, is_over: Event) -> list[int]:
     """Of the results of records that were stamped behind the warm-up."""
     consumer = Consumer(
         {
@@ -106,5 +106,6 @@ def _delays_ms(on: Stage, topic: str, is_over: Event) -> list[int]:
     return delays_ms
 
 
-def _percentile(delays_ms: list[int], percent: int) -> float:
+def percentile(delays_ms: list[int], percent: int) -> float:
+    """So many of a hundred are not above it."""
     return sorted(delays_ms)[len(delays_ms) * percent // 100]

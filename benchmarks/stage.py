@@ -111,10 +111,37 @@ def publish_auctions(on: Stage, topic: str) -> None:
     on.publish(topic, bids.Auction, [bids.key_of(number) for number in range(len(rows))], rows)
 
 
+@contextlib.contextmanager
+def workers(task: Task, count: int) -> Generator[list[Measured]]:
+    """So many workers of one pipeline for the block, a process each; afterwards the list holds what they tell."""
+    started = [
+        subprocess.Popen(
+            _command(msgspec.structs.replace(task, records=0, instance=str(number))),
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        for number in range(count)
+    ]
+    found: list[Measured] = []
+    try:
+        yield found
+        told = [each.communicate(timeout=RUN_TIMEOUT_S)[0] for each in started]
+        found += [msgspec.json.decode(each.splitlines()[-1], type=Measured) for each in told]
+    finally:
+        for each in started:
+            each.kill()
+            each.wait()
+
+
+def _command(task: Task) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.contestant", msgspec.json.encode(task).decode()]
+
+
 def run(task: Task) -> Measured:
     """Run a contestant in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.contestant", msgspec.json.encode(task).decode()],
+        _command(task),
         cwd=ROOT,
         check=True,
         stdout=subprocess.PIPE,

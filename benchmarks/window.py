@@ -53,13 +53,17 @@ class Window:
             self._is_open, self._opened_at = True, self._committed
             self._wall_s, self._cpu_s = time.perf_counter(), cpu_s()
         if self._committed >= self._until and self.measured is None:
-            self.measured = Measured(
-                records=self._committed - self._opened_at,
-                wall_s=time.perf_counter() - self._wall_s,
-                cpu_s=cpu_s() - self._cpu_s,
-                commits_ms=self._commits_ms,
-                peak_rss_mb=_peak_rss_mb(),
-            )
+            self.close()
+
+    def close(self) -> None:
+        """Close it now; nothing was measured if it was never open."""
+        self.measured = Measured(
+            records=self._committed - self._opened_at,
+            wall_s=time.perf_counter() - self._wall_s,
+            cpu_s=cpu_s() - self._cpu_s,
+            commits_ms=self._commits_ms,
+            peak_rss_mb=_peak_rss_mb(),
+        )
 
 
 def _peak_rss_mb() -> float:
