@@ -21,6 +21,7 @@ RawRecord = Record[bytes | None, bytes | None]
 BEGINNING = -2
 """As a start position: the first offset that is still there."""
 END = -1
+_ASK_AGAIN_S = 0.05
 """As a start position: behind the last record."""
 
 
@@ -158,11 +159,32 @@ class Reader:
             raise KafkaUnavailable(f"watermarks of {topic}[{partition}]: no answer within {timeout_s:.0f} s")
         return Watermarks(*marks)
 
-    def offsets_at(self, partitions: Sequence[tuple[str, int]], timestamp_ms: int) -> dict[tuple[str, int], int]:
-        """{partition: first offset whose timestamp is not older, `END` where there is none}."""
+    def offsets_at(
+        self, partitions: Sequence[tuple[str, int]], timestamp_ms: int, timeout_s: float = 10.0
+    ) -> dict[tuple[str, int], int]:
+        """{partition: first offset whose timestamp is not older, `END` where there is none}.
+
+        Asked again while leaders move, as that of a topic made a moment ago does.
+
+        Raises:
+            KafkaUnavailable: no answer in time; ask again.
+            ConfigurationError: there is no such topic or partition.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                return self._offsets_at(partitions, timestamp_ms, max(0.1, deadline - time.monotonic()))
+            except KafkaUnavailable:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(_ASK_AGAIN_S)
+
+    def _offsets_at(
+        self, partitions: Sequence[tuple[str, int]], timestamp_ms: int, timeout_s: float
+    ) -> dict[tuple[str, int], int]:
         asked = [TopicPartition(topic, partition, timestamp_ms) for topic, partition in partitions]
         try:
-            found = self._consumer.offsets_for_times(asked, timeout=10.0)
+            found = self._consumer.offsets_for_times(asked, timeout=timeout_s)
         except KafkaException as exc:
             named = ", ".join(f"{topic}[{partition}]" for topic, partition in partitions)
             raise from_call(exc, f"offsets at a time of {named}") from exc
