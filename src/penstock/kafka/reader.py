@@ -21,8 +21,9 @@ RawRecord = Record[bytes | None, bytes | None]
 BEGINNING = -2
 """As a start position: the first offset that is still there."""
 END = -1
-_ASK_AGAIN_S = 0.05
 """As a start position: behind the last record."""
+
+_ASK_AGAIN_S = 0.05
 
 
 class Columns(NamedTuple):
