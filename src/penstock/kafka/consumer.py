@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -22,7 +23,6 @@ from penstock.kafka.group_settings import GroupSettings
 from penstock.kafka.reader import Reader, headers_of
 from penstock.kafka.static_instance import InstanceIsTaken, StaticInstance, raise_if_taken
 from penstock.protocols import GroupMetadata
-from penstock.record import Headers
 
 Partition = tuple[str, int]
 
@@ -343,37 +343,55 @@ class GroupConsumer:
 
 
 def _sort_into(polled: Polled, messages: list[Message], group: str) -> None:
-    current: SourceBatch | None = None
-    for message in messages:
-        topic, partition = message.topic() or "", message.partition() or 0
-        error = message.error()
+    errors = [message.error() for message in messages]
+    start = 0
+    # Never compared: KafkaError == None leaves an exception behind that some later call raises (confluent-kafka 2.16).
+    for place, error in enumerate(errors) if any(errors) else ():
         if error is not None:
-            if error.code() == KafkaError._PARTITION_EOF:
-                polled.ends[topic, partition] = message.offset() or 0
-                continue
-            raise_if_taken(error)
-            family = from_call(KafkaException(error), f"reading {topic}[{partition}] in group '{group}'")
-            if isinstance(family, KafkaUnavailable):
-                continue  # connections come and go: the client goes on by itself
-            if isinstance(family, OperatorMustDecide):
-                polled.lost[topic, partition] = message.offset() or 0
-                continue
-            raise family
+            _add_records(polled, messages[start:place])
+            _add_event(polled, messages[place], error, group)
+            start = place + 1
+    _add_records(polled, messages[start:] if start else messages)
+
+
+def _add_records(polled: Polled, messages: list[Message]) -> None:
+    """Column by column: a list made at once costs two thirds of one that grows by appending."""
+    places = zip(
+        [message.topic() or "" for message in messages], [message.partition() or 0 for message in messages], strict=True
+    )
+    start = 0
+    for (topic, partition), run in groupby(places):
+        stop = start + len(list(run))
+        records = messages[start:stop]
+        headers = [message.headers() for message in records]
         polled.ends.pop((topic, partition), None)
-        if current is None or current.topic != topic or current.partition != partition:
-            current = SourceBatch(topic, partition, [], [], [], [])
-            polled.batches.append(current)
-        current.offsets.append(message.offset() or 0)
-        current.keys.append(message.key())
-        current.values.append(message.value())
-        current.timestamps_ms.append(message.timestamp()[1])
-        headers = message.headers()
-        if headers:
-            if current.headers is None:
-                current.headers = list[Headers](((),) * (len(current.offsets) - 1))
-            current.headers.append(headers_of(message))
-        elif current.headers is not None:
-            current.headers.append(())
+        polled.batches.append(
+            SourceBatch(
+                topic,
+                partition,
+                [message.offset() or 0 for message in records],
+                [message.key() for message in records],
+                [message.value() for message in records],
+                [message.timestamp()[1] for message in records],
+                list(map(headers_of, records)) if any(headers) else None,
+            )
+        )
+        start = stop
+
+
+def _add_event(polled: Polled, message: Message, error: KafkaError, group: str) -> None:
+    topic, partition = message.topic() or "", message.partition() or 0
+    if error.code() == KafkaError._PARTITION_EOF:
+        polled.ends[topic, partition] = message.offset() or 0
+        return
+    raise_if_taken(error)
+    family = from_call(KafkaException(error), f"reading {topic}[{partition}] in group '{group}'")
+    if isinstance(family, KafkaUnavailable):
+        return  # connections come and go: the client goes on by itself
+    if isinstance(family, OperatorMustDecide):
+        polled.lost[topic, partition] = message.offset() or 0
+        return
+    raise family
 
 
 def _membership(opaque: bytes) -> tuple[int, str]:

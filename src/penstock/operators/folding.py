@@ -38,25 +38,22 @@ class Folding(Operator):
         store: Store[Any, Entry[Any]] = task.store(self.stores[0])
         first, following = self.functions()
 
+        def begun(item: tuple[Any, int]) -> Entry[Any]:
+            value, timestamp_ms = item
+            return first(value), timestamp_ms
+
+        def gone_on(entry: Entry[Any], item: tuple[Any, int]) -> Entry[Any]:
+            before, before_ms = entry
+            value, timestamp_ms = item
+            return following(before, value), max(before_ms, timestamp_ms)
+
         def run(batch: AnyBatch) -> AnyBatch:
             if None in batch.keys:
                 raise no_key(place)
-            values: list[Any] = []
-            timestamps_ms: list[int] = []
-            keys = store.full_keys(batch.keys)
-            for key, value, timestamp_ms in zip(keys, batch.values, batch.timestamps_ms, strict=True):
-                entry = store.entry(key)
-                if entry is None:
-                    result, latest_ms = first(value), timestamp_ms
-                else:
-                    before, before_ms = entry[1]
-                    result = following(before, value)
-                    latest_ms = max(before_ms, timestamp_ms)
-                store.write(key, (result, latest_ms))
-                values.append(result)
-                timestamps_ms.append(latest_ms)
-            out = batch.with_values(values)
-            out.timestamps_ms = timestamps_ms
+            items = zip(batch.values, batch.timestamps_ms, strict=True)
+            entries = store.fold(store.full_keys(batch.keys), items, begun, gone_on)
+            out = batch.with_values([value for value, _ in entries])
+            out.timestamps_ms = [timestamp_ms for _, timestamp_ms in entries]
             return out
 
         return run

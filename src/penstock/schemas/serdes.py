@@ -23,6 +23,9 @@ A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
 
+_MISFIT: Final = (TypeError, ValueError, OverflowError, RecursionError)
+_UNDECODABLE: Final = (TypeError, ValueError, RecursionError)
+
 
 # ---------------------------------------------------------------- one value at a time
 
@@ -40,23 +43,35 @@ class ValueCodec(Generic[T]):
         Raises:
             UnencodableValue: the first value of another type; `index` is its place.
         """
-        encoded: list[bytes] = []
-        for index, value in enumerate(values):
-            try:
-                encoded.append(self._dump(value))
-            except (TypeError, ValueError, OverflowError, RecursionError) as err:
-                told = f"{self._where} takes {self._name}; a {type(value).__name__} does not fit"
-                raise UnencodableValue(told, index=index, reason="misfit") from err
-        return encoded
+        dump = self._dump
+        try:
+            return [dump(value) for value in values]
+        except _MISFIT:
+            return [self._encoded(index, value) for index, value in enumerate(values)]  # finds the culprit
+
+    def _encoded(self, index: int, value: T) -> bytes:
+        try:
+            return self._dump(value)
+        except _MISFIT as err:
+            told = f"{self._where} takes {self._name}; a {type(value).__name__} does not fit"
+            raise UnencodableValue(told, index=index, reason="misfit") from err
 
     def decode(self, data: Sequence[bytes]) -> Decoded[T]:
         """Decode a batch; what cannot be decoded is reported in `failures`, never raised."""
+        load = self._load
+        try:
+            return Decoded([load(record) for record in data], {})
+        except _UNDECODABLE:
+            return self._decoded(data)
+
+    def _decoded(self, data: Sequence[bytes]) -> Decoded[T]:
+        """One by one, since some cannot be decoded."""
         values: list[T | None] = []
         failures: dict[int, UndecodableRecord] = {}
         for index, record in enumerate(data):
             try:
                 values.append(self._load(record))
-            except (TypeError, ValueError, RecursionError) as err:
+            except _UNDECODABLE as err:
                 values.append(None)
                 failures[index] = UndecodableRecord(
                     f"the bytes are no {self._name} ({type(err).__name__})", reason=_reason(err), index=index
@@ -92,14 +107,6 @@ class ValueSerde(Generic[T]):
 
     def __repr__(self) -> str:
         return f"<serde {self._name}>"
-
-
-def _dump_text(value: str) -> bytes:
-    return _exactly(value, str).encode()
-
-
-def _load_text(data: bytes) -> str:
-    return data.decode()
 
 
 def _dump_bytes(value: bytes) -> bytes:
@@ -138,7 +145,8 @@ def _exactly(value: Any, kind: type[T]) -> T:
     return value
 
 
-text: Final = ValueSerde(_dump_text, _load_text, "UTF-8 text", str)
+# Of the classes themselves: a function of our own around each would double what a short text costs.
+text: Final = ValueSerde(str.encode, bytes.decode, "UTF-8 text", str)
 """`str` as UTF-8; other bytes are undecodable."""
 
 raw: Final = ValueSerde(_dump_bytes, bytes, "bytes", bytes)

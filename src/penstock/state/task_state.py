@@ -22,6 +22,10 @@ MAX_ENTRY_BYTES: Final = 1_000_000
 """Key and value of one entry; with the frame of a record this stays below what Kafka takes by default (1 MiB)."""
 
 
+Layers = tuple[dict[bytes, bytes | None], dict[bytes, bytes | None], Mapping[bytes, bytes]]
+"""Batch, transaction, committed."""
+
+
 @dataclass(frozen=True, slots=True)
 class PreparedCommit:
     """What a transaction changes, as parallel lists in the order of the first write, and the digest after it.
@@ -90,6 +94,16 @@ class TaskState:
         self._prepared = None
         self._batch[key] = value
 
+    def layers(self) -> Layers | None:
+        """The layers themselves, to read from and to write to the batch's; for a loop over many keys, and no longer.
+
+        None while somebody goes by the order of keys, which every single `write` has to keep up to date.
+        """
+        if self._orders:
+            return None
+        self._prepared = None
+        return self._batch, self._transaction, self._committed
+
     def order(self, prefix: bytes) -> SortedKeys:
         """One store's keys as the batch in hand sees them, ascending; kept up to date by every write from now on.
 
@@ -116,8 +130,7 @@ class TaskState:
 
     def drop_batch(self) -> None:
         """Forget what the batch wrote."""
-        dropped, self._batch = self._batch, {}
-        self._unwind(dropped)
+        self._unwind(_emptied(self._batch))
 
     def savepoint(self) -> dict[bytes, bytes | None]:
         """The transaction as it is now, for `roll_back`. Copies it: for a batch that is run again record by record."""
@@ -127,7 +140,8 @@ class TaskState:
         """Forget everything that was accepted or written since the savepoint."""
         self.drop_batch()
         self._prepared = None
-        dropped, self._transaction = self._transaction, savepoint
+        dropped = _emptied(self._transaction)
+        self._transaction.update(savepoint)
         self._unwind(dropped)
 
     def prepare(self) -> PreparedCommit:
@@ -175,8 +189,7 @@ class TaskState:
         """Forget what the transaction and the batch wrote: back to the committed state."""
         self.drop_batch()
         self._prepared = None
-        dropped, self._transaction = self._transaction, {}
-        self._unwind(dropped)
+        self._unwind(_emptied(self._transaction))
 
     # ------------------------------------------------------------ what the checkpoint lacks
 
@@ -213,3 +226,10 @@ class TaskState:
             order.add(key)
         else:
             order.remove(key)
+
+
+def _emptied(layer: dict[bytes, bytes | None]) -> dict[bytes, bytes | None]:
+    """What was in it."""
+    dropped = dict(layer)
+    layer.clear()
+    return dropped
