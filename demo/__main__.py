@@ -7,6 +7,7 @@ import random
 import sys
 from pathlib import Path
 
+from demo.pipelines import FOLDED, PIPELINES
 from demo.run import Plan, run
 from demo.screen import Screen
 from penstock.errors import ExitCode, PenstockError
@@ -23,6 +24,9 @@ def main() -> int:
     parser.add_argument(
         "--nodes", type=int, choices=(1, 3), default=1, help="brokers; of three, one after the other fails (default: 1)"
     )
+    parser.add_argument(
+        "--all", action="store_true", help="the re-keyed pipelines too, which takes three times as long"
+    )
     options = parser.parse_args()
     if options.json and not options.json.absolute().parent.is_dir():
         parser.error(f"there is no folder for {options.json}")
@@ -30,7 +34,9 @@ def main() -> int:
     seed = options.seed if options.seed is not None else random.randrange(1_000_000)  # noqa: S311
     screen = Screen()
     try:
-        report = run(screen, Plan(seed, options.rate, nodes=options.nodes))
+        report = run(
+            screen, Plan(seed, options.rate, pipelines=PIPELINES if options.all else FOLDED, nodes=options.nodes)
+        )
     except FileNotFoundError as err:  # no flight data: the message says what to install
         screen.fail(str(err))
         return int(ExitCode.CONFIGURATION)

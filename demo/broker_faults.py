@@ -15,7 +15,7 @@ import msgspec
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from demo.pipelines import PIPELINES
+from demo.pipelines import FOLDED
 from demo.watch import QUIET
 from penstock.embedded import KafkaCluster
 from penstock.errors import StartFailed
@@ -135,7 +135,7 @@ class _Run:
     def _victim(self, role: Role) -> int:
         """The id of a broker that leads a partition of this role."""
         topics = self._admin.list_topics(timeout=10).topics
-        pipeline = self._dice.choice(PIPELINES)
+        pipeline = self._dice.choice(FOLDED)
         match role:
             case "coordinator of transactions":
                 topic, text = "__transaction_state", self._dice.choice(pipeline.transactional_ids)

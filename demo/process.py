@@ -15,7 +15,7 @@ import msgspec
 from demo.broker_files import TopicFiles
 from demo.coordinator_log import CoordinatorLog
 from demo.figures import Actor, PipelineGauge
-from demo.pipelines import PIPELINES, SLOTS, PipelineInDemo, instance
+from demo.pipelines import SLOTS, PipelineInDemo, instance
 from demo.project import Project, ProjectProcess
 from demo.publish import SETTLES_S
 from demo.watch import GroupWatch, Partition, TopicWatch
@@ -79,7 +79,7 @@ class Cluster:
 def run_all(
     project: Project,
     cluster: Cluster,
-    actors: Sequence[Actor],
+    pipelines: Sequence[tuple[PipelineInDemo, Actor]],
     *,
     seed: int,
     kills: int,
@@ -91,20 +91,20 @@ def run_all(
     Args:
         project: starts them.
         cluster: where.
-        actors: one for each pipeline, in their order.
+        pipelines: each with its actor.
         seed: of the moments of the kills, and of their victims.
         kills: of each pipeline.
         workers: of each pipeline, one number after the other; see `WORKERS`.
         tell: of each kill, once it is recovered from.
 
     Raises:
-        StartFailed: one ended by itself, or was done before it could be killed.
+        StartFailed: one ended by itself, or stands still.
     """
     began = time.monotonic()
-    with ThreadPoolExecutor(len(PIPELINES)) as together:
+    with ThreadPoolExecutor(len(pipelines)) as together:
         runs = [
             together.submit(_Run(project, cluster, pipeline, actor, began, tell).through, seed, kills, workers)
-            for pipeline, actor in zip(PIPELINES, actors, strict=True)
+            for pipeline, actor in pipelines
         ]
         return sorted((kill for run in runs for kill in run.result()), key=lambda kill: kill.after_s)
 
@@ -124,6 +124,8 @@ class _Run:
         self._project, self._actor, self._tell = project, actor, tell
         self._pipeline, self._began = pipeline, began
         self._workers: dict[int, ProjectProcess] = {}
+        self._kills: list[PipelineKill] = []
+        self._felt: list[tuple[PipelineKill, float, dict[Partition, int]]] = []
         self._group = cluster.group(pipeline)
         self._coordinator = CoordinatorLog(cluster.log_directory)
         self._read = {topic: TopicWatch(cluster.bootstrap_servers, topic) for topic in pipeline.read_topics}
@@ -135,20 +137,17 @@ class _Run:
     def through(self, seed: int, kills: int, workers: Sequence[int]) -> list[PipelineKill]:
         """Run it, with more and with fewer workers, and kill them; the kills in their order."""
         dice = random.Random(f"{seed} {self._pipeline.name}")  # noqa: S311 - to be repeated, not to be kept secret
-        found: list[PipelineKill] = []
-
-        def kill() -> None:
+        acts: list[tuple[float, Callable[[], None]]] = [
             # At any moment much of a transaction is still in the worker; every other kill finds some of it sent.
-            found.append(self._kill(dice, inside=len(found) % 2 == 1))
-            self._tell(found[-1])
-
-        acts: list[tuple[float, Callable[[], None]]] = [(dice.uniform(0.03, 0.8), kill) for _ in range(kills)]
+            (dice.uniform(0.03, 0.8), partial(self._kill, dice, inside=number % 2 == 1))
+            for number in range(kills)
+        ]
         acts += [(part, partial(self._scale, n, dice)) for part, n in zip(_PARTS, workers[1:], strict=False)]
         try:
             self._scale(workers[0], dice)
             self._wait_until(1)
             for part, act in sorted(acts, key=lambda act: act[0]):
-                self._wait_until(max(int(self._total * part), self._committed()) + 1)
+                self._wait_until(int(self._total * part))
                 time.sleep(dice.uniform(0, _COMMIT_INTERVAL_S))
                 act()
             self._wait_for(self._is_done)
@@ -157,7 +156,7 @@ class _Run:
         finally:
             for worker in self._workers.values():
                 worker.kill()
-        return found
+        return self._kills
 
     # ------------------------------------------------------------ workers
 
@@ -175,8 +174,11 @@ class _Run:
         self._workers[slot] = self._project.start("run", self._pipeline.name, ("--instance", instance(slot)))
         self._actor.started()
 
-    def _kill(self, dice: random.Random, *, inside: bool) -> PipelineKill:
+    def _kill(self, dice: random.Random, *, inside: bool) -> None:
+        """Kill a worker that has work left, and start it again; whoever waits notes when that is recovered from."""
         slot, held = self._victim(dice)
+        if not held:
+            return  # all is done; the verdict counts how many kills there were
         if inside:
             self._wait_until_open(slot)
         workers = len(self._workers)
@@ -184,22 +186,29 @@ class _Run:
         self._workers.pop(slot).kill()
         self._actor.killed()
         time.sleep(SETTLES_S)
-        committed = self._committed()
-        if committed >= self._total:
-            raise StartFailed(f"`penstock run {self._pipeline.name}` was done before it could be killed")
-        before = {place: offset for place, offset in self._unfinished().items() if place in held}
-        life = self._life(slot)
-        self._start(slot)
-        self._wait_for(lambda: self._is_ahead_of(before) if before else self._committed() > committed)
-        return PipelineKill(
+        left = self._unfinished()
+        before = {place: offset for place, offset in left.items() if place in held} or left
+        kill = PipelineKill(
             pipeline=self._pipeline.name,
             slot=slot,
             workers=workers,
             after_s=round(killed_at - self._began, 2),
-            committed=committed,
-            recovery_s=round(time.monotonic() - killed_at, 2),
-            life=life,
+            committed=self._committed(),
+            recovery_s=0.0,
+            life=self._life(slot),
         )
+        self._felt.append((kill, killed_at, before))
+        self._start(slot)
+
+    def _note_recoveries(self) -> None:
+        now = self._group.committed()
+        for felt in list(self._felt):
+            kill, killed_at, before = felt
+            if all(now.get(place, 0) > offset for place, offset in before.items()):
+                kill.recovery_s = round(time.monotonic() - killed_at, 2)
+                self._felt.remove(felt)
+                self._kills.append(kill)
+                self._tell(kill)
 
     # ------------------------------------------------------------ how far it is
 
@@ -229,13 +238,9 @@ class _Run:
         slot = dice.choice([slot for slot in sorted(held) if held[slot]] or sorted(self._workers))
         return slot, held[slot]
 
-    def _is_ahead_of(self, positions: dict[Partition, int]) -> bool:
-        now = self._group.committed()
-        return all(now.get(partition, 0) > offset for partition, offset in positions.items())
-
     def _is_done(self) -> bool:
         """Whether the group stands at the end of its input, and then of what it sent to itself."""
-        if self._committed() < self._total:
+        if self._committed() < self._total or self._felt:
             return False
         # They grow no more once the input is dealt with, so the ends of now are the last ones.
         ends, now = self._read_ends(), self._group.committed()
@@ -255,6 +260,7 @@ class _Run:
         deadline = time.monotonic() + _PATIENCE_S
         seen = -1
         while not is_so():
+            self._note_recoveries()
             for worker in self._workers.values():
                 if (code := worker.exit_code) is not None:
                     raise StartFailed(f"`{worker.command}` ended by itself with code {code}:\n{worker.last_words()}")
@@ -280,13 +286,13 @@ class _Run:
             time.sleep(0.002)
 
 
-def count_aborted(kills: Sequence[PipelineKill], log_directory: Path) -> int:
+def count_aborted(pipelines: Sequence[PipelineInDemo], kills: Sequence[PipelineKill], log_directory: Path) -> int:
     """Fill in what each dead worker left behind in the broker's files; the sum over all aborted transactions.
 
     A worker's successor has another producer epoch, so what is aborted in an epoch died with its worker.
     """
     total = 0
-    for pipeline in PIPELINES:
+    for pipeline in pipelines:
         found: dict[tuple[int, int], int] = {}
         for topic in pipeline.written:
             files = TopicFiles(log_directory, topic)

@@ -18,7 +18,7 @@ from demo.expected import IDENTITY, Expected, expect
 from demo.figures import Actor, Gauge, ProducerGauge
 from demo.fold import Fold, TaskLog, fold
 from demo.observed import Observed, Source, observe
-from demo.pipelines import FOLDED, PIPELINES, PipelineInDemo
+from demo.pipelines import FOLDED, PipelineInDemo
 from demo.process import WORKERS, Cluster, PipelineKill, count_aborted, run_all
 from demo.project import Project, environment
 from demo.publish import Kill, publish_and_kill, publish_whole, random_moments
@@ -33,7 +33,7 @@ from penstock.embedded.registry import RegistryServer
 from producers.table import data_directory
 
 PRODUCER_KILLS = 3
-KILLS_PER_PIPELINE = 6
+KILLS_PER_PIPELINE = 5
 _ROOT = Path(__file__).parent.parent
 _KILLED = "flights"
 _BESIDE = ("planes", "airlines", "airports", "weather")
@@ -48,6 +48,7 @@ class Plan:
         rate: flights a second at most, so that there is time to watch; None = as fast as they go.
         kills_per_pipeline: of its workers; the verdict asks for enough of them.
         workers: of each pipeline, one number after the other.
+        pipelines: to run.
         nodes: brokers, 1 or 3; of three, one after the other fails.
     """
 
@@ -55,13 +56,14 @@ class Plan:
     rate: int | None = None
     kills_per_pipeline: int = KILLS_PER_PIPELINE
     workers: Sequence[int] = WORKERS
+    pipelines: Sequence[PipelineInDemo] = FOLDED
     nodes: int = 1
 
 
 def run(screen: Screen, plan: Plan) -> Report:
     """Run the demo and print its verdict."""
     began = time.monotonic()
-    screen.say(f"a year of flights from New York, through Kafka and {len(PIPELINES)} pipelines; seed {plan.seed}")
+    screen.say(f"a year of flights from New York, through Kafka and {len(plan.pipelines)} pipelines; seed {plan.seed}")
     screen.say("starting Kafka and a schema registry; computing from the files what must come out of them")
     embedded = ps.load_config(_ROOT).embedded
     with ThreadPoolExecutor(1) as background:
@@ -74,16 +76,18 @@ def run(screen: Screen, plan: Plan) -> Report:
             screen.say(f"Kafka is up at {kafka.bootstrap_servers}, the schema registry at {registry.url}")
             cluster = Cluster(kafka.bootstrap_servers, kafka.log_directory(1))
             expected, due = expecting.result()
+            outputs = {topic for pipeline in plan.pipelines for topic in pipeline.outputs}
+            due = {name: each for name, each in due.items() if name in outputs}
             with failing_brokers(kafka, plan.seed, lambda fault: screen.say(_told(fault))) as broker_faults:
                 producer_kills, pipeline_kills = _work(screen, cluster, registry.url, expected, plan)
             screen.say("all done; reading the topics back with a bare consumer")
             fields = {name: each.fields for name, each in (expected | due).items()}
-            observed = _observe(screen, cluster, registry.url, fields)
+            observed = _observe(screen, cluster, registry.url, fields, plan.pipelines)
             logs = {pipeline.name: task_logs(pipeline, Findings(expected, observed), cluster) for pipeline in FOLDED}
             coordinator = CoordinatorLog(cluster.log_directory)
             coordinator.look()
             flights = _files(cluster, _KILLED)
-            aborted_output = count_aborted(pipeline_kills, cluster.log_directory)
+            aborted_output = count_aborted(plan.pipelines, pipeline_kills, cluster.log_directory)
     screen.say("comparing them with the files, row by row and commit by commit")
     _count_committed(producer_kills, observed[_KILLED])
     report = report_of(
@@ -113,14 +117,14 @@ def _work(
 ) -> tuple[list[Kill], list[PipelineKill]]:
     """Publish, then process, all in the live view."""
     producers = {name: Actor(name) for name in (*_BESIDE, _KILLED)}
-    pipelines = [Actor(pipeline.name) for pipeline in PIPELINES]
+    pipelines = [(pipeline, Actor(pipeline.name)) for pipeline in plan.pipelines]
     project_name = ps.load_config(_ROOT).project.name
     shown: list[tuple[Actor, Gauge]] = [
         *(
             (actor, ProducerGauge(cluster.log_directory, name, f"{project_name}.{name}", expected[name].rows))
             for name, actor in producers.items()
         ),
-        *((actor, cluster.gauge(pipeline)) for actor, pipeline in zip(pipelines, PIPELINES, strict=True)),
+        *((actor, cluster.gauge(pipeline)) for pipeline, actor in pipelines),
     ]
     with tempfile.TemporaryDirectory(prefix="penstock-demo-") as scratch:
         state, logs = Path(scratch, "state"), Path(scratch, "logs")
@@ -154,14 +158,16 @@ def _publish(
     return kills
 
 
-def _process(screen: Screen, project: Project, cluster: Cluster, actors: list[Actor], plan: Plan) -> list[PipelineKill]:
-    names = ", ".join(actor.name for actor in actors)
+def _process(
+    screen: Screen, project: Project, cluster: Cluster, pipelines: list[tuple[PipelineInDemo, Actor]], plan: Plan
+) -> list[PipelineKill]:
+    names = " and ".join(pipeline.name for pipeline, _ in pipelines)
     workers = ", then ".join(map(str, plan.workers))
     screen.say(f"running {names}, each with {workers} workers; {plan.kills_per_pipeline} of each are killed on the way")
     return run_all(
         project,
         cluster,
-        actors,
+        pipelines,
         seed=plan.seed,
         kills=plan.kills_per_pipeline,
         workers=plan.workers,
@@ -180,10 +186,14 @@ def _told(fault: BrokerFault) -> str:
 
 
 def _observe(
-    screen: Screen, cluster: Cluster, registry_url: str, fields: dict[str, tuple[str, ...]]
+    screen: Screen,
+    cluster: Cluster,
+    registry_url: str,
+    fields: dict[str, tuple[str, ...]],
+    pipelines: Sequence[PipelineInDemo],
 ) -> dict[str, Observed]:
     dead_letter_topics: dict[str, tuple[str, ...]] = {name: (f"dlq.{name}",) for name in IDENTITY}
-    for pipeline in PIPELINES:
+    for pipeline in pipelines:
         dead_letter_topics[pipeline.outputs[0]] = pipeline.dead_letter_topics  # once for each pipeline
     total = sum(_files(cluster, name).committed for name in fields)
     with screen.reading(total) as tell:

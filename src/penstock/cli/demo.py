@@ -22,6 +22,9 @@ def demo(
     rate: Annotated[
         int | None, typer.Option(metavar="N", help="Flights a second at most, so that there is time to watch.")
     ] = None,
+    all_pipelines: Annotated[
+        bool, typer.Option("--all", help="The re-keyed pipelines too, which takes three times as long.")
+    ] = False,
     nodes: Annotated[
         int | None, typer.Option(metavar="1|3", help="Brokers: 1, or 3 of which one after the other fails.")
     ] = None,
@@ -44,6 +47,8 @@ def demo(
         sys.argv += ["--seed", str(seed)]
     if rate is not None:
         sys.argv += ["--rate", str(rate)]
+    if all_pipelines:
+        sys.argv.append("--all")
     if nodes is not None:
         sys.argv += ["--nodes", str(nodes)]
     # Run and not imported: the engine knows no project, and the package ends the process with its own exit code.

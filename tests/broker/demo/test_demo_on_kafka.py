@@ -19,6 +19,7 @@ import penstock as ps
 from demo.expected import Expected, expect
 from demo.figures import Actor
 from demo.observed import Source, observe, read
+from demo.pipelines import FOLDED, PIPELINES
 from demo.project import Project, environment
 from demo.publish import publish_and_kill
 from demo.run import Plan, run
@@ -38,7 +39,7 @@ from schemas.flights import Flight
 
 pytestmark = pytest.mark.broker
 
-PIPELINES = ("flight-status", "aircraft-rotation")
+NAMES = [pipeline.name for pipeline in FOLDED]
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ def test_the_demo_kills_its_producer_three_times_and_finds_every_row_once(
 ) -> None:
     """On a broker of its own, slow enough for the kills to find the producer at work; too little for workers' kills."""
     monkeypatch.setenv("NYCFLIGHTS_DIR", str(cut))
-    report = run(Screen(), Plan(seed=3, rate=800, kills_per_pipeline=0, workers=(1,)))
+    report = run(Screen(), Plan(seed=3, rate=800, kills_per_pipeline=0, workers=(1,), pipelines=PIPELINES))
 
     assert (report.lost, report.duplicated, report.wrong) == (0, 0, 0), report
     # What was not put to the test is not called proven.
@@ -77,7 +78,7 @@ def test_the_demo_kills_its_producer_three_times_and_finds_every_row_once(
     assert not report.ok
     outputs = list(report.data_sets.values())[5:]
     assert report.output_records == sum(each.rows - each.dead_letters for each in outputs) > 4_000
-    assert {name: each.partitions for name, each in report.folds.items()} == dict.fromkeys(PIPELINES, 8)
+    assert {name: each.partitions for name, each in report.folds.items()} == dict.fromkeys(NAMES, 8)
     assert all(each.ok and each.changes > 500 for each in report.folds.values()), report.folds
     assert len(report.producer_kills) == 3
     before = 0
@@ -107,20 +108,20 @@ def test_the_demo_kills_its_producer_three_times_and_finds_every_row_once(
 
 
 @pytest.mark.full
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 def test_the_whole_demo_passes(tmp_path: Path) -> None:
     """All five files, as `make demo` runs it."""
     verdict = tmp_path / "verdict.json"
-    result = subprocess.run([sys.executable, "-m", "demo", "--json", str(verdict)], check=False)
+    result = subprocess.run([sys.executable, "-m", "demo", "--all", "--json", str(verdict)], check=False)
     assert result.returncode == 0
     told = json.loads(verdict.read_text())
     assert told["ok"]
-    assert told["kills"] == 27
+    assert told["kills"] >= 15
     assert told["kills_inside"] >= 3
     assert (told["lost"], told["duplicated"], told["wrong"]) == (0, 0, 0)
-    assert (told["input_records"], told["output_records"], told["dead_letters"]) == (367_678, 664_481, 815)
+    assert (told["input_records"], told["output_records"], told["dead_letters"]) == (367_678, 2_318_624, 815)
     commits = {name: found["commits"] for name, found in told["folds"].items()}
-    assert all(commits[name] > 100 for name in PIPELINES), commits
+    assert all(commits[name] > 100 for name in NAMES), commits
 
 
 # ---------------------------------------------------------------- what the verdict says to tampered topics

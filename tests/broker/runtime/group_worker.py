@@ -55,6 +55,7 @@ def main() -> int:
     faulthandler.register(signal.SIGUSR1)
     failpoint = Failpoint(args.step, args.nth, args.action, args.state, waits=args.waits, after=args.after)
     topology = pipeline(args.pipeline, args.topic, failpoint, args.beside).topology()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while it is being opened
     try:
         with opened(topology, around, failpoint) as worker:
             signal.signal(signal.SIGTERM, lambda *_: worker.stop())

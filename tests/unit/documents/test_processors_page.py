@@ -128,7 +128,7 @@ def test_the_table_names_everything_that_a_context_has() -> None:
 def test_the_table_names_everything_that_a_store_has() -> None:
     section = TEXT.partition("## Stores")[2].partition("- **Keys**")[0]
     named = set(re.findall(r"`(\w+)\(", section))
-    by_column = {"full_keys", "entry", "write", "remove"}  # for operators that work on columns
+    by_column = {"full_keys", "entry", "write", "remove", "fold"}  # for operators that work on columns
     assert named == {name for name in vars(ps.Store) if not name.startswith("_")} - by_column
 
 
