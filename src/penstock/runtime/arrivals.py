@@ -65,6 +65,11 @@ class Arrivals:
         """Whether there is something to do soon, also for readers of what a dead worker has written."""
         return len(self) > 0 or (self._takeover is not None and self._takeover.is_at_work)
 
+    @property
+    def progress(self) -> dict[TaskId, tuple[int, int] | None]:
+        """Of those that are restored; see `Restore.progress`."""
+        return self._restores.progress
+
     # ------------------------------------------------------------ partitions that come and go
 
     def assigned(self, assigned: set[Partition]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +26,7 @@ class BatchReport:
         dead_letters: of these, those that were set aside.
         outputs: {topic: records written}.
         duration_s: decoding, operators, state and encoding.
+        timestamps_ms: Kafka's, of what was read; the first `records` of them count.
     """
 
     topic: str
@@ -34,6 +36,7 @@ class BatchReport:
     dead_letters: int
     outputs: dict[str, int]
     duration_s: float
+    timestamps_ms: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,9 @@ class WorkerHooks(TransactionHooks):
     All are called on the worker's thread, but for the steps of writing a checkpoint (`checkpoint ...`).
     """
 
+    def on_join(self, group: str, topics: Mapping[str, int], max_poll_interval_s: float) -> None:
+        """The worker is about to join its group: {topic that it reads: partitions}."""
+
     def on_poll(self, records: int, duration_s: float) -> None:
         """A poll ended, with so many records."""
 
@@ -80,6 +86,9 @@ class WorkerHooks(TransactionHooks):
 
     def on_checkpoint(self, task: str, outcome: CheckpointWritten | CheckpointFailed) -> None:
         """A checkpoint is on disk, or could not be written."""
+
+    def on_doubt(self, error: Exception) -> None:
+        """A commit was not answered, or its producer is fenced: the log will say whether it happened."""
 
     def on_stop(self, task: str, error: Exception) -> None:
         """A task stands still in front of a record, or at a lost position; an operator must act."""

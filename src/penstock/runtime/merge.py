@@ -47,6 +47,11 @@ class MergeBuffer:
         """Records buffered of one partition."""
         return self._counts[partition]
 
+    def oldest_ms(self, partition: Partition) -> int | None:
+        """The timestamp of the next record of one partition; None where none is buffered."""
+        queue = self._queues[partition]
+        return queue[0].first_ms if queue else None
+
     def buffered_bytes(self, partition: Partition) -> int:
         """About the bytes of their values: by the mean of the batches that came last, so that taking costs nothing."""
         return int(self._counts[partition] * self._bytes_each[partition])

@@ -250,6 +250,11 @@ def opened(topology: Topology, around: WorkerSurroundings, hooks: WorkerHooks) -
             clock=around.clock,
         )
         try:
+            hooks.on_join(
+                group,
+                {name: topics.partitions[name] for each in topology.groups.values() for name in topics.inputs(each)},
+                _max_poll_interval_s(around, settings),
+            )
             with watchdog:
                 yield worker
         finally:

@@ -48,6 +48,11 @@ class Restores:
         """Those that are not back yet."""
         return [running.restore for running in self._running.values()]
 
+    @property
+    def progress(self) -> dict[TaskId, tuple[int, int] | None]:
+        """How far each is; see `Restore.progress`."""
+        return {task_id: running.restore.progress for task_id, running in self._running.items()}
+
     def begin(self, task_id: TaskId, sources: tuple[Partition, ...], restore: Restore) -> None:
         """Take one on."""
         now_s = self._clock.monotonic_s()

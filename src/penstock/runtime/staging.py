@@ -88,6 +88,7 @@ class Staging:
                 len(staged.dead),
                 {output.topic: len(output.keys) for output in staged.outputs},
                 duration_s,
+                batch.timestamps_ms,
             )
         )
 

@@ -185,6 +185,11 @@ class Worker:
         return dict(self._tasks)
 
     @property
+    def restoring(self) -> Mapping[TaskId, tuple[int, int] | None]:
+        """{task that is on its way here: changelog offsets read, and all that are to be; None = not known yet}."""
+        return self._arrivals.progress
+
+    @property
     def at_work(self) -> AtWork | None:
         """The task whose batch is being processed now; may be read by another thread."""
         return self._processing.at_work
@@ -330,6 +335,7 @@ class Worker:
 
     def _settle(self, exc: Exception) -> None:
         """A commit may or may not have happened: resolve it, ask the log, and believe it."""
+        self._hooks.on_doubt(exc)
         if self._place.is_given_up(exc):
             self._hooks.on_abort(exc)
             self._staging.reset()

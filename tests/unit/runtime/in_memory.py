@@ -26,6 +26,7 @@ from penstock.operators.topic_bounds import TopicBounds
 from penstock.protocols import GroupMetadata, RefusedRecord
 from penstock.record import Headers, Record
 from penstock.runtime.global_tables import GlobalTables
+from penstock.runtime.hook_chain import HookChain
 from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.internal_topics import PipelineTopics
 from penstock.runtime.limits import WorkerLimits
@@ -471,8 +472,12 @@ def running(
     limits: WorkerLimits | None = None,
     disk: Disk | None = None,
     global_tables: GlobalTables | None = None,
+    told: Callable[[ManualClock], WorkerHooks] | None = None,
 ) -> Running:
-    """Start a worker; every topic is as wide as its inputs say. Checkpoints are written where there is a disk."""
+    """Start a worker; every topic is as wide as its inputs say. Checkpoints are written where there is a disk.
+
+    Further hooks are made by `told`, given the worker's clock.
+    """
     topology = pipeline.topology()
     partitions: dict[str, int] = dict.fromkeys(topology.topics, 1)
     for topic, _ in cluster.inputs:
@@ -481,12 +486,13 @@ def running(
     dead = {topic: f"dlq.{topic}" for topic in partitions}
     limits = limits or WorkerLimits()
     clock, hooks = ManualClock(), Seen()
+    all_hooks = hooks if told is None else HookChain(hooks, told(clock))
     around = WorkerSurroundings(Connection("nowhere:1"), None, Path("unused"), limits=limits, clock=clock)
     bounds = {topic: TopicBounds() for topic in [*partitions, *dead.values()]}
     view = GroupView(around.connection, "p", "nobody")
     topics = PipelineTopics(partitions, bounds, changelogs, dead)
     tasks = InMemoryTasks(topology, topics, around, "p.0", view, global_tables=global_tables)
-    tasks.cluster, tasks.disk, tasks.hooks, tasks.bounds = cluster, disk, hooks, bounds
+    tasks.cluster, tasks.disk, tasks.hooks, tasks.bounds = cluster, disk, all_hooks, bounds
     members: list[InMemoryMember] = []
 
     def member(worker: Worker) -> InMemoryMember:
@@ -496,12 +502,12 @@ def running(
     worker = Worker(
         "p",
         consumer=member,
-        session=TransactionSession(lambda: InMemoryProducer(cluster), clock=clock, hooks=hooks),
+        session=TransactionSession(lambda: InMemoryProducer(cluster), clock=clock, hooks=all_hooks),
         tasks=tasks,
         topics=sorted({topic for topic, _ in cluster.inputs}),
         limits=limits,
         clock=clock,
-        hooks=hooks,
+        hooks=all_hooks,
         version="test",
         twins=lambda consumer: Twins(
             "p.0",

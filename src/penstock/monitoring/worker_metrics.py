@@ -1,0 +1,352 @@
+"""Counts what a worker does, by its hooks. All of it runs on the worker's thread but `families`, which any may call.
+
+What a batch came to is kept aside until its transaction ends: a commit adds it to the counters, a discard drops it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from penstock.clock import Clock
+from penstock.deadletter.envelope import Stage
+from penstock.monitoring import catalogue
+from penstock.monitoring.abort_reason import abort_reason
+from penstock.monitoring.error_name import error_name
+from penstock.monitoring.exposition import Family, one
+from penstock.monitoring.instruments import Counter, Histogram
+from penstock.monitoring.process import process_families
+from penstock.monitoring.task_view import TaskView, Worker, WorkerView, view_of
+from penstock.runtime.hooks import BatchReport, Rebalance, RestoreReport, WorkerHooks
+from penstock.runtime.lost_positions import PositionLost
+from penstock.runtime.savepoint import RecordFailed
+from penstock.state.checkpointer import CheckpointFailed, CheckpointWritten
+
+_VIEW_EVERY_S: Final = 1.0
+_TIMED_STEPS: Final = {"produce": "produce", "flush": "flush", "send offsets": "offsets", "commit": "commit"}
+_ENDS_A_STEP: Final = frozenset({"begin", "process", "metadata", "committed", "poll", "changelog", "marks", "claim"})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which worker counts.
+
+    Attributes:
+        pipeline: its name.
+        cluster: as the configuration names it.
+        version: of penstock.
+        librdkafka: its version.
+        objective_s: a time lag above this hurts users; None = there is no objective.
+        checkpoint_interval_s: how often state is to be written to disk.
+    """
+
+    pipeline: str
+    cluster: str
+    version: str
+    librdkafka: str
+    objective_s: float | None
+    checkpoint_interval_s: float
+
+
+@dataclass(slots=True)
+class _Pending:
+    """What the open transaction has come to."""
+
+    records: Tally[tuple[str, str]] = field(default_factory=Tally[tuple[str, str]])
+    outputs: Tally[str] = field(default_factory=Tally[str])
+    dead: Tally[tuple[str, str]] = field(default_factory=Tally[tuple[str, str]])
+    timestamps_ms: list[Sequence[int]] = field(default_factory=list[Sequence[int]])
+
+
+class WorkerMetrics(WorkerHooks):
+    """The metrics of one worker.
+
+    Args:
+        place: which.
+        clock: time.
+
+    Attributes:
+        view: the tasks as they were a moment ago.
+        group: the consumer group; empty before it is joined.
+        last_poll_s: on the monotonic clock; None before the first.
+        last_poll_ms: likewise, since 1970 UTC; 0 before the first.
+        max_poll_interval_s: 0 before the group is joined.
+        last_abort: (milliseconds since 1970 UTC, why) of the last discarded transaction; None before the first.
+        open_since_ms: when the open transaction began; None while none is open.
+    """
+
+    def __init__(self, place: Place, clock: Clock) -> None:
+        self._place, self._clock = place, clock
+        name = place.pipeline
+        self._records = Counter(catalogue.RECORDS_COMMITTED, name)
+        self._attempted = Counter(catalogue.RECORDS_ATTEMPTED, name)
+        self._outputs = Counter(catalogue.OUTPUT_RECORDS, name)
+        self._dead = Counter(catalogue.DLQ_RECORDS, name)
+        self._errors = Counter(catalogue.ERRORS, name)
+        self._latency = Histogram(catalogue.EVENT_LATENCY, name)
+        self._stages = Histogram(catalogue.STAGE_DURATION, name)
+        self._sizes = Histogram(catalogue.TRANSACTION_RECORDS, name)
+        self._transactions = Counter(catalogue.TRANSACTIONS, name)
+        self._doubts = Counter(catalogue.TRANSACTIONS_IN_DOUBT, name)
+        self._aborts = Counter(catalogue.TRANSACTION_ABORTS, name)
+        self._durations = Histogram(catalogue.TRANSACTION_DURATION, name)
+        self._rotations = Counter(catalogue.PRODUCER_ROTATIONS, name)
+        self._rebalances = Counter(catalogue.REBALANCES, name)
+        self._rebalance_durations = Histogram(catalogue.REBALANCE_DURATION, name)
+        self._restore_durations = Histogram(catalogue.RESTORE_DURATION, name)
+        self._checkpoints = Counter(catalogue.CHECKPOINTS, name)
+        self._checkpoint_durations = Histogram(catalogue.CHECKPOINT_DURATION, name)
+        self._instruments = (
+            self._records, self._attempted, self._outputs, self._dead, self._errors, self._latency, self._stages,
+            self._sizes, self._transactions, self._doubts, self._aborts, self._durations, self._rotations,
+            self._rebalances, self._rebalance_durations, self._restore_durations, self._checkpoints,
+            self._checkpoint_durations,
+        )  # fmt: skip
+        # What alerts look at is there from the start: the first step of a counter is invisible if it is born with it.
+        for outcome in ("committed", "aborted", "fenced"):
+            self._transactions.add(0, outcome)
+        self._doubts.add(0)
+        self._rotations.add(0)
+        self._pending = _Pending()
+        self._worker: Worker | None = None
+        self.view = WorkerView()
+        self.group = ""
+        self._topics: Mapping[str, int] = {}
+        self._assigned: frozenset[tuple[str, int]] = frozenset()
+        self.max_poll_interval_s = 0.0
+        self.last_poll_s: float | None = None
+        self.last_poll_ms = 0
+        self._last_commit_ms = 0
+        self.last_abort: tuple[int, str] | None = None
+        self._view_due_s = 0.0
+        self._step = ""
+        self._step_began_s = 0.0
+        self._began_s: float | None = None
+        self.open_since_ms: int | None = None
+        self._moving_since_s: float | None = None
+        self._checkpoint_sizes: dict[str, int] = {}
+        self._saved: dict[str, tuple[int, int]] = {}  # task: when, and up to which of its transactions
+
+    def watch(self, worker: Worker) -> None:
+        """Whose tasks are told; from its thread."""
+        self._worker = worker
+
+    # ------------------------------------------------------------ hooks: work
+
+    def on_join(self, group: str, topics: Mapping[str, int], max_poll_interval_s: float) -> None:
+        """Known from now on."""
+        self.group, self._topics, self.max_poll_interval_s = group, dict(topics), max_poll_interval_s
+        for topic in topics:
+            self._attempted.add(0, topic)
+            for outcome in catalogue.OUTCOMES:
+                self._records.add(0, topic, outcome)
+
+    def on_poll(self, records: int, duration_s: float) -> None:
+        """The loop turns."""
+        del records
+        self._stages.observe(duration_s, "poll")
+        self.last_poll_s = self._clock.monotonic_s()
+        self.last_poll_ms = self._clock.now_ms()
+        if self._worker is not None and self.last_poll_s >= self._view_due_s:
+            self._view_due_s = self.last_poll_s + _VIEW_EVERY_S
+            self._look(self._worker)
+
+    def on_batch(self, batch: BatchReport) -> None:
+        """Attempted now, committed later."""
+        self._attempted.add(batch.records, batch.topic)
+        self._stages.observe(batch.duration_s, "process")
+        pending = self._pending
+        pending.records[batch.topic, "ok"] += batch.records - batch.filtered - batch.dead_letters
+        pending.records[batch.topic, "filtered"] += batch.filtered
+        pending.records[batch.topic, "dlq"] += batch.dead_letters
+        pending.outputs.update(batch.outputs)
+        pending.timestamps_ms.append(batch.timestamps_ms[: batch.records])
+
+    def on_dead_letter(self, topic: str, partition: int, offset: int, stage: Stage, error: BaseException) -> None:
+        """The error is one now; the dead letter is one with the commit."""
+        del partition, offset
+        self._errors.add(1, stage, error_name(error))
+        self._pending.dead[topic, stage] += 1
+
+    def on_stop(self, task: str, error: Exception) -> None:
+        """A task stands still."""
+        del task
+        if isinstance(error, RecordFailed):
+            self._errors.add(1, error.stage, error_name(error.error))
+        elif isinstance(error, PositionLost):
+            self._errors.add(1, "position", error_name(error))
+        self._view_due_s = 0.0
+
+    # ------------------------------------------------------------ hooks: transactions
+
+    def on_step(self, step: str) -> None:
+        """Time the steps of a transaction; those of a checkpoint come from another thread and are not for here."""
+        if step.startswith("checkpoint"):
+            return
+        now_s = self._clock.monotonic_s()
+        stage = _TIMED_STEPS.get(self._step)
+        if stage is not None and (step in _ENDS_A_STEP or step in _TIMED_STEPS):
+            self._stages.observe(now_s - self._step_began_s, stage)
+        self._step, self._step_began_s = step, now_s
+        if step == "begin":
+            self._began_s, self.open_since_ms = now_s, self._clock.now_ms()
+        elif step == "committed":
+            self._ended("committed")
+
+    def on_commit(self, records: int, dead_letters: int) -> None:
+        """What was done is visible."""
+        now_ms, pending, self._pending = self._clock.now_ms(), self._pending, _Pending()
+        self._ended("committed")  # a commit in doubt that the log has confirmed
+        self._transactions.add(1, "committed")
+        self._sizes.observe(records + dead_letters)
+        for (topic, outcome), count in pending.records.items():
+            self._records.add(count, topic, outcome)
+        for topic, count in pending.outputs.items():
+            self._outputs.add(count, topic)
+        for (topic, stage), count in pending.dead.items():
+            self._dead.add(count, topic, stage)
+        ages_s = [max(0, now_ms - stamp_ms) / 1000 for stamps_ms in pending.timestamps_ms for stamp_ms in stamps_ms]
+        self._latency.observe_all(ages_s, "append")
+        self._last_commit_ms = now_ms
+        if self._moving_since_s is not None and records:
+            self._rebalance_durations.observe(self._clock.monotonic_s() - self._moving_since_s)
+            self._moving_since_s = None
+
+    def on_abort(self, error: Exception) -> None:
+        """What was done is gone, and was attempted all the same."""
+        reason = abort_reason(error, self._step)
+        self._pending = _Pending()
+        self._transactions.add(1, "fenced" if reason == "fenced" else "aborted")
+        self._aborts.add(1, reason)
+        self.last_abort = (self._clock.now_ms(), reason)
+        self._ended("aborted")
+
+    def on_doubt(self, error: Exception) -> None:
+        """The log is asked."""
+        del error
+        self._doubts.add(1)
+
+    def on_rotation(self, reason: str) -> None:
+        """The producer is replaced."""
+        del reason
+        self._rotations.add(1)
+
+    def _ended(self, outcome: str) -> None:
+        if self._began_s is not None:
+            self._durations.observe(self._clock.monotonic_s() - self._began_s, outcome)
+        self._began_s = self.open_since_ms = None
+
+    # ------------------------------------------------------------ hooks: partitions and state
+
+    def on_rebalance(self, kind: Rebalance, partitions: list[tuple[str, int]]) -> None:
+        """What goes is told no more from this moment on."""
+        self._rebalances.add(1, kind)
+        if kind == "assigned":
+            self._assigned = self._assigned.union(partitions)
+        else:
+            self._assigned = self._assigned.difference(partitions)
+            self.view = self.view.without(partitions)
+            if partitions and self._moving_since_s is None:
+                self._moving_since_s = self._clock.monotonic_s()
+        self._view_due_s = 0.0
+
+    def on_restore(self, restore: RestoreReport) -> None:
+        """A task is back."""
+        self._restore_durations.observe(restore.duration_s)
+
+    def on_checkpoint(self, task: str, outcome: CheckpointWritten | CheckpointFailed) -> None:
+        """A checkpoint is on disk, or is not."""
+        if isinstance(outcome, CheckpointFailed):
+            self._checkpoints.add(1, "failed")
+            return
+        self._checkpoints.add(1, "written")
+        self._checkpoint_durations.observe(outcome.duration_s)
+        self._checkpoint_sizes = {**self._checkpoint_sizes, task: outcome.size}
+        self._saved = {**self._saved, task: (self._clock.now_ms(), outcome.header.commit.sequence)}
+
+    def _look(self, worker: Worker) -> None:
+        self.view = view_of(worker)
+        sequences = {str(task.id): task.sequence for task in self.view.tasks if task.entries is not None}
+        now_ms = self._clock.now_ms()
+        # Swapped, never changed: another thread may be reading them.
+        self._checkpoint_sizes = {task: size for task, size in self._checkpoint_sizes.items() if task in sequences}
+        self._saved = {task: self._saved.get(task, (now_ms, now)) for task, now in sequences.items()}
+
+    # ------------------------------------------------------------ told
+
+    def families(self) -> Iterator[Family]:
+        """Everything, as of now; any thread may ask."""
+        place, name = self._place, self._place.pipeline
+        yield one(catalogue.BUILD_INFO, 1, name, place.version, place.librdkafka)
+        if self.group:
+            yield one(catalogue.GROUP_INFO, 1, name, place.cluster, self.group, "read_committed")
+        for instrument in self._instruments:
+            yield instrument.family()
+        yield one(catalogue.TRANSACTION_OPEN, (self.open_since_ms or 0) / 1000, name)
+        yield one(catalogue.LAST_POLL, self.last_poll_ms / 1000, name)
+        yield one(catalogue.LAST_COMMIT, self._last_commit_ms / 1000, name)
+        yield one(catalogue.MAX_POLL_INTERVAL, self.max_poll_interval_s, name)
+        yield one(catalogue.CHECKPOINT_INTERVAL, place.checkpoint_interval_s, name)
+        if place.objective_s is not None:
+            yield one(catalogue.SLO_TIME_LAG, place.objective_s, name)
+        yield from self._of_partitions()
+        yield from process_families()
+
+    @property
+    def is_out_of_touch(self) -> bool:
+        """Whether the loop has stood still for so long that the group has given its partitions away."""
+        last_s = self.last_poll_s
+        return last_s is not None and self._clock.monotonic_s() - last_s > self.max_poll_interval_s > 0
+
+    @property
+    def unclaimed(self) -> int:
+        """Partitions that are ours and whose task is not here yet, as far as the newest view goes."""
+        here = {(each.topic, each.partition) for task in self.view.tasks for each in task.inputs}
+        return len(self._assigned - here)
+
+    def _of_partitions(self) -> Iterator[Family]:
+        name, now_ms = self._place.pipeline, self._clock.now_ms()
+        assigned = Tally(topic for topic, _ in self._assigned)
+        yield Family(catalogue.EXPECTED_PARTITIONS, [((name, topic), n) for topic, n in self._topics.items()])
+        if self.is_out_of_touch:
+            return
+        yield Family(catalogue.ASSIGNED_PARTITIONS, [((name, topic), assigned[topic]) for topic in self._topics])
+        view, sizes, saved = self.view, self._checkpoint_sizes, self._saved
+        inputs = [each for task in view.tasks for each in task.inputs]
+        lags = [(each, each.time_lag_s(now_ms)) for each in inputs]
+        yield Family(
+            catalogue.PARTITION_TIME_LAG,
+            [((name, each.topic, str(each.partition)), lag_s) for each, lag_s in lags if lag_s is not None],
+        )
+        statuses = Tally(task.status for task in view.tasks)
+        statuses["restoring"] = len(view.restoring)
+        yield Family(
+            catalogue.TASKS, [((name, status), statuses[status]) for status in ("running", "stopped", "restoring")]
+        )
+        yield one(catalogue.BUFFERED_RECORDS, sum(each.buffered for each in inputs), name)
+        times_ms = [task.stream_time_ms for task in view.tasks if task.stream_time_ms is not None]
+        if times_ms:
+            yield one(catalogue.WATERMARK, min(times_ms) / 1000, name)
+        entries, remaining, bytes_on_disk = Tally[str](), Tally[str](), Tally[str]()
+        for task in view.tasks:
+            if task.entries is not None:
+                entries[task.id.group] += task.entries
+        for task_id, progress in view.restoring:
+            if progress is not None:
+                remaining[task_id.group] += progress[1] - progress[0]
+        for task_name, size in sizes.items():
+            bytes_on_disk[task_name.rpartition("[")[0]] += size
+        yield Family(catalogue.STATE_ENTRIES, [((name, group), n) for group, n in entries.items()])
+        yield Family(catalogue.RESTORE_REMAINING, [((name, group), n) for group, n in remaining.items()])
+        yield Family(catalogue.CHECKPOINT_SIZE, [((name, group), n) for group, n in bytes_on_disk.items()])
+        oldest_ms = [_saved_ms(saved[str(task.id)], task, now_ms) for task in view.tasks if str(task.id) in saved]
+        if oldest_ms:
+            yield one(catalogue.CHECKPOINT_SUCCESS, min(oldest_ms) / 1000, name)
+
+
+def _saved_ms(saved: tuple[int, int], task: TaskView, now_ms: int) -> int:
+    """Since when a task's state is not on disk; one that has committed nothing since has all of it there."""
+    at_ms, sequence = saved
+    return at_ms if task.sequence > sequence else now_ms

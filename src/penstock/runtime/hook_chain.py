@@ -1,0 +1,90 @@
+"""Several hooks as one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from penstock.deadletter.envelope import Stage
+from penstock.runtime.hooks import BatchReport, Rebalance, RestoreReport, WorkerHooks
+from penstock.state.checkpointer import CheckpointFailed, CheckpointWritten
+
+
+class HookChain(WorkerHooks):
+    """Tells each of them, in their order.
+
+    Args:
+        hooks: whom.
+    """
+
+    def __init__(self, *hooks: WorkerHooks) -> None:
+        self._hooks = hooks
+
+    def on_step(self, step: str) -> None:
+        """Pass on."""
+        for each in self._hooks:
+            each.on_step(step)
+
+    def on_start(self, rows: int) -> None:
+        """Pass on."""
+        for each in self._hooks:
+            each.on_start(rows)
+
+    def on_commit(self, records: int, dead_letters: int) -> None:
+        """Pass on."""
+        for each in self._hooks:
+            each.on_commit(records, dead_letters)
+
+    def on_abort(self, error: Exception) -> None:
+        """Pass on."""
+        for each in self._hooks:
+            each.on_abort(error)
+
+    def on_rotation(self, reason: str) -> None:
+        """Pass on."""
+        for each in self._hooks:
+            each.on_rotation(reason)
+
+    def on_join(self, group: str, topics: Mapping[str, int], max_poll_interval_s: float) -> None:
+        """Pass on."""
+        for each in self._hooks:
+            each.on_join(group, topics, max_poll_interval_s)
+
+    def on_poll(self, records: int, duration_s: float) -> None:
+        """Pass on."""
+        for each in self._hooks:
+            each.on_poll(records, duration_s)
+
+    def on_batch(self, batch: BatchReport) -> None:
+        """Pass on."""
+        for each in self._hooks:
+            each.on_batch(batch)
+
+    def on_dead_letter(self, topic: str, partition: int, offset: int, stage: Stage, error: BaseException) -> None:
+        """Pass on."""
+        for each in self._hooks:
+            each.on_dead_letter(topic, partition, offset, stage, error)
+
+    def on_rebalance(self, kind: Rebalance, partitions: list[tuple[str, int]]) -> None:
+        """Pass on."""
+        for each in self._hooks:
+            each.on_rebalance(kind, partitions)
+
+    def on_restore(self, restore: RestoreReport) -> None:
+        """Pass on."""
+        for each in self._hooks:
+            each.on_restore(restore)
+
+    def on_checkpoint(self, task: str, outcome: CheckpointWritten | CheckpointFailed) -> None:
+        """Pass on."""
+        for each in self._hooks:
+            each.on_checkpoint(task, outcome)
+
+    def on_doubt(self, error: Exception) -> None:
+        """Pass on."""
+        for each in self._hooks:
+            each.on_doubt(error)
+
+    def on_stop(self, task: str, error: Exception) -> None:
+        """Pass on."""
+        for each in self._hooks:
+            each.on_stop(task, error)

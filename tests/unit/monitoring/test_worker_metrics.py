@@ -1,0 +1,257 @@
+"""What the metrics of a worker say while its transactions succeed, fail and stay in doubt."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from penstock.dsl.pipeline import Pipeline
+from penstock.errors import OperatorMustDecide, TransactionAborted
+from penstock.monitoring import catalogue
+from penstock.monitoring.metric import LABELS
+from penstock.monitoring.worker_metrics import Place, WorkerMetrics
+from penstock.runtime.hooks import BatchReport, RestoreReport
+from penstock.runtime.limits import WorkerLimits
+from penstock.schemas.topic import Topic
+from penstock.state.checkpointer import CheckpointFailed
+from tests.unit.monitoring.parsing import Series, scraped, value
+from tests.unit.publishing.in_memory import ManualClock
+from tests.unit.runtime.in_memory import Cluster, Disk, Fault, Running, running
+
+IN = Topic("in", key=str, value=str)
+OUT = Topic("out", key=str, value=str)
+A = ("in", 0)
+ROWS = 10
+PLACE = Place("p", "kafka", "1.0", "2.16", 60.0, 30.0)
+
+
+class Observed:
+    """A worker and its metrics."""
+
+    def __init__(
+        self, cluster: Cluster, pipeline: Pipeline, *, limits: WorkerLimits | None = None, disk: Disk | None = None
+    ) -> None:
+        self.made: list[WorkerMetrics] = []
+
+        def told(clock: ManualClock) -> WorkerMetrics:
+            self.made.append(WorkerMetrics(PLACE, clock))
+            return self.made[0]
+
+        self.run: Running = running(cluster, pipeline, limits, disk, told=told)
+        self.metrics.watch(self.run.worker)
+        self.metrics.on_join("p", {topic: cluster.width(topic) for topic, _ in cluster.inputs}, 120.0)
+
+    @property
+    def metrics(self) -> WorkerMetrics:
+        return self.made[0]
+
+    def scrape(self) -> dict[Series, float]:
+        return scraped(self.metrics.families())
+
+    def value(self, name: object, **labels: str) -> float | None:
+        return value(self.scrape(), str(name), **labels)
+
+
+def cluster(partitions: int = 1, bad: int | None = None) -> Cluster:
+    values = [b"bad" if n == bad else b"%d" % n for n in range(ROWS)]
+    return Cluster(
+        {("in", p): [(n, b"k%d" % p, values[n], 990_000 + n) for n in range(ROWS)] for p in range(partitions)}
+    )
+
+
+def sums(on_error: str = "fail") -> Pipeline:
+    made = Pipeline("p", on_error=on_error)  # type: ignore[arg-type] # from a parametrised test
+    numbers = made.stream(IN).filter(lambda text: text != "3", name="no-3").map(int, name="parse")
+    numbers.aggregate(int, lambda total, n: total + n, name="sum").to_stream().map(str, name="show").to(OUT)
+    return made
+
+
+def test_records_are_counted_by_what_became_of_them() -> None:
+    seen = Observed(cluster(bad=5), sums("dead_letter"))
+    seen.run.until_idle()
+    outcomes = {outcome: seen.value(catalogue.RECORDS_COMMITTED, outcome=outcome) for outcome in catalogue.OUTCOMES}
+    assert outcomes == {"ok": ROWS - 2, "filtered": 1, "dlq": 1}
+    assert seen.value(catalogue.OUTPUT_RECORDS, topic="out") == ROWS - 2
+    assert seen.value(catalogue.DLQ_RECORDS, topic="in", stage="process") == 1
+    assert seen.value(catalogue.ERRORS, error="ValueError") == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome", "reason", "doubts"),
+    [
+        ("aborted", "aborted", "other", 0),
+        ("fenced", "fenced", "fenced", 1),
+        ("unknown, lost", "aborted", "in_doubt", 1),
+        ("unknown, done", "committed", None, 1),
+    ],
+)
+def test_effects_move_with_the_commit_and_attempts_at_once(
+    fault: Fault, outcome: str, reason: str | None, doubts: int
+) -> None:
+    """However the second transaction ends (the first is the claim), each record is counted as committed once."""
+    log = cluster()
+    log.faults["flush" if fault == "aborted" else "commit", 2] = fault
+    seen = Observed(log, sums())
+    seen.run.until_idle()
+    was_done_again = fault != "unknown, done"
+    assert len(log.values("out")) == ROWS - 1
+    assert seen.value(catalogue.RECORDS_COMMITTED, outcome="ok") == ROWS - 1
+    assert seen.value(catalogue.OUTPUT_RECORDS) == ROWS - 1
+    assert seen.value(catalogue.RECORDS_ATTEMPTED) == (2 * ROWS if was_done_again else ROWS)
+    assert seen.value(catalogue.TRANSACTIONS, outcome=outcome) == 1
+    assert seen.value(catalogue.TRANSACTIONS, outcome="committed") == 1
+    assert seen.value(catalogue.TRANSACTIONS_IN_DOUBT) == doubts
+    if reason is not None:
+        assert seen.value(catalogue.TRANSACTION_ABORTS, reason=reason) == 1
+
+
+def test_nothing_of_an_open_transaction_is_told_as_committed() -> None:
+    seen = Observed(cluster(), sums(), limits=WorkerLimits(commit_interval_s=10))
+    while not seen.value(catalogue.RECORDS_ATTEMPTED):
+        seen.run.worker.step()
+    assert seen.value(catalogue.RECORDS_COMMITTED, outcome="ok") == 0
+    assert seen.value(catalogue.OUTPUT_RECORDS) is None
+    assert seen.value(catalogue.TRANSACTION_OPEN) == seen.run.clock.now_s
+    seen.run.until_idle()
+    assert seen.value(catalogue.RECORDS_COMMITTED, outcome="ok") == ROWS - 1
+    assert seen.value(catalogue.TRANSACTION_OPEN) == 0
+
+
+def test_latency_runs_from_the_records_timestamp_to_the_commit() -> None:
+    seen = Observed(cluster(), sums())
+    seen.run.until_idle()
+    assert seen.value("penstock_event_latency_seconds_count") == ROWS
+    total_s = seen.value("penstock_event_latency_seconds_sum")
+    assert total_s is not None
+    assert 10 * ROWS <= total_s <= 20 * ROWS, "the records were stamped ten seconds before the test's clock began"
+
+
+def test_what_is_given_away_is_told_no_more_from_that_moment_on() -> None:
+    """A gauge for each partition that is set and left there would show a frozen lag beside its new owner's."""
+    seen = Observed(cluster(2), sums())
+    seen.run.until_idle()
+    seen.run.worker.step()
+    lag = str(catalogue.PARTITION_TIME_LAG)
+    assert [dict(s.labels)["partition"] for s in seen.scrape() if s.name == lag] == ["0", "1"]
+    seen.metrics.on_rebalance("revoked", [("in", 1)])
+    assert [dict(s.labels)["partition"] for s in seen.scrape() if s.name == lag] == ["0"]
+    assert seen.value(catalogue.ASSIGNED_PARTITIONS, topic="in") == 1
+    assert seen.value(catalogue.EXPECTED_PARTITIONS, topic="in") == 2
+    seen.run.member.events.append(("lost", [("in", 0), ("in", 1)]))
+    seen.run.worker.step()
+    assert not [s for s in seen.scrape() if s.name == lag]
+
+
+def test_a_loop_that_stands_still_until_its_partitions_are_gone_tells_nothing_of_them() -> None:
+    seen = Observed(cluster(), sums())
+    seen.run.until_idle()
+    seen.run.worker.step()
+    assert seen.value(catalogue.PARTITION_TIME_LAG) == 0
+    seen.run.clock.now_s += 121
+    assert seen.value(catalogue.PARTITION_TIME_LAG) is None
+    assert seen.value(catalogue.ASSIGNED_PARTITIONS) is None
+
+
+def test_a_record_that_waits_ages() -> None:
+    """Its task has stopped in front of it, so that its age is known to be that of the one before, or less."""
+    seen = Observed(cluster(bad=5), sums())
+    for _ in range(20):
+        if seen.value(catalogue.TASKS, status="stopped"):
+            break
+        with suppress(OperatorMustDecide):  # every task has stopped
+            seen.run.worker.step()
+        seen.metrics.on_poll(0, 0)
+    assert seen.value(catalogue.TASKS, status="stopped") == 1
+    before = seen.value(catalogue.PARTITION_TIME_LAG)
+    seen.run.clock.now_s += 7
+    after = seen.value(catalogue.PARTITION_TIME_LAG)
+    assert before is not None
+    assert after == pytest.approx(before + 7)
+    assert seen.value(catalogue.ERRORS, stage="process", error="ValueError") == 1
+
+
+def test_a_class_of_error_that_is_not_known_is_no_label() -> None:
+    class Jena18Error(Exception):
+        pass
+
+    metrics = WorkerMetrics(PLACE, ManualClock())
+    for error in (Jena18Error("payload"), KeyError("payload"), TransactionAborted("payload")):
+        metrics.on_dead_letter("in", 0, 1, "process", error)
+    found = Counter(dict(s.labels)["error"] for s in scraped(metrics.families()) if s.name == str(catalogue.ERRORS))
+    assert found == Counter(["other", "KeyError", "TransactionAborted"])
+
+
+def everything(tmp_path: Path) -> dict[Series, float]:
+    """A scrape of a worker that has been through everything there is to count."""
+    seen = Observed(cluster(bad=5), sums("dead_letter"), disk=Disk(tmp_path))
+    seen.run.until_idle()
+    for task in seen.run.worker.tasks.values():
+        task.save(10)
+    seen.run.clock.now_s += 1
+    seen.run.worker.step()
+    metrics = seen.metrics
+    metrics.on_rotation("a slow commit")
+    metrics.on_rebalance("revoked", [])
+    metrics.on_rebalance("lost", [("elsewhere", 0)])
+    metrics.on_commit(1, 0)
+    metrics.on_abort(TransactionAborted("planted"))
+    metrics.on_restore(RestoreReport("in[0]", 1, 1, 0, None, 0.5))
+    metrics.on_checkpoint("in[0]", CheckpointFailed(OSError("full"), is_lost=False))
+    metrics.view = replace(metrics.view, restoring=((metrics.view.tasks[0].id, (3, 10)),))
+    return seen.scrape()
+
+
+def test_every_metric_of_the_catalogue_is_told_and_no_other(tmp_path: Path) -> None:
+    """A name that nothing tells, or that nobody has written down, fails here."""
+    found = everything(tmp_path)
+    names = {series for metric in catalogue.WORKER for series in metric.series}
+    assert {series.name for series in found} == names
+    for metric in catalogue.WORKER:
+        for series in found:
+            if series.name in metric.series:
+                assert tuple(name for name, _ in series.labels if name != "le") == metric.labels, series
+                told = dict(series.labels)
+                for label, values in metric.values:
+                    assert told[label] in values, series
+
+
+def test_names_and_labels_keep_to_the_rules() -> None:
+    for metric in catalogue.WORKER:
+        assert re.fullmatch(r"(penstock|process)_[a-z_]+", metric.name), metric
+        assert metric.name.endswith("_total") == (metric.kind == "counter"), metric
+        assert LABELS.issuperset(metric.labels), metric
+        assert list(metric.buckets) == sorted(set(metric.buckets)), metric
+        assert bool(metric.buckets) == (metric.kind == "histogram"), metric
+        assert not {"partition"} & set(metric.labels) or metric.kind == "gauge", (
+            "a partition moves; its counter would not"
+        )
+        assert metric.help.endswith("."), metric
+        assert not metric.name.startswith("penstock_") or "pipeline" in metric.labels, "what pages needs a pipeline"
+
+
+def test_what_objectives_are_measured_by_is_an_edge_of_the_histogram() -> None:
+    assert {1, 10, 60} <= set(catalogue.EVENT_LATENCY.buckets)
+
+
+def test_a_worker_stays_within_its_budget_of_series(tmp_path: Path) -> None:
+    """450 series, and four for each partition: what a server pays for a worker, for ever."""
+    few = len(everything(tmp_path))
+    assert few <= 450
+    many = Observed(cluster(100), sums())
+    many.run.until_idle()
+    many.run.worker.step()
+    assert len(many.scrape()) <= 450 + 4 * 100
+    one_each = sum(dict(series.labels).get("partition") is not None for series in many.scrape())
+    assert one_each == 100
+
+
+def test_a_batch_report_without_timestamps_is_counted_all_the_same() -> None:
+    metrics = WorkerMetrics(PLACE, ManualClock())
+    metrics.on_batch(BatchReport("in", 0, 3, 0, 0, {}, 0.1))
+    metrics.on_commit(3, 0)
+    assert value(scraped(metrics.families()), str(catalogue.RECORDS_COMMITTED), outcome="ok") == 3
