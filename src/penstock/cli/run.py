@@ -40,6 +40,7 @@ def run(
     ] = False,
     number: Annotated[int | None, typer.Option("--worker", min=0, hidden=True)] = None,
     supervisor: Annotated[int | None, typer.Option(hidden=True)] = None,
+    port: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run workers of a pipeline: outputs, state, dead letters and offsets commit together.
 
@@ -74,12 +75,20 @@ def run(
         require_memory(memory_budget(config, wanted, f"{config.project.prefixed(topology.name)}.*"), memory_limit())
         if wanted is not None:
             log_as_a_service(context, config, pipeline=topology.name)
-            start = WorkerStart(invocation(context), pipeline, place, accept_state_loss=accept_state_loss)
+            start = WorkerStart(
+                invocation(context),
+                pipeline,
+                place,
+                accept_state_loss=accept_state_loss,
+                port=config.monitoring.port,
+            )
             supervise(config, start, wanted)
             return
         number = 0
     log_as_a_service(context, config, pipeline=topology.name, worker=f"{place}.{number}")
-    _work(config, topology, place, number, accept_state_loss=accept_state_loss)
+    if supervisor is None:
+        port = config.monitoring.port
+    _work(config, topology, place, number, port, accept_state_loss=accept_state_loss)
 
 
 def _instance(config: Config, given: str | None) -> str:
@@ -91,20 +100,29 @@ def _instance(config: Config, given: str | None) -> str:
     return given or config.processing.instance or kept_instance(config.state.create())
 
 
-def _work(config: Config, topology: Topology, instance: str, number: int, *, accept_state_loss: bool) -> None:
+def _work(
+    config: Config, topology: Topology, instance: str, number: int, port: int | None, *, accept_state_loss: bool
+) -> None:
     """Be the worker of this number."""
     from penstock.kafka.registry import RegistryClient  # noqa: PLC0415 - keeps `--help` fast
+    from penstock.runtime.hook_chain import HookChain  # noqa: PLC0415 - as above
     from penstock.runtime.opening import opened  # noqa: PLC0415 - as above
     from penstock.supervisor.heartbeat import Heartbeat  # noqa: PLC0415 - as above
+    from penstock.supervisor.observed import observed  # noqa: PLC0415 - as above
 
     with (
         Drain(config.processing.shutdown_grace_ms / 1000) as drain,
         closing(RegistryClient.of(config.registry)) as registry,
     ):
         around = _surroundings(config, registry, instance, number, accept_state_loss=accept_state_loss)
-        heartbeat = Heartbeat(around.state_directory, around.writer(topology), around.clock)
-        with opened(topology, around, heartbeat) as worker:
-            drain.calls(worker.stop)
+        writer = around.writer(topology)
+        heartbeat = Heartbeat(around.state_directory, writer, around.clock)
+        with (
+            observed(config, topology.name, writer, around.state_directory, around.clock, port) as seen,
+            opened(topology, around, HookChain(heartbeat, seen.hooks)) as worker,
+        ):
+            seen.watch(worker)
+            drain.calls(lambda: seen.stop(worker))
             settle()
             worker.run()
 

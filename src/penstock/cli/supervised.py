@@ -25,15 +25,19 @@ class WorkerStart:
         instance: of all of them.
         accept_state_loss: for the code of now. A worker that is started again later may find newer code, which nobody
             has accepted anything for.
+        port: of the supervisor, which hands out those of the workers; None = nobody is to look at them.
     """
 
     options: Invocation
     pipeline: str
     instance: str
     accept_state_loss: bool
+    port: int | None = None
 
     def command(self, number: int, *, is_first: bool) -> list[str]:
         """What starts a worker: this very program."""
+        from penstock.supervisor.discovery import worker_port  # noqa: PLC0415 - keeps `--help` fast
+
         # -P: the current folder is no place to import from, as it is none for the installed command.
         line = [sys.executable, "-P", "-m", "penstock"]
         if self.options.profile is not None:
@@ -43,6 +47,9 @@ class WorkerStart:
         if self.options.debug:
             line.append("--debug")
         line += ["run", self.pipeline, "--instance", self.instance]
+        port = worker_port(self.port, number)
+        if port is not None:
+            line += ["--port", str(port)]
         if self.accept_state_loss and is_first:
             line.append("--accept-state-loss")
         return [*line, "--worker", str(number), "--supervisor", str(os.getpid())]
@@ -51,6 +58,7 @@ class WorkerStart:
 def supervise(config: Config, start: WorkerStart, workers: int) -> None:
     """Run so many workers until a signal comes or nothing is left to run; ends the command with the exit code."""
     from penstock.supervisor.deaths import allowed  # noqa: PLC0415 - keeps `--help` fast
+    from penstock.supervisor.discovery import discovery  # noqa: PLC0415 - as above
     from penstock.supervisor.supervisor import Supervisor, SupervisorRules  # noqa: PLC0415 - as above
 
     processing = config.processing
@@ -63,6 +71,8 @@ def supervise(config: Config, start: WorkerStart, workers: int) -> None:
         ),
         name_of=lambda number: f"{start.instance}.{number}",
     )
-    code = supervisor.run()
+    monitoring = config.monitoring
+    with discovery(config.state.create(), monitoring.host, monitoring.port):
+        code = supervisor.run()
     if code:
         raise typer.Exit(code)

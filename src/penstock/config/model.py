@@ -202,6 +202,20 @@ class StateSettings(Section):
         return self.directory
 
 
+class MonitoringSettings(Section):
+    """Metrics and health of workers over HTTP."""
+
+    host: str = "127.0.0.1"
+    """The address that workers and supervisors answer on; `0.0.0.0` in a container."""
+    port: Annotated[int, Field(ge=0, le=65_535), NotBool] | None = None
+    """The port of a worker, or of the supervisor of several, which take the ports behind it. 0 = free ones; where they
+    are stands in the state directory. None = nothing is counted and nothing answers."""
+    cluster: Annotated[str, Field(min_length=1)] = "kafka"
+    """Name of the cluster in metrics: the same for workers and for the lag exporter."""
+    objective_time_lag_ms: Count | None = 60_000
+    """A time lag above this hurts users: what the alerts on freshness measure against. None = no objective."""
+
+
 class EmbeddedSettings(Section):
     """Kafka on this machine, for development, tests and the demo."""
 
@@ -255,6 +269,7 @@ class Config(BaseSettings):
     publishing: PublishingSettings = PublishingSettings()
     processing: ProcessingSettings = ProcessingSettings()
     state: StateSettings = StateSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
     embedded: EmbeddedSettings = EmbeddedSettings()
     logging: LoggingSettings = LoggingSettings()
 

@@ -1,0 +1,78 @@
+"""Pages over a real socket: what is asked for is answered, and nobody who hangs holds anybody up."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from penstock.errors import ConfigurationError
+from penstock.monitoring.http import Page, PageServer
+from penstock.monitoring.whereabouts import FOLDER, Whereabouts, found, targets, told
+
+
+def fails() -> Page:
+    raise RuntimeError("planted")
+
+
+@pytest.fixture
+def server() -> Iterator[PageServer]:
+    pages = {"/metrics": lambda: Page(b"up 1\n"), "/livez": lambda: Page(b"no\n", status=503), "/fails": fails}
+    with PageServer("127.0.0.1", 0, pages) as serving:
+        yield serving
+
+
+def get(server: PageServer, path: str, method: str = "GET") -> tuple[int, bytes]:
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=30)
+    try:
+        connection.request(method, path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def test_a_page_is_answered_with_its_status(server: PageServer) -> None:
+    assert get(server, "/metrics") == (200, b"up 1\n")
+    assert get(server, "/metrics?name[]=up") == (200, b"up 1\n")
+    assert get(server, "/livez") == (503, b"no\n")
+    assert get(server, "/metrics", "HEAD") == (200, b"")
+
+
+def test_a_path_that_is_not_there_names_those_that_are(server: PageServer) -> None:
+    assert get(server, "/") == (404, b"/metrics\n/livez\n/fails\n")
+
+
+def test_a_page_that_cannot_be_made_is_an_error_and_the_next_is_answered(server: PageServer) -> None:
+    assert get(server, "/fails")[0] == 500
+    assert get(server, "/metrics")[0] == 200
+
+
+def test_a_client_that_hangs_holds_nobody_up(server: PageServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as hanging:
+        hanging.sendall(b"GET /metr")
+        assert get(server, "/metrics") == (200, b"up 1\n")
+
+
+def test_a_port_that_is_taken_says_what_to_set(server: PageServer) -> None:
+    with pytest.raises(ConfigurationError, match=r"monitoring\.port"):
+        PageServer("127.0.0.1", server.port, {})
+
+
+def test_a_worker_is_found_while_its_process_lives(tmp_path: Path) -> None:
+    import os
+
+    here = Whereabouts(worker="p.a.0", pipeline="p", address="127.0.0.1:9461", pid=os.getpid())
+    with told(tmp_path, here):
+        (tmp_path / FOLDER / "p.a.1.json").write_bytes(
+            b'{"worker":"p.a.1","pipeline":"p","address":"x:1","pid":4194305}'
+        )
+        (tmp_path / FOLDER / "damaged.json").write_bytes(b"{")
+        assert found(tmp_path) == [here], "one was killed and could not take its file away"
+        assert targets(found(tmp_path)) == [
+            {"targets": ["127.0.0.1:9461"], "labels": {"job": "penstock", "worker": "p.a.0"}}
+        ]
+    assert found(tmp_path) == []
