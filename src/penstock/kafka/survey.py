@@ -1,0 +1,240 @@
+"""Groups and partitions as somebody sees them who is no member of anything: what a lag exporter asks of a cluster.
+
+Describe rights on groups and topics are enough. What one partition does not answer does not spoil the others: it is
+left out, and counted by whoever asked. All calls wait; they are for a thread of their own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # re-exported without __all__
+
+from penstock.errors import KafkaUnavailable
+from penstock.kafka.client import Connection, Option, connected
+from penstock.kafka.consumer import Committed, Partition
+from penstock.kafka.error_map import from_call
+from penstock.kafka.group_view import Extent
+from penstock.kafka.reader import Reader
+
+_TIMEOUT_S: Final = 5.0
+_MOST_CLIENTS: Final = 64
+_NOBODY: Final = -1
+"""As an offset: no record is that young."""
+
+
+class TimedOffset(NamedTuple):
+    """The first record that is not older than what was asked for; None for both where there is none."""
+
+    offset: int | None
+    timestamp_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSummary:
+    """A group as its coordinator describes it.
+
+    Attributes:
+        state: such as `STABLE` or `EMPTY`.
+        members: how many.
+        assigned: the partitions that some member has.
+    """
+
+    state: str
+    members: int
+    assigned: frozenset[Partition] = field(default_factory=frozenset[Partition])
+
+
+class Survey:
+    """Asks.
+
+    Args:
+        connection: the cluster.
+        client_id: for the brokers' logs.
+    """
+
+    def __init__(self, connection: Connection, client_id: str) -> None:
+        self._connection = connection
+        self._client_id = client_id
+        self._admin_client: AdminClient | None = None
+        # One for each group that is looked at, the one not used for the longest time first. Another way to ask for a
+        # group's offsets is the admin client's, which ends the process when a coordinator has moved.
+        self._members: OrderedDict[str, Consumer] = OrderedDict()
+
+    def groups(self) -> list[str]:
+        """The consumer groups that we may see.
+
+        Raises:
+            KafkaUnavailable: no answer.
+        """
+        asked: Any = self._admin().list_consumer_groups(request_timeout=_TIMEOUT_S)
+        return sorted(each.group_id for each in self._result(asked, "list of groups").valid)
+
+    def described(self, groups: Collection[str]) -> dict[str, GroupSummary]:
+        """{group: what its coordinator says}; those that it does not describe are left out."""
+        if not groups:
+            return {}
+        asked: Any = self._admin().describe_consumer_groups(list(groups), request_timeout=_TIMEOUT_S)
+        found: dict[str, GroupSummary] = {}
+        for group, future in asked.items():
+            try:
+                told = self._result(future, f"description of group '{group}'")
+            except KafkaUnavailable:
+                continue
+            assigned = frozenset(
+                (tp.topic, tp.partition)
+                for member in told.members
+                if member.assignment is not None
+                for tp in member.assignment.topic_partitions
+            )
+            found[group] = GroupSummary(told.state.name, len(told.members), assigned)
+        return found
+
+    def partitions(self) -> dict[str, int]:
+        """{topic: partitions}, Kafka's own left out.
+
+        Raises:
+            KafkaUnavailable: no answer.
+        """
+        try:
+            found: Any = self._admin().list_topics(timeout=_TIMEOUT_S)
+        except KafkaException as exc:
+            self._admin_client = None
+            raise from_call(exc, "list of topics") from exc
+        return {name: len(topic.partitions) for name, topic in found.topics.items() if not name.startswith("__")}
+
+    def committed(self, group: str, partitions: Iterable[Partition]) -> dict[Partition, Committed]:
+        """What the group last committed, whatever is pending behind it; partitions without a commit are left out.
+
+        Raises:
+            KafkaUnavailable: no answer, or none for some of them.
+            ConfigurationError: we may not see this group.
+        """
+        doing = f"committed offsets of group '{group}'"
+        asked = [TopicPartition(*place) for place in partitions]
+        if not asked:
+            return {}
+        try:
+            found = self._member(group).committed(asked, timeout=_TIMEOUT_S)
+        except KafkaException as exc:
+            self._forget(group)
+            raise from_call(exc, doing) from exc
+        for tp in found:
+            if tp.error is not None:
+                raise KafkaUnavailable(f"{doing}: {tp.topic}[{tp.partition}]: {tp.error.name()}")
+        return {(tp.topic, tp.partition): Committed(tp.offset, tp.metadata or "") for tp in found if tp.offset >= 0}
+
+    def extents(self, partitions: Collection[Partition]) -> dict[Partition, Extent]:
+        """Where these begin and end; those that do not answer are left out."""
+        earliest: Any = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+        latest: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        # The last stable offset first: what is asked for later can only be further.
+        begins = self._listed(dict.fromkeys(partitions, earliest), IsolationLevel.READ_UNCOMMITTED)
+        stable = self._listed(dict.fromkeys(partitions, latest), IsolationLevel.READ_COMMITTED)
+        ends = self._listed(dict.fromkeys(partitions, latest), IsolationLevel.READ_UNCOMMITTED)
+        found: dict[Partition, Extent] = {}
+        for place in partitions:
+            begin, last_stable, end = begins.get(place), stable.get(place), ends.get(place)
+            # An offset below 0 is no answer, whatever the client calls it.
+            if begin is None or last_stable is None or end is None or min(begin[0], last_stable[0], end[0]) < 0:
+                self._admin_client = None
+                continue
+            found[place] = Extent(begin[0], last_stable[0], max(last_stable[0], end[0]))
+        return found
+
+    def at_times(self, times_ms: Mapping[Partition, int]) -> dict[Partition, TimedOffset]:
+        """{partition: first record not older than its time, committed or not}; those without an answer are left out."""
+        specs: dict[Partition, Any] = {place: OffsetSpec.for_timestamp(ms) for place, ms in times_ms.items()}
+        found: dict[Partition, TimedOffset] = {}
+        for place, (offset, timestamp_ms) in self._listed(specs, IsolationLevel.READ_UNCOMMITTED).items():
+            if offset == _NOBODY:
+                found[place] = TimedOffset(None, None)
+            elif offset >= 0:
+                found[place] = TimedOffset(offset, timestamp_ms)
+        return found
+
+    def has_record_from(self, place: Partition, next_offset: int, timeout_s: float = 2.0) -> bool:
+        """Whether a committed record stands there or behind, or only markers and what was aborted. Needs Read rights.
+
+        Raises:
+            KafkaUnavailable: no answer in time.
+            OperatorMustDecide: the position is no longer in the log.
+        """
+        with Reader(
+            self._connection, client_id=f"{self._client_id}.probe", options={"max.partition.fetch.bytes": 65_536}
+        ) as reader:
+            reader.assign({place: next_offset})
+            until_s = time.monotonic() + timeout_s
+            while time.monotonic() < until_s:
+                if reader.poll(0.1, 1):
+                    return True
+                if place in reader.at_end:
+                    return False
+        raise KafkaUnavailable(f"{place[0]}[{place[1]}]: nothing from {next_offset} on in {timeout_s:.0f} s")
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._admin_client = None
+        while self._members:
+            self._members.popitem()[1].close()
+
+    def _listed(self, specs: Mapping[Partition, Any], level: IsolationLevel) -> dict[Partition, tuple[int, int]]:
+        if not specs:
+            return {}
+        asked = {TopicPartition(*place): spec for place, spec in specs.items()}
+        answers: Mapping[TopicPartition, Future[Any]] = self._admin().list_offsets(
+            asked, isolation_level=level, request_timeout=_TIMEOUT_S
+        )
+        found: dict[Partition, tuple[int, int]] = {}
+        until_s = time.monotonic() + 2 * _TIMEOUT_S
+        for tp, future in answers.items():
+            try:
+                answer = future.result(max(0.0, until_s - time.monotonic()))
+            except (KafkaException, TimeoutError):
+                self._admin_client = None
+                continue
+            found[tp.topic, tp.partition] = (answer.offset, answer.timestamp)
+        return found
+
+    def _result(self, future: Future[Any], doing: str) -> Any:
+        try:
+            return future.result(2 * _TIMEOUT_S)
+        except KafkaException as exc:
+            self._admin_client = None
+            raise KafkaUnavailable(str(from_call(exc, doing))) from exc
+        except TimeoutError as exc:
+            self._admin_client = None
+            raise KafkaUnavailable(f"{doing}: no answer in time") from exc
+
+    def _admin(self) -> AdminClient:
+        if self._admin_client is None:
+            options = self._connection.options({}, self._connection.admin, self._client_id)
+            self._admin_client = connected(AdminClient, options, self._client_id)
+        return self._admin_client
+
+    def _member(self, group: str) -> Consumer:
+        """A consumer that carries the group's name and never joins it."""
+        found = self._members.pop(group, None)
+        if found is None:
+            own: dict[str, Option] = {
+                "group.id": group,
+                "enable.auto.commit": False,
+                "isolation.level": "read_uncommitted",
+            }
+            options = self._connection.options(own, self._connection.consumer, self._client_id)
+            found = connected(Consumer, options, self._client_id)
+        self._members[group] = found
+        if len(self._members) > _MOST_CLIENTS:
+            self._members.popitem(last=False)[1].close()
+        return found
+
+    def _forget(self, group: str) -> None:
+        member = self._members.pop(group, None)
+        if member is not None:
+            member.close()
