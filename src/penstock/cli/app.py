@@ -15,6 +15,8 @@ from penstock.cli import (
     demo,
     doctor,
     kafka,
+    lag,
+    lag_exporter,
     peek,
     plan,
     produce,
@@ -22,6 +24,7 @@ from penstock.cli import (
     run,
     schemas,
     state,
+    top,
     topics,
     topology,
 )
@@ -88,6 +91,9 @@ app.command("run", rich_help_panel=PUBLISH)(run.run)
 app.command("topics", rich_help_panel=LOOK)(topics.topics)
 app.command("peek", rich_help_panel=LOOK)(peek.peek)
 app.add_typer(state.app, name="state", rich_help_panel=LOOK)
+app.command("lag", rich_help_panel=LOOK)(lag.lag)
+app.command("lag-exporter", rich_help_panel=LOOK)(lag_exporter.lag_exporter)
+app.command("top", rich_help_panel=LOOK)(top.top)
 app.command("doctor", rich_help_panel=LOOK)(doctor.doctor)
 app.add_typer(kafka.app, name="kafka", rich_help_panel=SERVERS)
 app.command("registry", rich_help_panel=SERVERS)(registry.registry)
