@@ -1,0 +1,49 @@
+"""What fails."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from penstock.monitoring import catalogue as c
+from penstock.monitoring.shipped.dashboards.queries import PIPELINE, P, rate
+from penstock.monitoring.shipped.panels import Dashboard, Panel, Query, Row
+
+DEAD_LETTERS: Final = Dashboard(
+    "penstock-dead-letters",
+    "penstock: dead letters",
+    (
+        Row(
+            "What fails",
+            (
+                Panel(
+                    "Dead letters",
+                    "Committed, by topic and stage.",
+                    "cps",
+                    (Query(rate(c.DLQ_RECORDS, "pipeline, topic, stage"), "{{topic}} {{stage}}"),),
+                ),
+                Panel(
+                    "Errors",
+                    "By class, of records whose transaction was discarded as well.",
+                    "cps",
+                    (Query(rate(c.ERRORS, "pipeline, stage, error"), "{{stage}} {{error}}"),),
+                ),
+                Panel(
+                    "Of all records",
+                    "Share of dead letters.",
+                    "percentunit",
+                    (Query('pipeline:dlq:ratio5m{pipeline=~"$pipeline"}', "{{pipeline}}"),),
+                    warn=0.001,
+                    bad=0.01,
+                ),
+                Panel(
+                    "Most frequent errors, one hour",
+                    "With the class of the error; its text stands in the dead letter.",
+                    "short",
+                    (Query(f"topk(10, sum by (pipeline, stage, error) (increase({c.ERRORS}{{{P}}}[1h])))"),),
+                    "table",
+                ),
+            ),
+        ),
+    ),
+    PIPELINE,
+)

@@ -1,0 +1,135 @@
+"""Are users hurt, and what goes through?"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from penstock.monitoring import catalogue as c
+from penstock.monitoring import exporter_catalogue as x
+from penstock.monitoring.shipped.dashboards.queries import PIPELINE, P, quantiles, rate
+from penstock.monitoring.shipped.panels import Dashboard, Panel, Query, Row
+
+OVERVIEW: Final = Dashboard(
+    "penstock-overview",
+    "penstock: overview",
+    (
+        Row(
+            "Are users hurt?",
+            (
+                Panel(
+                    "Fresh, 30 days",
+                    "Share of minutes in which the time lag was within the objective.",
+                    "percentunit",
+                    (Query('1 - avg_over_time(pipeline:lag_bad:bool{pipeline=~"$pipeline"}[30d])', "{{pipeline}}"),),
+                    "stat",
+                    warn=0.995,
+                    bad=0.99,
+                    low_is_bad=True,
+                    width=6,
+                ),
+                Panel(
+                    "Worst time lag",
+                    "Age of the next record that the pipeline will read, of the partition furthest behind.",
+                    "s",
+                    (
+                        Query(
+                            f"max by (pipeline) ({x.TOPIC_TIME_LAG} * on (cluster, group) group_left (pipeline) "
+                            f"max by (cluster, group, pipeline) ({c.GROUP_INFO}{{{P}}}))",
+                            "{{pipeline}}",
+                        ),
+                    ),
+                    "stat",
+                    warn=30,
+                    bad=60,
+                    width=6,
+                ),
+                Panel(
+                    "Dead letters, of all records",
+                    "Share of the last five minutes.",
+                    "percentunit",
+                    (Query('pipeline:dlq:ratio5m{pipeline=~"$pipeline"}', "{{pipeline}}"),),
+                    "stat",
+                    warn=0.001,
+                    bad=0.01,
+                    width=6,
+                ),
+                Panel(
+                    "Tasks that stand still",
+                    "In front of a record or at a lost position; an operator must act.",
+                    "short",
+                    (Query(f'sum by (pipeline) ({c.TASKS}{{{P},status="stopped"}})', "{{pipeline}}"),),
+                    "stat",
+                    bad=1,
+                    width=6,
+                ),
+            ),
+        ),
+        Row(
+            "Traffic",
+            (
+                Panel(
+                    "Committed records",
+                    "Input records whose effects are visible, by what became of them.",
+                    "cps",
+                    (Query(rate(c.RECORDS_COMMITTED, "pipeline, outcome"), "{{pipeline}} {{outcome}}"),),
+                ),
+                Panel(
+                    "Output records",
+                    "Committed, by topic.",
+                    "cps",
+                    (Query(rate(c.OUTPUT_RECORDS, "pipeline, topic"), "{{topic}}"),),
+                ),
+            ),
+        ),
+        Row(
+            "Latency",
+            (
+                Panel(
+                    "From a record's timestamp to its commit",
+                    "When a read_committed reader can first see the effect.",
+                    "s",
+                    quantiles(c.EVENT_LATENCY),
+                ),
+                Panel(
+                    "The same, as a heat map",
+                    "Two bands are two kinds of records, or two partitions that are not equally far.",
+                    "s",
+                    (Query(f"sum by (le) (increase({c.EVENT_LATENCY}_bucket{{{P}}}[$__rate_interval]))", "{{le}}"),),
+                    "heatmap",
+                ),
+            ),
+        ),
+        Row(
+            "Room left",
+            (
+                Panel(
+                    "Until it has caught up",
+                    "At the pace of the last minutes; nothing where it comes no nearer.",
+                    "s",
+                    (
+                        Query(
+                            f"max by (pipeline) ({x.TOPIC_DRAIN} * on (cluster, group) group_left (pipeline) "
+                            f"max by (cluster, group, pipeline) ({c.GROUP_INFO}{{{P}}}))",
+                            "{{pipeline}}",
+                        ),
+                    ),
+                ),
+                Panel(
+                    "Busy",
+                    "Share of the loop's time that is not spent waiting for records; a worker has one loop.",
+                    "percentunit",
+                    (
+                        Query(
+                            f'1 - sum by (pipeline, instance) (rate({c.STAGE_DURATION}_sum{{{P},stage="poll"}}'
+                            "[$__rate_interval]))",
+                            "{{pipeline}} {{instance}}",
+                        ),
+                    ),
+                    warn=0.8,
+                    bad=0.95,
+                ),
+            ),
+        ),
+    ),
+    PIPELINE,
+)

@@ -1,0 +1,209 @@
+"""Panels of Grafana's classic dashboard model, which every version imports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
+WIDTH: Final = 24
+Shape = Literal["timeseries", "stat", "table", "heatmap"]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """PromQL, and how its series are called."""
+
+    expr: str
+    legend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One panel.
+
+    Attributes:
+        title: what it shows.
+        description: what to make of it.
+        unit: as Grafana names it: `s`, `short`, `percentunit`, `bytes`, `dateTimeFromNow`.
+        queries: what it asks.
+        shape: how it looks.
+        warn: from this value on it is yellow; None = there is no such value.
+        bad: likewise red.
+        low_is_bad: whether it is values *below* `warn` and `bad` that are.
+        width: of 24.
+    """
+
+    title: str
+    description: str
+    unit: str
+    queries: tuple[Query, ...]
+    shape: Shape = "timeseries"
+    warn: float | None = None
+    bad: float | None = None
+    low_is_bad: bool = False
+    width: int = 12
+
+    def as_json(self, number: int, x: int, y: int) -> dict[str, Any]:
+        """The panel at a place."""
+        made: dict[str, Any] = {
+            "id": number,
+            "type": self.shape,
+            "title": self.title,
+            "description": self.description,
+            "datasource": SOURCE,
+            "gridPos": {"x": x, "y": y, "w": self.width, "h": 4 if self.shape == "stat" else 8},
+            "fieldConfig": {
+                "defaults": {"unit": self.unit, "thresholds": {"mode": "absolute", "steps": self._steps()}},
+                "overrides": [],
+            },
+            "options": self._options(),
+            "targets": [self._target(place, query) for place, query in enumerate(self.queries)],
+        }
+        if self.shape == "timeseries":
+            made["fieldConfig"]["defaults"]["custom"] = {
+                "fillOpacity": 10,
+                "showPoints": "never",
+                "thresholdsStyle": {"mode": "off" if self.bad is None and self.warn is None else "line"},
+            }
+        return made
+
+    def _steps(self) -> list[dict[str, Any]]:
+        if self.low_is_bad:
+            steps: list[dict[str, Any]] = [{"color": "red", "value": None}]
+            if self.bad is not None:
+                steps.append({"color": "yellow", "value": self.bad})
+            if self.warn is not None:
+                steps.append({"color": "green", "value": self.warn})
+            return steps
+        steps = [{"color": "green", "value": None}]
+        if self.warn is not None:
+            steps.append({"color": "yellow", "value": self.warn})
+        if self.bad is not None:
+            steps.append({"color": "red", "value": self.bad})
+        return steps
+
+    def _options(self) -> dict[str, Any]:
+        if self.shape == "stat":
+            return {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "background", "graphMode": "area"}
+        if self.shape == "timeseries":
+            return {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
+        if self.shape == "heatmap":
+            return {"calculate": False, "yAxis": {"unit": self.unit}}
+        return {"showHeader": True}
+
+    def _target(self, place: int, query: Query) -> dict[str, Any]:
+        target: dict[str, Any] = {
+            "refId": chr(ord("A") + place),
+            "datasource": SOURCE,
+            "expr": query.expr,
+            "legendFormat": query.legend or "__auto",
+        }
+        if self.shape == "table":
+            target |= {"format": "table", "instant": True}
+        if self.shape == "heatmap":
+            target["format"] = "heatmap"
+        return target
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Panels that answer one question."""
+
+    title: str
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """A dashboard.
+
+    Attributes:
+        uid: also its file's name.
+        title: likewise in Grafana.
+        rows: from the top.
+        variables: names of those it offers beside the data source, each with the query of its values.
+    """
+
+    uid: str
+    title: str
+    rows: tuple[Row, ...]
+    variables: dict[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def panels(self) -> list[Panel]:
+        """All of them."""
+        return [panel for row in self.rows for panel in row.panels]
+
+    def as_json(self) -> dict[str, Any]:
+        """The file."""
+        return {
+            "uid": self.uid,
+            "title": self.title,
+            "tags": ["penstock"],
+            "schemaVersion": 39,
+            "version": 1,
+            "editable": True,
+            "refresh": "30s",
+            "time": {"from": "now-1h", "to": "now"},
+            "timezone": "",
+            "links": [
+                {
+                    "type": "dashboards",
+                    "title": "penstock",
+                    "tags": ["penstock"],
+                    "asDropdown": True,
+                    "includeVars": True,
+                    "keepTime": True,
+                }
+            ],
+            "annotations": {"list": []},
+            "templating": {"list": [_source(), *(_variable(name, query) for name, query in self.variables.items())]},
+            "panels": list(self._placed()),
+        }
+
+    def _placed(self) -> Sequence[dict[str, Any]]:
+        placed: list[dict[str, Any]] = []
+        y = 0
+        for row in self.rows:
+            number = len(placed) + 1
+            placed.append(
+                {
+                    "id": number,
+                    "type": "row",
+                    "title": row.title,
+                    "collapsed": False,
+                    "gridPos": {"x": 0, "y": y, "w": WIDTH, "h": 1},
+                    "panels": [],
+                }
+            )
+            y, x, tallest = y + 1, 0, 0
+            for panel in row.panels:
+                if x + panel.width > WIDTH:
+                    x, y, tallest = 0, y + tallest, 0
+                made = panel.as_json(len(placed) + 1, x, y)
+                placed.append(made)
+                x, tallest = x + panel.width, max(tallest, made["gridPos"]["h"])
+            y += tallest
+        return placed
+
+
+def _source() -> dict[str, Any]:
+    return {"name": "datasource", "type": "datasource", "query": "prometheus", "label": "Data source"}
+
+
+def _variable(name: str, query: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "type": "query",
+        "label": name.capitalize(),
+        "datasource": SOURCE,
+        "query": {"query": query, "refId": name},
+        "definition": query,
+        "refresh": 2,
+        "includeAll": True,
+        "multi": True,
+        "allValue": ".*",
+        "current": {"text": "All", "value": "$__all"},
+    }
