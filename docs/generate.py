@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,9 @@ import typer.main
 from penstock.cli.app import app
 from penstock.config import schema
 from penstock.errors import ExitCode
+from penstock.monitoring.catalogue import WORKER
+from penstock.monitoring.exporter_catalogue import EXPORTER
+from penstock.monitoring.metric import Metric
 
 FOLDER = Path(__file__).parent / "reference"
 NOTE = "<!-- Written by `python -m docs.generate`; change the code, not this page. -->"
@@ -52,13 +55,46 @@ Options of `penstock` itself stand before the command: `penstock --profile prod 
 """
 
 
+METRICS = f"""{NOTE}
+# Metrics
+
+What `/metrics` of a worker and of `penstock lag-exporter` tells, in Prometheus' text format.
+[Watch a pipeline](../how-to/watch-a-pipeline.md) says how to have it collected.
+
+- What says *committed* moves with the commit of the transaction, and not before: work that was discarded is not in it.
+- What is told per partition, task or group comes from the newest look and from nowhere else: a series ends where its
+  partition has gone to another worker, and where nothing is known there is no series, never 0, -1 or NaN.
+- Times are instants in seconds since 1970 UTC: `time() - penstock_last_poll_timestamp_seconds` is an age.
+
+"""
+
+
 def pages() -> dict[str, str]:
     """{file name in docs/reference: content}."""
     return {
         "configuration.md": CONFIGURATION + schema.reference(),
         "penstock.schema.json": json.dumps(schema.json_schema(), indent=2) + "\n",
+        "metrics.md": METRICS
+        + "\n".join([*_metrics("Of a worker", WORKER), *_metrics("Of the lag exporter", EXPORTER)]),
         "commands.md": COMMANDS + "\n".join(_command(typer.main.get_command(app), "penstock")) + _exit_codes(),
     }
+
+
+def _metrics(title: str, metrics: Sequence[Metric]) -> Iterator[str]:
+    """A table of metrics, and what their closed labels can be."""
+    yield f"## {title}\n\n| metric | type | labels | meaning |\n|---|---|---|---|"
+    for metric in metrics:
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        yield f"| `{metric.name}` | {metric.kind} | {labels} | {metric.help} |"
+    yield "\n| label | of | can be |\n|---|---|---|"
+    for metric in metrics:
+        for label, values in metric.values:
+            yield f"| `{label}` | `{metric}` | {', '.join(f'`{value}`' for value in values)} |"
+    yield "\n| histogram | upper edges |\n|---|---|" if any(metric.buckets for metric in metrics) else ""
+    for metric in metrics:
+        if metric.buckets:
+            yield f"| `{metric.name}` | {' '.join(f'{edge:g}' for edge in metric.buckets)} |"
+    yield ""
 
 
 def _command(command: Any, path: str) -> Iterator[str]:
