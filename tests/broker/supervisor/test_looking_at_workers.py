@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -161,3 +162,70 @@ def test_a_worker_that_was_killed_is_no_target_any_more(project: Project) -> Non
     os.kill(next(iter(project.workers(command).values())), signal.SIGKILL)
     until(lambda: len(set(discovered(project, command)) - before) == 1)
     assert len(discovered(project, command)) == 2
+
+
+def test_top_shows_each_worker_with_what_it_has_done(project: Project, numbers: Numbers) -> None:
+    project.write(pause_s=0)
+    command = project.run("--workers", "2", PENSTOCK_MONITORING__PORT="0")
+    until(lambda: len(discovered(project, command)) == 2)
+    until(project.is_done)
+    found = re.search(r"where the workers answer: (\S+)", project.told(command))
+    assert found is not None
+    for options in ([], ["--url", found[1]]):
+        line = [sys.executable, "-P", "-m", "penstock", "top", "--json", "--interval", "0.5", *options]
+        done = subprocess.run(line, cwd=project.root, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        rows = json.loads(done.stdout)
+        assert len({row["worker"] for row in rows}) == 2
+        assert sum(row["dead_letters"] for row in rows) == len(numbers.bad)
+        assert all(row["records_per_s"] is not None for row in rows)
+
+
+def test_the_lag_exporter_serves_a_group_until_it_is_told_to_stop(project: Project, numbers: Numbers) -> None:
+    """Behind the workers' last commit nothing is left: they commit behind the markers at the end, too."""
+    project.write(pause_s=0)
+    workers = project.run("--workers", "2")
+    until(project.is_done)
+    log = project.root / "exporter.log"
+    with log.open("w") as told:
+        exporter = subprocess.Popen(
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "penstock",
+                "lag-exporter",
+                "--groups",
+                project.name,
+                "--interval",
+                "1",
+                "--port",
+                "0",
+            ],
+            cwd=project.root,
+            stdout=told,
+            stderr=told,
+        )
+    try:
+        until(lambda: "lag of groups at" in log.read_text())
+        found = re.search(r"lag of groups at (\S+)", log.read_text())
+        assert found is not None
+
+        def lags() -> list[tuple[str, float]]:
+            return sorted(
+                (dict(series.labels)["partition"], number)
+                for series, number in parse(get(found[1])[1]).items()
+                if series.name == "kafka_group_lag_offsets"
+            )
+
+        until(lambda: lags() == [(str(number), 0.0) for number in range(len(numbers.last))])
+        scrape = [parse(get(found[1])[1])]
+        assert total(scrape, "kafka_group_topic_time_lag_seconds") == 0
+        assert total(scrape, "kafka_group_members") == 2
+        exporter.send_signal(signal.SIGTERM)
+        assert exporter.wait(30) == 0
+    finally:
+        exporter.kill()
+        exporter.wait()
+    workers.send_signal(signal.SIGTERM)
+    assert workers.wait(60) == 0
