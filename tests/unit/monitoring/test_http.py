@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from penstock.errors import ConfigurationError
+from penstock.monitoring import http
 from penstock.monitoring.http import Page, PageServer
 from penstock.monitoring.whereabouts import FOLDER, Whereabouts, found, targets, told
 
@@ -51,10 +52,18 @@ def test_a_page_that_cannot_be_made_is_an_error_and_the_next_is_answered(server:
     assert get(server, "/metrics")[0] == 200
 
 
-def test_a_client_that_hangs_holds_nobody_up(server: PageServer) -> None:
+def test_a_client_that_hangs_holds_nobody_up(server: PageServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http._Handler, "timeout", None)  # it is not let go of, either
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as hanging:
         hanging.sendall(b"GET /metr")
         assert get(server, "/metrics") == (200, b"up 1\n")
+
+
+def test_a_client_that_hangs_is_let_go_of(server: PageServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http._Handler, "timeout", 0.1)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as hanging:
+        hanging.sendall(b"GET /metr")
+        assert hanging.recv(1) == b""
 
 
 def test_a_port_that_is_taken_says_what_to_set(server: PageServer) -> None:

@@ -22,6 +22,7 @@ STANDING = [Sample(10, 100 + n) for n in range(WINDOW)]
         ([*MOVING_AWAY[:4], Sample(45, 0), *MOVING_AWAY[5:]], "ok"),
         (STANDING, "stalled"),
         (STANDING[1:], "ok"),
+        ([Sample(10, n) for n in range(WINDOW)], "ok"),
         ([*STANDING[:-1], Sample(11, 110)], "lagging"),
         ([Sample(10, 100)] * WINDOW, "stalled"),
         ([Sample(10, 0)] * WINDOW, "ok"),
