@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -34,9 +33,11 @@ class Log:
         return Extent(self.begin, end if self.open_from is None else self.open_from, end)
 
     def first_from(self, asked_ms: int) -> TimedOffset:
-        there = [(o, t) for o, t in enumerate(self.times_ms) if t is not None and o >= self.begin]
-        place = bisect_left([t for _, t in there], asked_ms)
-        return TimedOffset(*there[place]) if place < len(there) else TimedOffset(None, None)
+        for offset in range(self.begin, len(self.times_ms)):
+            time_ms = self.times_ms[offset]
+            if time_ms is not None and time_ms >= asked_ms:
+                return TimedOffset(offset, time_ms)
+        return TimedOffset(None, None)
 
     def next_ms(self, offset: int) -> int | None:
         """The time of the next record from there on."""
