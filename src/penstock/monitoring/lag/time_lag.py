@@ -88,29 +88,35 @@ def settle(
 
     One time per partition and round: groups that are at different places of one partition take turns.
     """
-    open_ones = list(questions)
+    waiting: dict[Partition, list[Question]] = {}
+    for question in questions:
+        waiting.setdefault(question.partition, []).append(question)
     for done in range(rounds):
         asked: dict[Partition, int] = {}
-        still: list[Question] = []
-        for question in open_ones:
-            next_ms = question.next_ms(curves[question.partition], now_ms)
-            if next_ms is None:
-                continue
-            still.append(question)
-            asked.setdefault(question.partition, next_ms)
+        for partition, theirs in waiting.items():
+            curve = curves[partition]
+            times_ms = (question.next_ms(curve, now_ms) for question in theirs)
+            next_ms = next((each for each in times_ms if each is not None), None)
+            if next_ms is not None:
+                asked[partition] = next_ms
         if not asked:
             return done
         answers = ask(asked)
-        for partition, (offset, timestamp_ms) in answers.items():
-            curve, asked_ms = curves[partition], asked[partition]
-            theirs = [each for each in still if each.partition == partition]
-            before = len(curve)
-            if asked_ms == 0 and offset is not None:
-                # Nothing is left before this record, whatever was committed: compaction took it.
-                for each in theirs:
-                    each.offset = max(each.offset, offset)
-            curve.told(asked_ms, offset, timestamp_ms)
-            if len(curve) == before:  # nothing was learnt, so asking again would not help
-                still = [each for each in still if each.partition != partition]
-        open_ones = [each for each in still if each.partition in answers]
+        # What does not answer, or has nothing new to tell, is asked no more.
+        waiting = {
+            partition: waiting[partition]
+            for partition, answer in answers.items()
+            if _has_taught(curves[partition], waiting[partition], asked[partition], answer)
+        }
     return rounds
+
+
+def _has_taught(curve: Curve, questions: Iterable[Question], asked_ms: int, answer: TimedOffset) -> bool:
+    """Note an answer; whether anything was learnt from it."""
+    before = len(curve)
+    if asked_ms == 0 and answer.offset is not None:
+        # Nothing is left before this record, whatever was committed: compaction took it.
+        for question in questions:
+            question.offset = max(question.offset, answer.offset)
+    curve.told(asked_ms, answer.offset, answer.timestamp_ms)
+    return len(curve) != before
