@@ -207,8 +207,8 @@ class WorkerMetrics(WorkerHooks):
             self._outputs.add(count, topic)
         for (topic, stage), count in pending.dead.items():
             self._dead.add(count, topic, stage)
-        ages_s = [max(0, now_ms - stamp_ms) / 1000 for stamps_ms in pending.timestamps_ms for stamp_ms in stamps_ms]
-        self._latency.observe_all(ages_s, "append")
+        for stamps_ms in pending.timestamps_ms:
+            self._latency.observe_ages(stamps_ms, now_ms, "append")
         self._last_commit_ms = now_ms
         if self._moving_since_s is not None and records:
             self._rebalance_durations.observe(self._clock.monotonic_s() - self._moving_since_s)

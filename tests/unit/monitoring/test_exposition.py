@@ -57,12 +57,14 @@ def test_labels_that_do_not_fit_are_refused() -> None:
         render([one(SEEN, 1)])
 
 
-@given(st.lists(st.sampled_from([0.0, 0.05, 0.1, 0.1001, 0.5, 1.0, 1.5, 99.0]), max_size=60))
-def test_many_observations_at_once_are_the_same_as_one_by_one(values: list[float]) -> None:
+@given(st.lists(st.sampled_from([-70, 0, 1, 50, 100, 101, 500, 1_000, 1_500, 99_000]), max_size=60))
+def test_the_ages_of_many_at_once_are_the_same_as_one_by_one(ages_ms: list[int]) -> None:
+    """Times to come are 0 old; one that is as old as an edge stands below it."""
+    now_ms = 1_700_000_000_000
     single, together = Histogram(TOOK), Histogram(TOOK)
-    for each in values:
-        single.observe(each, "x")
-    together.observe_all(values, "x")
+    for each in ages_ms:
+        single.observe(max(0, each) / 1000, "x")
+    together.observe_ages([now_ms - each for each in ages_ms], now_ms, "x")
     (_, counts, total), (_, counts_together, total_together) = [
         (h.family().histograms or [((), [0, 0, 0], 0.0)])[0] for h in (single, together)
     ]
