@@ -35,3 +35,13 @@ def test_and_nothing_else() -> None:
         "0",
         *SUPERVISOR,
     ]
+
+
+def test_each_worker_has_a_port_of_its_own_behind_the_supervisors() -> None:
+    """Two that were given one port would each think that it is taken; with 0 each finds a free one."""
+    ports = {}
+    for port in (9460, 0, None):
+        start = WorkerStart(Invocation(), "levels", "0", accept_state_loss=False, port=port)
+        lines = [start.command(number, is_first=False) for number in range(3)]
+        ports[port] = [line[line.index("--port") + 1] if "--port" in line else None for line in lines]
+    assert ports == {9460: ["9461", "9462", "9463"], 0: ["0", "0", "0"], None: [None, None, None]}

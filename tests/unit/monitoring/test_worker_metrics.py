@@ -18,7 +18,8 @@ from penstock.monitoring.worker_metrics import Place, WorkerMetrics
 from penstock.runtime.hooks import BatchReport, RestoreReport
 from penstock.runtime.limits import WorkerLimits
 from penstock.schemas.topic import Topic
-from penstock.state.checkpointer import CheckpointFailed
+from penstock.state.checkpoint_file import CheckpointHeader
+from penstock.state.checkpointer import CheckpointFailed, CheckpointWritten
 from tests.unit.monitoring.parsing import Series, scraped, value
 from tests.unit.publishing.in_memory import ManualClock
 from tests.unit.runtime.in_memory import Cluster, Disk, Fault, Running, running
@@ -184,6 +185,37 @@ def test_a_class_of_error_that_is_not_known_is_no_label() -> None:
         metrics.on_dead_letter("in", 0, 1, "process", error)
     found = Counter(dict(s.labels)["error"] for s in scraped(metrics.families()) if s.name == str(catalogue.ERRORS))
     assert found == Counter(["other", "KeyError", "TransactionAborted"])
+
+
+def written(seen: Observed) -> CheckpointWritten:
+    """A checkpoint of all that the one task has committed."""
+    (task,) = seen.run.worker.tasks.values()
+    assert task._record is not None
+    header = CheckpointHeader(
+        commit=task._record, changelog_next_offset=10, topic_ids={}, written_ms=seen.run.clock.now_ms()
+    )
+    return CheckpointWritten(header, 1, 4_096, 0.2)
+
+
+def test_state_that_is_not_on_disk_ages_and_state_of_an_idle_task_does_not() -> None:
+    log = cluster()
+    seen = Observed(log, sums(), limits=WorkerLimits(max_batch_records=2))
+    seen.run.until_idle()
+    seen.run.worker.step()
+    came_s = seen.value(catalogue.CHECKPOINT_SUCCESS)
+    assert came_s is not None
+    assert came_s < seen.run.clock.now_s
+    seen.metrics.on_checkpoint("in[0]", CheckpointFailed(OSError("full"), is_lost=False))
+    assert seen.value(catalogue.CHECKPOINT_SUCCESS) == came_s
+    seen.metrics.on_checkpoint("in[0]", written(seen))
+    saved_s = seen.run.clock.now_s
+    seen.run.clock.now_s += 100
+    assert seen.value(catalogue.CHECKPOINT_SUCCESS) == saved_s + 100, "nothing was committed since"
+    log.inputs[A].append((ROWS, b"k0", b"10", 999_000))
+    seen.run.until_idle()
+    seen.run.worker.step()
+    assert seen.value(catalogue.CHECKPOINT_SUCCESS) == saved_s
+    assert seen.value(catalogue.CHECKPOINT_SIZE, task_group="in") == 4_096
 
 
 def everything(tmp_path: Path) -> dict[Series, float]:
