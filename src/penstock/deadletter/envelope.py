@@ -11,13 +11,15 @@ import traceback
 from dataclasses import dataclass
 from typing import Literal
 
+from penstock.deadletter.dead_letter import REDRIVE_COUNT, REDRIVE_ID
 from penstock.errors import BadRecord, PenstockError
 from penstock.record import Headers
 
 Stage = Literal["convert", "encode", "sink", "decode", "validate", "process", "state"]
 
+_STACK = "penstock.dlq.stack"
 MAX_HEADER_BYTES = {
-    "penstock.dlq.stack": 4_096,
+    _STACK: 4_096,
     "__dlq.errors.message": 1_024,
     "__dlq.errors.offset": 1_024,
     "penstock.dlq.position": 1_024,
@@ -42,6 +44,9 @@ class Failure:
         partition: the source partition; None for a producer's row.
         origin: behind a repartition topic, where the first input stands that the record was made of.
         event_time: likewise, its event time, where that is not its timestamp.
+        operator: the step that failed; empty where the record came to none.
+        attempts: how often it was tried, as far as is known.
+        first_failed_ms: when it failed first; None = when it failed.
     """
 
     stage: Stage
@@ -54,6 +59,9 @@ class Failure:
     partition: int | None = None
     origin: bytes | None = None
     event_time: bytes | None = None
+    operator: str = ""
+    attempts: int | None = None
+    first_failed_ms: int | None = None
 
 
 def message_of(error: BaseException) -> str:
@@ -79,9 +87,13 @@ def fingerprint_of(stage: Stage, error: BaseException) -> str:
 
 
 def headers_of(failure: Failure, original: Headers = ()) -> Headers:
-    """The original's headers first, ours behind; ours from an earlier hop are replaced, never piled up."""
+    """The original's headers first, ours behind; ours from an earlier hop are replaced, never piled up.
+
+    What a redrive has put on the record stays, so that one which fails each time is noticed.
+    """
     error = failure.error
     kept = tuple((n, v) for n, v in original if not n.startswith(("penstock.", "__dlq.errors.")))
+    redriven = {n: (v or b"").decode(errors="replace") for n, v in original if n in (REDRIVE_ID, REDRIVE_COUNT)}
     told = {
         "__dlq.errors.topic": failure.source,
         "__dlq.errors.partition": "" if failure.partition is None else str(failure.partition),
@@ -91,13 +103,17 @@ def headers_of(failure: Failure, original: Headers = ()) -> Headers:
         "penstock.dlq.reason": _reason(error),
         "penstock.dlq.stage": failure.stage,
         "penstock.dlq.pipeline": failure.pipeline,
+        "penstock.dlq.operator": failure.operator,
         "penstock.dlq.position": failure.position,
         "penstock.dlq.origin": (failure.origin or b"").decode(errors="replace"),
         "penstock.dlq.time": (failure.event_time or b"").decode(errors="replace"),
         "penstock.dlq.fingerprint": fingerprint_of(failure.stage, error),
         "penstock.dlq.version": failure.version,
         "penstock.dlq.failed.ms": str(failure.failed_ms),
-        "penstock.dlq.stack": _stack(error),
+        "penstock.dlq.first.failed.ms": str(failure.first_failed_ms or ""),
+        "penstock.dlq.attempts": str(failure.attempts or ""),
+        _STACK: _stack(error),
+        **redriven,
     }
     return kept + tuple((name, _cut(name, text)) for name, text in told.items() if text)
 
@@ -116,7 +132,10 @@ def _cut(name: str, text: str) -> bytes:
 def _stack(error: BaseException) -> str:
     """Places only: a stack as Python prints it quotes the exception's text and source lines."""
     frames = traceback.extract_tb(error.__traceback__)
-    return "\n".join(f"{f.filename.rsplit('/', 1)[-1]}:{f.lineno} in {f.name}" for f in frames)
+    text = "\n".join(f"{f.filename.rsplit('/', 1)[-1]}:{f.lineno} in {f.name}" for f in frames)
+    most = MAX_HEADER_BYTES[_STACK]
+    # The innermost places, which stand last, tell most.
+    return text if len(text) <= most else text[-most:].partition("\n")[2]
 
 
 def fit(value: bytes | None, max_bytes: int) -> tuple[bytes | None, Headers]:

@@ -77,5 +77,5 @@ def _made(original: Original, failure: Failure, form: Form) -> Letter:
         headers += (("penstock.dlq.truncated.bytes", str(len(original.value)).encode()),)
     if form is Form.WITHOUT_VALUE:
         return Letter(original.key, None, headers, original.timestamp_ms)
-    headers += (("penstock.dlq.timestamp", str(original.timestamp_ms).encode()),)
+    headers += (("penstock.dlq.timestamp", str(original.timestamp_ms).encode()), ("penstock.dlq.form", b"pointer"))
     return Letter(None, None, headers, 0)
