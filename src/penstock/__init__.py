@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     from penstock.schemas.topic import Topic
     from penstock.state.spec import StoreSpec
     from penstock.state.store import Store
+    from penstock.topology.policy import CircuitBreaker, Retry
 
 __all__ = [
     "BadRecord",
     "BadRow",
+    "CircuitBreaker",
     "Config",
     "Context",
     "GlobalTable",
@@ -39,6 +41,7 @@ __all__ = [
     "Pipeline",
     "Publisher",
     "Record",
+    "Retry",
     "Store",
     "StoreSpec",
     "Stream",
@@ -58,6 +61,7 @@ __all__ = [
 _HOMES = {
     "BadRecord": "errors",
     "BadRow": "errors",
+    "CircuitBreaker": "topology.policy",
     "Config": "config",
     "Context": "operators.context",
     "GlobalTable": "dsl.stream",
@@ -65,6 +69,7 @@ _HOMES = {
     "Pipeline": "dsl.pipeline",
     "Publisher": "publishing.publisher",
     "Record": "record",
+    "Retry": "topology.policy",
     "Store": "state.store",
     "StoreSpec": "state.spec",
     "Stream": "dsl.stream",

@@ -10,9 +10,11 @@ from penstock.dsl.draft import Drafts, Way
 from penstock.dsl.origin import Known, Origin
 from penstock.dsl.stream import GlobalTable, Stream, Table
 from penstock.operators.global_table import GlobalTableSource
+from penstock.operators.park import with_parking
 from penstock.operators.table import TableSource
 from penstock.schemas.topic import Topic
 from penstock.topology.node import Policy, Source, Start
+from penstock.topology.policy import CircuitBreaker, Classifier
 from penstock.topology.topology import Topology, TopologyError
 from penstock.topology.validation import problems_of
 
@@ -31,12 +33,28 @@ class Pipeline:
     Args:
         name: `[a-z][a-z0-9-]{0,62}`; also the consumer group's.
         on_error: what becomes of a record that fails in a step without a policy of its own: "fail" stops the task in
-            front of it, "dead_letter" sends it to `dlq.<pipeline>.<source topic>`, in the same transaction.
+            front of it, "dead_letter" sends it to `dlq.<pipeline>.<source topic>`, in the same transaction, "block"
+            tries it again until it succeeds, "park_key" too while only the records of its key wait, and a `Retry` says
+            how often.
+        classify: judges exceptions before the policy does: "poison" = the record's fault, so the policy decides;
+            "transient" = a dependency is away, so the task waits and nothing is dead-lettered; "bug" = the task stops;
+            None = by type: `ConnectionError` and `TimeoutError` are transient, `NameError`, `ImportError` and
+            `NotImplementedError` are bugs, everything else is poison.
+        breaker: when a task pauses because too much of what it does ends as dead letters; None = never.
     """
 
-    def __init__(self, name: str, *, on_error: Policy = "fail") -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        on_error: Policy = "fail",
+        classify: Classifier | None = None,
+        breaker: CircuitBreaker | None = None,
+    ) -> None:
         self.name = name
+        self.breaker = breaker
         self.on_error: Policy = on_error
+        self.classify = classify
         self._drafts = Drafts(name)
 
     def stream(
@@ -98,8 +116,8 @@ class Pipeline:
         Raises:
             TopologyError: with everything that is wrong with it.
         """
-        nodes = self._drafts.nodes()
+        nodes = with_parking(self._drafts.nodes(), self.on_error)
         problems = [*self._drafts.problems, *problems_of(self.name, nodes)]
         if problems:
             raise TopologyError(self.name, problems)
-        return Topology(self.name, nodes, self.on_error)
+        return Topology(self.name, nodes, self.on_error, self.classify, self.breaker)

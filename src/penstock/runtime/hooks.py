@@ -90,5 +90,14 @@ class WorkerHooks(TransactionHooks):
     def on_doubt(self, error: Exception) -> None:
         """A commit was not answered, or its producer is fenced: the log will say whether it happened."""
 
+    def on_wait(self, task: str, error: BaseException, seconds: float) -> None:
+        """A task stands still in front of a record that is tried again by itself after so many seconds.
+
+        The error's text may hold payload; its class does not.
+        """
+
+    def on_breaker(self, task: str, seconds: float) -> None:
+        """A circuit breaker has opened: too much of what the task does ends as dead letters. It pauses so long."""
+
     def on_stop(self, task: str, error: Exception) -> None:
         """A task stands still in front of a record, or at a lost position; an operator must act."""

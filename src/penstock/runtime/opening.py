@@ -21,6 +21,7 @@ from penstock.kafka.record_deletion import RecordDeleter
 from penstock.kafka.transactional_producer import KafkaTransactionalProducer
 from penstock.protocols import SchemaRegistry, TransactionalProducer
 from penstock.runtime.assignment import Assignment, needs_copartitioning
+from penstock.runtime.attempts import AttemptLedger
 from penstock.runtime.changelog_reader import UncommittedTail
 from penstock.runtime.checkpoints import Checkpoints
 from penstock.runtime.deploy import deploy
@@ -222,6 +223,7 @@ def opened(topology: Topology, around: WorkerSurroundings, hooks: WorkerHooks) -
             around.clock,
             around.purge_interval_s,
         )
+        attempts = AttemptLedger(around.state_directory / "attempts" / f"{writer}.json")
         worker = Worker(
             topology.name,
             consumer=join,
@@ -237,6 +239,8 @@ def opened(topology: Topology, around: WorkerSurroundings, hooks: WorkerHooks) -
                 topology, topics, around, writer, view, checkpoints, lineage, purge=purge, global_tables=global_tables
             ),
             takeover=_takeover(reads, topics, around, writer, view, hooks),
+            breaker=topology.breaker,
+            attempts=attempts,
             topics=sorted({name for group in topology.groups.values() for name in topics.inputs(group)}),
             limits=around.limits,
             clock=around.clock,
@@ -255,7 +259,7 @@ def opened(topology: Topology, around: WorkerSurroundings, hooks: WorkerHooks) -
                 {name: topics.partitions[name] for each in topology.groups.values() for name in topics.inputs(each)},
                 _max_poll_interval_s(around, settings),
             )
-            with watchdog:
+            with attempts, watchdog:
                 yield worker
         finally:
             worker.leave()

@@ -1,27 +1,36 @@
 """One batch of each task: how many records are in it, and which tasks stand still.
 
-A task stops in front of a record that fails and whose policy says so, or of a position that is no longer in the log.
-What it did before is committed, its partitions stay assigned and paused, the other tasks go on.
+A task stops in front of a record that fails and whose policy says so, or of a position that is no longer in the log;
+it waits in front of one that is to be tried again. What it did before is committed, its partitions stay assigned and
+paused, the other tasks go on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from threading import get_ident
 from typing import Protocol
 
+from penstock.batch import SourceBatch
 from penstock.clock import Clock
 from penstock.errors import OperatorMustDecide
+from penstock.protocols import RefusedRecord
+from penstock.runtime.attempts import AttemptLedger
+from penstock.runtime.breaker import Breakers
 from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.lost_positions import LostPositions, PositionLost
 from penstock.runtime.merge import Partition
 from penstock.runtime.pace import Pace
-from penstock.runtime.savepoint import RecordFailed
+from penstock.runtime.savepoint import RecordFailed, RecordWaits
 from penstock.runtime.staging import LOGGER, Staging
 from penstock.runtime.suspects import Suspects
 from penstock.runtime.task import Task, TaskId, TaskStatus
 from penstock.runtime.watchdog import AtWork
+from penstock.topology.policy import CircuitBreaker
+
+_MAX_RETRIES = 100
+"""Parked records that are tried in one transaction."""
 
 _DRAINED_S = 1.0
 """A task that nobody writes for any more has done everything when nothing has come for so long."""
@@ -48,6 +57,9 @@ class Processing:
         commit: commits what is staged.
         dead_letter_topic: of a source topic.
         starved: of tasks that have stopped: which others get no more input for it.
+        resume: read a task's partitions again, from its last commit on.
+        breaker: when a task pauses because too much fails; None = never.
+        attempts: finds records that kill the process; None = nobody does.
         limits: see there.
         clock: time.
         hooks: told what happens.
@@ -66,6 +78,9 @@ class Processing:
         commit: Callable[[], None],
         dead_letter_topic: Callable[[str], str],
         starved: Callable[[Collection[TaskId]], set[TaskId]],
+        resume: Callable[[Task], None],
+        breaker: CircuitBreaker | None = None,
+        attempts: AttemptLedger | None = None,
         limits: WorkerLimits,
         clock: Clock,
         hooks: WorkerHooks,
@@ -76,12 +91,17 @@ class Processing:
         self._staging = staging
         self._commit = commit
         self._starved = starved
+        self._resume = resume
         self._limits = limits
         self._clock = clock
         self._hooks = hooks
         self.at_work: AtWork | None = None
         self._pace = Pace(limits)
+        self._breakers = Breakers(breaker, clock)
+        self._attempts = attempts
         self._resume_at: TaskId | None = None
+        self._retried: tuple[Task, list[SourceBatch]] | None = None
+        self._careful: set[TaskId] = set()
         self._last_failure: OperatorMustDecide | None = None
 
     def step(self, tasks: Collection[Task]) -> None:
@@ -89,12 +109,18 @@ class Processing:
 
         The group wants to be polled: tasks for which there was no time are the first of the next step.
         """
+        self._retried = None
         until_s = self._clock.monotonic_s() + self._limits.max_batch_s
         in_turn, self._resume_at = self._in_turn(tasks), None
         for task in in_turn:
             if self._clock.monotonic_s() > until_s:
                 self._resume_at = task.id
                 break
+            if task.status is not TaskStatus.STOPPED and task.parked.is_due():
+                self._retry_parked(task)
+            if task.status is TaskStatus.WAITING and self._clock.monotonic_s() >= task.resume_at_s:
+                task.resume()
+                self._resume(task)
             if task.status is TaskStatus.RUNNING:
                 self._run(task)
             if self._staging.is_due():
@@ -131,7 +157,12 @@ class Processing:
 
     def _run(self, task: Task) -> None:
         alone = self.suspects.limit(task.id)
-        most = min(self._pace.max_records(task.id), alone or self._limits.max_batch_records)
+        most = min(
+            self._pace.max_records(task.id),
+            alone or self._limits.max_batch_records,
+            self._breakers.max_records(task.id) or self._limits.max_batch_records,
+            (self._attempts and self._attempts.max_records(task.next_offsets)) or self._limits.max_batch_records,
+        )
         is_slow = self._pace.expected_s(task.id, min(most, len(task.buffer))) > self._limits.commit_interval_s
         if alone is not None or is_slow:
             # What else is staged has a transaction of its own, or would be overdue behind this batch: at worst it would
@@ -141,14 +172,19 @@ class Processing:
         began_at_s = self._clock.monotonic_s()
         self.at_work = AtWork(task, began_at_s, get_ident())
         try:
-            done = task.run(most, self.suspects.verdicts(task.id))
-        except RecordFailed as failed:
+            done = task.run(most, self.suspects.verdicts(task.id), self._attempts)
+        except (RecordFailed, RecordWaits) as failed:
             if failed.staged.records:
                 self._staging.add(failed.source, failed.staged, self._clock.monotonic_s() - began_at_s)
-            self._stop(task, failed)
+            if isinstance(failed, RecordFailed):
+                self._stop(task, failed)
+            else:
+                self._wait(task, failed)
             return
         finally:
             self.at_work = None
+            if self._attempts is not None:
+                self._attempts.end()
         if done is None:
             return
         batch, staged = done
@@ -157,8 +193,79 @@ class Processing:
         if alone is not None:
             self.suspects.take(task.id, batch)
         self._staging.add(batch, staged, duration_s)
-        if alone is not None:
+        pause_s = self._breakers.note(task.id, len(batch), staged.dead)
+        if pause_s is not None:
+            self._pause(task, pause_s)
+        elif alone is not None:
             self._commit()
+
+    def _retry_parked(self, task: Task) -> None:
+        """Try parked records that are due, in a transaction of their own: should it be refused, it is for one of these.
+
+        Not while a refused record is looked for: that takes transactions with nothing else in them.
+        """
+        if self.suspects.limit(task.id) is not None:
+            return
+        self._commit()
+        until_s = self._clock.monotonic_s() + self._limits.max_batch_s
+        most = 1 if task.id in self._careful else _MAX_RETRIES
+        self._retried = task, []
+        try:
+            while len(self._retried[1]) < most and self._clock.monotonic_s() <= until_s:
+                began_at_s = self._clock.monotonic_s()
+                self.at_work = AtWork(task, began_at_s, get_ident())
+                done = task.retry()
+                if done is None:
+                    break
+                self._staging.add(*done, self._clock.monotonic_s() - began_at_s)
+                self._retried[1].append(done[0])
+            self._commit()
+            self._careful.discard(task.id)
+        except RecordFailed as failed:
+            self._stop(task, failed)
+        finally:
+            self.at_work = None
+        self._retried = None
+
+    def refused(self, refused: Sequence[RefusedRecord], touched: Sequence[Task]) -> None:
+        """The open transaction was refused. To be called before the tasks are discarded: they know how far they were.
+
+        Raises:
+            OperatorMustDecide: there is no input record in it that could be at fault.
+        """
+        retried, self._retried = self._retried, None
+        if retried is None:
+            self.suspects.refused(refused, touched, self._staging.records)
+            return
+        task, batches = retried
+        if len(batches) == 1:
+            task.parked.note_refused(batches[0], refused[0])
+        else:
+            self._careful.add(task.id)
+
+    def _pause(self, task: Task, seconds: float) -> None:
+        """Too much fails: keep what is done, dead letters too, and stand still for a while."""
+        task.wait(self._clock.monotonic_s() + seconds)
+        LOGGER.error(
+            "task %s pauses for %.0f s: too much of what it reads ends as dead letters; see `penstock dlq stats`",
+            task.id,
+            seconds,
+            extra={"task": str(task.id)},
+        )
+        self._hooks.on_breaker(str(task.id), seconds)
+        self._source.pause(task.sources)
+        self._commit()
+
+    def _wait(self, task: Task, waits: RecordWaits) -> None:
+        """Keep what came before, then stand still until it is time."""
+        task.wait(self._clock.monotonic_s() + waits.wait.seconds)
+        self.suspects.forget(task.id)
+        source = waits.source
+        place = {"topic": source.topic, "partition": source.partition, "offset": source.offsets[waits.place]}
+        LOGGER.warning("task %s waits: %s", task.id, waits, extra={"task": str(task.id), **place})
+        self._hooks.on_wait(str(task.id), waits.dead.error, waits.wait.seconds)
+        self._source.pause(task.sources)
+        self._commit()
 
     def _stop(self, task: Task, why: RecordFailed | PositionLost) -> None:
         """Keep what came before, then stand still."""

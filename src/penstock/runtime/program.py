@@ -12,8 +12,10 @@ from typing import Any, Final, cast
 
 from penstock.batch import Batch, SourceBatch
 from penstock.clock import Clock
+from penstock.deadletter.parking import Parking, ParkingLimits, parking_stores
 from penstock.errors import BadRecord, UndecodableRecord
 from penstock.operators.operator import AnyBatch, Fork, GlobalContent, OpenTopic, Operator, Place, Run, TaskContext
+from penstock.operators.park import Park
 from penstock.operators.repartition_records import Parted, TimeMark, part
 from penstock.operators.writing import RESERVED_HEADERS
 from penstock.record import Headers
@@ -131,6 +133,27 @@ class Program:
     def source_of(self, topic: str) -> Node:
         """The node by which this topic's records come in."""
         return self._inputs[topic].route.source
+
+    def parkings(self, limits: ParkingLimits | None = None) -> dict[str, Parking]:
+        """{topic: its parked records}, of the inputs that have a place for them."""
+        found: dict[str, Parking] = {}
+        for node in self.group.nodes:
+            if isinstance(node.operation, Park):
+                queues, records = parking_stores(node.operation.input)
+                topic = self._topic_in(node.operation.input)
+                found[topic] = Parking(
+                    topic,
+                    self._task.partition,
+                    self._task.store(queues),
+                    self._task.store(records),
+                    limits or ParkingLimits(),
+                )
+        return found
+
+    def _topic_in(self, name: str) -> str:
+        """The topic that comes in by this node, by its own name."""
+        node = next(node for node in self.group.inputs if node.name == name)
+        return self._topics[node.input_topic.name].bound.topic.name if node.input_topic is not None else ""
 
     def writers_of(self, topic: str) -> list[Node]:
         """The nodes that write to this topic, in the graph's order."""

@@ -203,7 +203,9 @@ def route_of(source: Node, nodes: Sequence[Node], opened: Mapping[str, Run | For
                 opened[node.name],
                 inputs,
                 outputs,
-                operation.is_end or operation.is_cut or (bool(operation.stores) and not node.tables),
+                operation.is_end
+                or operation.is_cut
+                or (bool(operation.stores) and not node.tables and not operation.is_passive),
             )
         )
     sinks: dict[str, tuple[int, ...]] = {}

@@ -3,7 +3,8 @@
 1. What cannot be decoded is set aside at once.
 2. The rest runs on the batch overlay. It succeeds: the overlay is accepted.
 3. It fails: the overlay is dropped, and the records run one at a time through the same code. The one that fails alone
-   is at fault; its policy decides. Its neighbours are processed as if it had not been there.
+   is at fault; its policy decides (`judge.py`). Its neighbours are processed as if it had not been there; where it is
+   to be tried again later, those behind it wait.
 4. What is no record's fault (a registry that is away, a setting) undoes the whole batch and goes up.
 
 There is no undo log: on the good path a savepoint costs nothing.
@@ -11,15 +12,21 @@ There is no undo log: on the good path a savepoint costs nothing.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from penstock.batch import SourceBatch
+from penstock.clock import Clock, SystemClock
 from penstock.deadletter.envelope import message_of
-from penstock.errors import OperatorMustDecide, UnencodableValue
-from penstock.runtime.program import Program
+from penstock.errors import BadRecord, OperatorMustDecide, UnencodableValue
+from penstock.runtime.judge import Judge, Park, Wait
+from penstock.runtime.parked import ParkedRecords
+from penstock.runtime.program import Decoded, Program
 from penstock.runtime.route import OperatorFailed
 from penstock.runtime.staged import DeadRecord, OutputBatch, Staged
 from penstock.runtime.stream_time import StreamTime
 from penstock.runtime.verdict import Verdict
 from penstock.state.task_state import TaskState
+from penstock.topology.policy import Policy, last_resort
 
 _MEND_THE_CODE = "mend the code and deploy it, or set on_error='dead_letter' there to set such records aside"
 
@@ -50,17 +57,43 @@ class RecordFailed(OperatorMustDecide):
         super().__init__(f"{where} failed at {at}: {told}. The task stops in front of it and nothing is lost: {advice}")
 
 
+class RecordWaits(Exception):
+    """A record failed and is to be tried again later. Stays within the runtime: the task waits in front of it.
+
+    Attributes:
+        source: the batch that it came in.
+        place: its place in there; everything before it is accepted.
+        dead: how it failed.
+        wait: how long.
+        staged: what the records before it came to.
+    """
+
+    def __init__(self, source: SourceBatch, dead: DeadRecord, staged: Staged, wait: Wait) -> None:
+        self.source, self.place, self.dead, self.staged, self.wait = source, dead.place, dead, staged, wait
+        where = f"{source.topic}[{source.partition}]@{source.offsets[dead.place]}"
+        at = f"'{dead.operator}' (stage {dead.stage})" if dead.operator else f"stage {dead.stage}"
+        why = " (a dependency is away)" if wait.is_outage else f" (failure {wait.failures})" if wait.failures else ""
+        super().__init__(
+            f"{where} failed at {at}: {message_of(dead.error)}{why}. It is tried again in {wait.seconds:.1f} s, and "
+            "what is behind it in its task waits"
+        )
+
+
 class SavepointLogic:
     """A program and its state: what a task does with its batches.
 
     Args:
         program: open.
         state: the one that the program works on.
+        clock: time, for what is tried again.
     """
 
-    def __init__(self, program: Program, state: TaskState) -> None:
+    def __init__(self, program: Program, state: TaskState, clock: Clock | None = None) -> None:
         self._program = program
         self._state = state
+        clock = clock or SystemClock()
+        self._judge = Judge(self._policy, program.group.classify, clock)
+        self.parked = ParkedRecords(program.parkings(), state, self._judge, self._alone, clock)
 
     @property
     def time(self) -> StreamTime:
@@ -76,33 +109,68 @@ class SavepointLogic:
         self._program.close()
 
     def run_batch(self, source: SourceBatch) -> Staged:
-        """Run a batch and accept it. Changes nothing if it raises anything but `RecordFailed`.
+        """Run a batch and accept it. Changes nothing if it raises anything but the first two.
 
         Raises:
             RecordFailed: a record failed and its policy is to stop. The records before it are accepted.
+            RecordWaits: one is to be tried again later. Likewise.
             PenstockError: no record's fault; `Retriable` = the same call again.
         """
+        waiting = self._judge.waiting(source)
+        if waiting is not None:
+            place, failed, wait = waiting
+            before = self.run_batch(source.slice(0, place)) if place else Staged()
+            raise RecordWaits(source, failed, before, wait)
         decoded = self._program.decode(source)
         dead = [DeadRecord(place, "decode", "", decoded.failures[place]) for place in sorted(decoded.failures)]
-        if dead and self._stops("", source.topic):
+        if dead and self._judge.resort("", source.topic) == "fail":
             before = self.run_batch(source.slice(0, dead[0].place))
             raise RecordFailed(source, dead[0], before) from dead[0].error
+        held = self.parked.held(source, decoded.batch.rows)
+        if held:
+            if not self.parked.have_room(source, held):
+                return self._one_by_one(source, sorted([*decoded.batch.rows, *decoded.marks]), dead)
+            decoded = _without(decoded, held)
         try:
             staged = self._program.run(decoded)
         except OperatorFailed:
             self._state.drop_batch()
-            return self._one_by_one(source, sorted([*decoded.batch.rows, *decoded.marks]), dead)
+            return self._one_by_one(source, sorted([*decoded.batch.rows, *decoded.marks, *held]), dead)
         except Exception as err:
             self._state.drop_batch()
             err.add_note(_span(source))
             raise
         staged.state_bytes = self._state.accept_batch()
+        for place in held:
+            if self.parked.join(source, place) is not None:
+                raise RuntimeError("a record of a parked key was left behind; please report this")
         staged.dead = dead
         staged.records += len(dead)
+        self._judge.passed(source)
         return staged
 
+    def retry(self) -> tuple[SourceBatch, Staged] | None:
+        """Try a parked record that is due; what it came to, in a batch of its own. None = none is due.
+
+        Raises:
+            RecordFailed: its policy is to stop.
+        """
+        try:
+            tried = self.parked.retry()
+        except Exception:
+            self._state.drop_batch()
+            raise
+        if tried is None:
+            return None
+        batch, staged, stopped = tried
+        if stopped is not None:
+            raise RecordFailed(batch, stopped, staged)
+        return batch, staged
+
     def set_aside(self, source: SourceBatch, verdict: Verdict) -> Staged:
-        """What becomes of one record, alone in its batch, whose outputs a topic refuses: the policy of that step.
+        """What becomes of one record, alone in its batch, whose outputs a topic refuses, or that kills the process.
+
+        The policy decides: that of the step that writes, or that of the source.
 
         Nothing runs for it, so it leaves nothing behind in the state.
 
@@ -116,6 +184,8 @@ class SavepointLogic:
                 f"topic '{letter.topic}' refuses its dead letter in every form: {letter.reason}", reason="refused"
             )
             raise RecordFailed(source, DeadRecord(0, "sink", "", error), Staged(), advice=advice)
+        if verdict.deaths:
+            return self._killer(source, verdict.deaths)
         if refused is None:
             raise RuntimeError("set aside without a refusal; please report this")
         writers = self._program.writers_of(refused.topic)
@@ -123,8 +193,15 @@ class SavepointLogic:
         dead = DeadRecord(0, "sink" if writers else "state", writers[0].name if writers else "", error)
         if not writers:
             raise RecordFailed(source, dead, Staged(), advice=advice)
-        if any(self._program.group.policy(node) == "fail" for node in writers):
+        if any(last_resort(self._program.group.policy(node)) == "fail" for node in writers):
             raise RecordFailed(source, dead, Staged(), advice=f"{advice}; or {_MEND_THE_CODE}")
+        return Staged(dead=[dead], records=1)
+
+    def _killer(self, source: SourceBatch, deaths: int) -> Staged:
+        error = BadRecord(f"the process died {deaths} times on it, so it was not run again", reason="killed")
+        dead = DeadRecord(0, "process", "", error, deaths)
+        if self._judge.resort("", source.topic) == "fail":
+            raise RecordFailed(source, dead, Staged())
         return Staged(dead=[dead], records=1)
 
     def _one_by_one(self, source: SourceBatch, places: list[int], undecodable: list[DeadRecord]) -> Staged:
@@ -142,23 +219,37 @@ class SavepointLogic:
             self.time = time
             err.add_note(_span(source))
             raise
-        stop = len(source) if stopped is None else stopped.place
+        stop = len(source) if stopped is None else stopped[0].place
         whole.dead = [dead[place] for place in sorted(dead) if place < stop]
         whole.records += len(whole.dead)
-        if stopped is not None:
-            raise RecordFailed(source, stopped, whole) from stopped.error
-        return whole
+        if stopped is None:
+            self._judge.passed(source)
+            return whole
+        failed, wait = stopped
+        if wait is not None:
+            raise RecordWaits(source, failed, whole, wait) from failed.error
+        raise RecordFailed(source, failed, whole) from failed.error
 
     def _each(
         self, source: SourceBatch, places: list[int], whole: Staged, dead: dict[int, DeadRecord]
-    ) -> DeadRecord | None:
-        """Run the records until one has to stop the task; that one."""
+    ) -> tuple[DeadRecord, Wait | None] | None:
+        """Run the records until one has to stop the task, or is to be waited for; that one, and how long."""
         for place in places:
+            if self.parked.held(source, [place]):
+                no_room = self.parked.join(source, place)
+                if no_room is not None:
+                    return no_room, self.parked.full()
+                continue
             failed = self._alone(source, place, whole)
-            if failed is not None and self._stops(failed.operator, source.topic):
-                return failed
-            if failed is not None:
+            if failed is None:
+                continue
+            sentence, failed = self._judge.judge(source, failed, can_park=self.parked.can_park(source, place))
+            if isinstance(sentence, Park):
+                self.parked.park(source, failed, sentence.seconds)
+            elif sentence == "set aside":
                 dead[place] = failed
+            else:
+                return failed, None if sentence == "stop" else sentence
         return None
 
     def _alone(self, source: SourceBatch, place: int, whole: Staged) -> DeadRecord | None:
@@ -175,9 +266,14 @@ class SavepointLogic:
         _add(whole, one)
         return None
 
-    def _stops(self, operator: str, topic: str) -> bool:
+    def _policy(self, operator: str, topic: str) -> Policy:
         node = self._program.node(operator) if operator else self._program.source_of(topic)
-        return self._program.group.policy(node) == "fail"
+        return self._program.group.policy(node)
+
+
+def _without(decoded: Decoded, held: list[int]) -> Decoded:
+    batch, out = decoded.batch, set(held)
+    return replace(decoded, batch=batch.take([index for index, row in enumerate(batch.rows) if row not in out]))
 
 
 def _add(whole: Staged, one: Staged) -> None:

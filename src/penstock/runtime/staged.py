@@ -56,12 +56,16 @@ class DeadRecord:
         stage: where on its way.
         operator: the operator's name; empty before the first.
         error: what was raised.
+        attempts: how often it was tried, as far as is known.
+        first_failed_ms: when it failed first, milliseconds since 1970 UTC; None = now.
     """
 
     place: int
     stage: Stage
     operator: str
     error: BaseException
+    attempts: int = 1
+    first_failed_ms: int | None = None
 
 
 @dataclass(slots=True)

@@ -155,6 +155,9 @@ class Staging:
         failure = Failure(
             stage=dead.stage,
             error=dead.error,
+            operator=dead.operator,
+            attempts=dead.attempts,
+            first_failed_ms=dead.first_failed_ms,
             pipeline=self._pipeline,
             source=batch.topic,
             partition=batch.partition,

@@ -3,9 +3,10 @@
 ```
             restored()                 stop()
 RESTORING ───────────────► RUNNING ───────────────► STOPPED   (its partitions stay assigned and paused)
-    ▲                        │  ▲
-    │                        │  └── committed(), discarded(): still RUNNING, from the last commit
-    └────── wiped ───────────┘
+    ▲                      │ │ ▲ ▲     wait()
+    │                      │ │ │ └────────────────► WAITING   (likewise, until resume())
+    │                      │ │ └── committed(), discarded(): still RUNNING, from the last commit
+    └────── wiped ─────────┘ ┘
 ```
 
 A task knows nothing of Kafka clients: it is given batches and says what is to be committed.
@@ -22,8 +23,10 @@ import msgspec
 
 from penstock.batch import SourceBatch
 from penstock.runtime.herald import Herald
+from penstock.runtime.logic import Logic as Logic  # noqa: PLC0414 - what a task is made of is named with it
 from penstock.runtime.merge import MergeBuffer, Partition
-from penstock.runtime.savepoint import RecordFailed
+from penstock.runtime.parked import ParkedRecords
+from penstock.runtime.savepoint import RecordFailed, RecordWaits
 from penstock.runtime.staged import OutputBatch, Staged
 from penstock.runtime.stream_time import StreamTime
 from penstock.runtime.task_checkpoint import TaskCheckpoint
@@ -50,45 +53,25 @@ class TaskId:
         return f"{self.group}[{self.partition}]"
 
 
+class Attempts(Protocol):
+    """Which records have killed the process; see `attempts.py`."""
+
+    def verdict(self, batch: SourceBatch) -> Verdict | None:
+        """What is known of the record, alone in its batch; None = run it."""
+        ...
+
+    def begin(self, batch: SourceBatch) -> None:
+        """These records are about to be touched."""
+        ...
+
+
 class TaskStatus(Enum):
     """Where a task is in its life; see the drawing above."""
 
     RESTORING = "restoring"
     RUNNING = "running"
+    WAITING = "waiting"
     STOPPED = "stopped"
-
-
-class Logic(Protocol):
-    """What a task does with a batch: the topology's part of it, made ready."""
-
-    @property
-    def time(self) -> StreamTime:
-        """How far in event time it is."""
-        ...
-
-    @time.setter
-    def time(self, time: StreamTime) -> None: ...
-
-    def run_batch(self, source: SourceBatch) -> Staged:
-        """Run a batch on the task's state and accept it.
-
-        Raises:
-            RecordFailed: a record failed and its policy is to stop. The records before it are accepted; `staged` in the
-                exception holds what they came to.
-        """
-        ...
-
-    def set_aside(self, source: SourceBatch, verdict: Verdict) -> Staged:
-        """What becomes of one record whose outputs were refused; nothing runs for it.
-
-        Raises:
-            RecordFailed: its policy is to stop.
-        """
-        ...
-
-    def close(self) -> None:
-        """Close the processors."""
-        ...
 
 
 @dataclass(slots=True)
@@ -160,6 +143,7 @@ class Task:
         self.id = task_id
         self.sources = tuple(sources)
         self.status = TaskStatus.RUNNING
+        self.resume_at_s = 0.0
         self.buffer = MergeBuffer(sources, tables)
         self.buffer.tables_first = not progress.streams_begun
         self.state = state
@@ -182,6 +166,11 @@ class Task:
         logic.time = progress.time
 
     @property
+    def parked(self) -> ParkedRecords:
+        """Its parked records."""
+        return self._logic.parked
+
+    @property
     def writer(self) -> str:
         """Our `transactional.id`."""
         return self._writer
@@ -201,31 +190,53 @@ class Task:
         """How far it is in memory: behind what was processed."""
         return self._next_offsets
 
-    def run(self, max_records: int, verdicts: Mapping[Place, Verdict] = _NONE) -> tuple[SourceBatch, Staged] | None:
+    def run(
+        self,
+        max_records: int,
+        verdicts: Mapping[Place, Verdict] = _NONE,
+        attempts: Attempts | None = None,
+    ) -> tuple[SourceBatch, Staged] | None:
         """Process the next batch in merge order; None while an input must be waited for, or there is nothing.
 
         Args:
             max_records: in the batch; 1 while there are verdicts.
             verdicts: on records that are not to be processed as usual.
+            attempts: told before a record is touched; knows those that kill the process.
 
         Raises:
             RecordFailed: see `Logic.run_batch`; what was accepted before it counts as processed.
+            RecordWaits: likewise.
         """
         self.in_hand = batch = self.buffer.next(max_records)
         if batch is None:
             return None
+        verdict = verdicts.get((batch.topic, batch.partition, batch.offsets[0]))
+        if attempts is not None:
+            verdict = verdict or attempts.verdict(batch)
+            attempts.begin(batch)
         try:
-            staged = self._staged(batch, verdicts.get((batch.topic, batch.partition, batch.offsets[0])))
-        except RecordFailed as failed:
+            staged = self._staged(batch, verdict)
+        except (RecordFailed, RecordWaits) as failed:
             self._processed(batch, failed.place, failed.staged)
             raise
         self._processed(batch, len(batch), staged)
         return batch, staged
 
+    def retry(self) -> tuple[SourceBatch, Staged] | None:
+        """Try a parked record that is due, in a batch of its own; None = none is due.
+
+        Raises:
+            RecordFailed: its policy is to stop.
+        """
+        done = self._logic.retry()
+        if done is not None:
+            self.is_touched = True
+        return done
+
     def _staged(self, batch: SourceBatch, verdict: Verdict | None) -> Staged:
         if verdict is None:
             return self._logic.run_batch(batch)
-        is_hopeless = verdict.refused is not None or verdict.last_refusal is not None
+        is_hopeless = verdict.refused is not None or verdict.last_refusal is not None or verdict.deaths > 0
         staged = self._logic.set_aside(batch, verdict) if is_hopeless else self._logic.run_batch(batch)
         staged.form = verdict.form
         return staged
@@ -332,10 +343,20 @@ class Task:
         self.status = TaskStatus.STOPPED
         self.buffer.clear()
 
+    def wait(self, until_s: float) -> None:
+        """Stand still in front of a record that is to be tried again at this time of the worker's monotonic clock."""
+        self.status = TaskStatus.WAITING
+        self.resume_at_s = until_s
+        self.buffer.clear()
+
+    def resume(self) -> None:
+        """It is time; the task is to be read again from its last commit on."""
+        self.status = TaskStatus.RUNNING
+
     def discard(self) -> dict[Partition, int]:
         """Back to the last commit; the positions from which to read again.
 
-        A task that stopped runs again if work before the failed record is lost with the transaction.
+        A task that stopped, or waits, runs again if work before the failed record is lost with the transaction.
         """
         if self.is_touched:
             self.status = TaskStatus.RUNNING

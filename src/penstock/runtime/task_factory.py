@@ -179,7 +179,7 @@ class TaskFactory:
         return Task(
             task_id,
             sources,
-            SavepointLogic(program, state),
+            SavepointLogic(program, state, self._around.clock),
             restored.state,
             restored.progress,
             writer=self._writer,

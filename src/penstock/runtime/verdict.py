@@ -1,4 +1,4 @@
-"""What is known about an input record because the broker refused what it came to."""
+"""What is known about an input record: the broker refused what it came to, or the process died on it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ class Verdict:
         refused: the record of its outputs that a topic refuses; None = only its dead letter was.
         form: the most that its dead letter may hold.
         last_refusal: of its dead letter in its smallest form: nothing of it can be written; None = it was not tried.
+        deaths: how often a process died on it; such a record is not run again.
     """
 
     refused: RefusedRecord | None = None
     form: Form = Form.WHOLE
     last_refusal: RefusedRecord | None = None
+    deaths: int = 0

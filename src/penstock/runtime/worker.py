@@ -28,6 +28,7 @@ from penstock.errors import (
     TransactionAborted,
 )
 from penstock.runtime.arrivals import Arrivals
+from penstock.runtime.attempts import AttemptLedger
 from penstock.runtime.back_pressure import BackPressure
 from penstock.runtime.commit import Committer
 from penstock.runtime.doubt import RETRY_PAUSE_S, was_committed
@@ -44,6 +45,7 @@ from penstock.runtime.task import Task, TaskId, TaskStatus
 from penstock.runtime.tasks import Tasks
 from penstock.runtime.twins import Twins
 from penstock.runtime.watchdog import AtWork
+from penstock.topology.policy import CircuitBreaker
 from penstock.transactions.session import TransactionSession
 
 _ARRIVAL_POLL_S = 0.01
@@ -65,6 +67,8 @@ class Worker:
         version: of penstock, for dead letters.
         twins: judges fences.
         takeover: ends what dead workers left open; None = they are left to their time-outs.
+        breaker: when a task pauses because too much fails; None = never.
+        attempts: finds records that kill the process; None = nobody does.
     """
 
     def __init__(
@@ -81,6 +85,8 @@ class Worker:
         version: str,
         twins: Callable[[Member], Twins],
         takeover: Takeover | None = None,
+        breaker: CircuitBreaker | None = None,
+        attempts: AttemptLedger | None = None,
     ) -> None:
         self._session = session
         self._makes = tasks
@@ -119,6 +125,9 @@ class Worker:
             commit=self._commit,
             dead_letter_topic=lambda source: tasks.dead_letter_topic(source)[0],
             starved=tasks.starved,
+            resume=self._start,
+            breaker=breaker,
+            attempts=attempts,
             limits=limits,
             clock=clock,
             hooks=hooks,
@@ -174,10 +183,11 @@ class Worker:
 
     @property
     def is_idle(self) -> bool:
-        """Whether every task that could run does, with nothing buffered or staged."""
+        """Whether every task that could run does, with nothing buffered, staged or waited for."""
         buffered = any(len(task.buffer) for task in self._tasks.values())
         is_missing = self._makes.complete(self._place.assigned).keys() - self._tasks.keys()
-        return not (buffered or is_missing or self._touched())
+        waits = any(task.status is TaskStatus.WAITING for task in self._tasks.values())
+        return not (buffered or is_missing or waits or self._touched())
 
     @property
     def tasks(self) -> dict[TaskId, Task]:
@@ -364,7 +374,7 @@ class Worker:
         self._hooks.on_abort(exc)
         refused = self._session.refused()
         if refused:
-            self._processing.suspects.refused(refused, self._touched(), self._staging.records)
+            self._processing.refused(refused, self._touched())
             self._makes.renew_bounds()
         self._processing.suspects.discarded()
         self._place.renew()
@@ -387,6 +397,7 @@ class Worker:
 
     def _start(self, task: Task) -> None:
         """Read from the task's last commit on; what is given away in this very poll is not ours to seek."""
+        self._back_pressure.forget(task.sources)
         self._processing.lost.forget(task.sources)
         self._intake.start({p: o for p, o in task.committed.next_offsets.items() if p in self._place.assigned})
 

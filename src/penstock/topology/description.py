@@ -27,7 +27,7 @@ def as_data(topology: Topology) -> dict[str, object]:
     return {
         "pipeline": topology.name,
         "fingerprint": topology.fingerprint,
-        "on_error": topology.on_error,
+        "on_error": str(topology.on_error),
         "groups": [
             {
                 "name": group.name,
@@ -36,7 +36,7 @@ def as_data(topology: Topology) -> dict[str, object]:
                 "copartitioned": list(group.copartitioned),
                 "looks_up": [node.name for node in group.global_tables],
                 "stores": [store.name for store in group.stores],
-                "nodes": [{**describe_node(node), "on_error": group.policy(node)} for node in group.nodes],
+                "nodes": [{**describe_node(node), "on_error": str(group.policy(node))} for node in group.nodes],
             }
             for group in topology.groups.values()
         ],

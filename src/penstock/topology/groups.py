@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from penstock.topology.node import AnyStore, AnyTopic, Node, Policy
+from penstock.topology.policy import Classifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class TaskGroup:
             cuts of the groups before.
         on_error: the policy of nodes without one.
         global_tables: nodes of no group that its nodes look things up in.
+        classify: the user's own judge of failures; None = by type.
     """
 
     pipeline: str
@@ -33,6 +35,7 @@ class TaskGroup:
     inputs: tuple[Node, ...]
     on_error: Policy
     global_tables: tuple[Node, ...] = ()
+    classify: Classifier | None = None
 
     @property
     def sources(self) -> tuple[Node, ...]:
@@ -92,7 +95,9 @@ class TaskGroup:
         return node.on_error or self.on_error
 
 
-def task_groups(pipeline: str, nodes: Sequence[Node], on_error: Policy) -> Iterator[TaskGroup]:
+def task_groups(
+    pipeline: str, nodes: Sequence[Node], on_error: Policy, classify: Classifier | None = None
+) -> Iterator[TaskGroup]:
     """The groups of a valid graph, in the order of their first nodes."""
     by_name = {node.name: node for node in nodes}
     in_groups = [node for node in nodes if not node.operation.is_global]
@@ -123,6 +128,7 @@ def task_groups(pipeline: str, nodes: Sequence[Node], on_error: Policy) -> Itera
             inputs,
             on_error,
             tuple(node for node in looked_up.values() if node.operation.is_global),
+            classify,
         )
 
 

@@ -11,9 +11,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from penstock.schemas.topic import Topic
 from penstock.state.spec import StoreSpec
-
-Policy = Literal["fail", "dead_letter"]
-"""What becomes of a record that fails: the task stops at it, or it goes to the dead-letter topic."""
+from penstock.topology.policy import Policy as Policy  # noqa: PLC0414 - a node's policy is named with the node
 
 Start = Literal["earliest", "latest"]
 """Where a group that never read a topic begins."""
@@ -43,6 +41,7 @@ class Operation(ABC):
         is_cut: what comes behind it is another task group, which reads its records from a topic.
         is_global: every task looks things up in all of it, so it belongs to no task group.
         changes_keys: it may give a record another key.
+        is_passive: its stores are not what a record comes to.
     """
 
     kind: ClassVar[str]
@@ -51,6 +50,7 @@ class Operation(ABC):
     is_cut: ClassVar[bool] = False
     is_global: ClassVar[bool] = False
     changes_keys: ClassVar[bool] = False
+    is_passive: ClassVar[bool] = False
 
     @property
     def ports(self) -> int:

@@ -9,6 +9,7 @@ from penstock.errors import ConfigurationError
 from penstock.topology.fingerprint import fingerprint_of
 from penstock.topology.groups import TaskGroup, problems_between, task_groups
 from penstock.topology.node import AnyStore, AnyTopic, Node, Policy
+from penstock.topology.policy import CircuitBreaker, Classifier
 from penstock.topology.validation import problems_of
 
 
@@ -33,6 +34,8 @@ class Topology:
         name: the pipeline's.
         nodes: every node behind all those it takes records from or looks things up in.
         on_error: the policy of nodes without one.
+        classify: the user's own judge of failures; None = by type.
+        breaker: when a task pauses because too much fails; None = never.
         fingerprint: 16 hexadecimal digits over names, kinds, settings, stores with their types and versions, topics.
         groups: what tasks are made of, by name.
 
@@ -43,6 +46,8 @@ class Topology:
     name: str
     nodes: tuple[Node, ...]
     on_error: Policy = "fail"
+    classify: Classifier | None = None
+    breaker: CircuitBreaker | None = None
     fingerprint: str = field(init=False)
     groups: Mapping[str, TaskGroup] = field(init=False)
 
@@ -51,7 +56,7 @@ class Topology:
         problems = problems_of(self.name, self.nodes)
         if problems:
             raise TopologyError(self.name, problems)
-        groups = {group.name: group for group in task_groups(self.name, self.nodes, self.on_error)}
+        groups = {group.name: group for group in task_groups(self.name, self.nodes, self.on_error, self.classify)}
         problems = list(problems_between(groups))
         if problems:
             raise TopologyError(self.name, problems)

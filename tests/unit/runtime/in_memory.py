@@ -509,6 +509,7 @@ def running(
         clock=clock,
         hooks=all_hooks,
         version="test",
+        breaker=topology.breaker,
         twins=lambda consumer: Twins(
             "p.0",
             lambda: Told(tuple(cluster.group)),

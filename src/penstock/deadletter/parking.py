@@ -1,0 +1,233 @@
+"""Parked records: queues by key, in a task's own state, so that they are committed with its offsets and outputs.
+
+When a record of a key fails, it becomes the head of the key's queue; later ones of the key join behind it, in order.
+Only the head is ever tried. It succeeds, or is given up: the next one is the head. The last one leaves: the key goes.
+
+No other copy of the queues is kept in memory: whoever rolls the state back rolls them back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import msgspec
+
+from penstock.batch import SourceBatch
+from penstock.record import Headers
+from penstock.state.spec import StoreSpec
+from penstock.state.store import Store
+from penstock.state.task_state import MAX_ENTRY_BYTES
+
+_ENTRY_OVERHEAD_BYTES: Final = 1_024
+
+
+class ParkedRecord(msgspec.Struct, frozen=True, array_like=True):
+    """A record as it was read; its key is the queue's.
+
+    Attributes:
+        offset: in its partition, which is the task's.
+        timestamp_ms: Kafka's.
+        value: as bytes; None = tombstone.
+        headers: as they were read.
+    """
+
+    offset: int
+    timestamp_ms: int
+    value: bytes | None
+    headers: Headers = ()
+
+    @property
+    def size_bytes(self) -> int:
+        """About what it takes."""
+        return len(self.value or b"") + sum(len(name) + len(value or b"") for name, value in self.headers)
+
+
+class Queue(msgspec.Struct, frozen=True):
+    """The queue of one key.
+
+    Attributes:
+        first: number of its head.
+        behind: number that the next to join gets.
+        size_bytes: of its records, about.
+        due_ms: when the head is tried again, milliseconds since 1970 UTC.
+        failures: of the head so far.
+        first_failed_ms: when the head failed first.
+        operator: where it failed last.
+        exception: the class of what was raised.
+        is_given_up: whether all that is in it goes to the dead letters, untried.
+    """
+
+    first: int
+    behind: int
+    size_bytes: int
+    due_ms: int
+    failures: int
+    first_failed_ms: int
+    operator: str = ""
+    exception: str = ""
+    is_given_up: bool = False
+
+    @property
+    def records(self) -> int:
+        """How many are in it."""
+        return self.behind - self.first
+
+
+@dataclass(frozen=True, slots=True)
+class ParkingLimits:
+    """How much is parked of one input of a task; what exceeds it waits in front, with all that is behind it.
+
+    Attributes:
+        max_keys: keys.
+        max_records_per_key: records of one of them.
+        max_bytes_per_key: likewise.
+    """
+
+    max_keys: int = 10_000
+    max_records_per_key: int = 10_000
+    max_bytes_per_key: int = 64 << 20
+
+
+class Head(NamedTuple):
+    """The record of a key that is to be tried, and its queue."""
+
+    key: bytes
+    queue: Queue
+    record: ParkedRecord
+
+
+def parking_stores(name: str) -> tuple[StoreSpec[bytes, Queue], StoreSpec[tuple[bytes, int], ParkedRecord]]:
+    """The stores for the parked records of an input of this name."""
+    return (
+        StoreSpec(f"parked-keys-{name}"[:63].rstrip("-"), key=bytes, value=Queue),
+        StoreSpec(f"parked-{name}"[:63].rstrip("-"), key=tuple[bytes, int], value=ParkedRecord),
+    )
+
+
+class Parking:
+    """The parked records of one input of one task.
+
+    Args:
+        topic: the input.
+        partition: the task's.
+        queues: by key.
+        records: by key and number.
+        limits: see there.
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        partition: int,
+        queues: Store[bytes, Queue],
+        records: Store[tuple[bytes, int], ParkedRecord],
+        limits: ParkingLimits,
+    ) -> None:
+        self.topic = topic
+        self._partition = partition
+        self._queues = queues
+        self._records = records
+        self._limits = limits
+
+    @property
+    def keys(self) -> int:
+        """How many keys are parked."""
+        return self._queues.count()
+
+    def holds(self, key: bytes | None) -> bool:
+        """Whether records of this key wait, so that one more must."""
+        return key is not None and self._queues.get(key) is not None
+
+    def has_room(self, key: bytes, records: Sequence[ParkedRecord]) -> bool:
+        """Whether these records of one key may be parked."""
+        if any(len(key) + record.size_bytes + _ENTRY_OVERHEAD_BYTES > MAX_ENTRY_BYTES for record in records):
+            return False
+        queue = self._queues.get(key)
+        if queue is None and self.keys >= self._limits.max_keys:
+            return False
+        count, size_bytes = (0, 0) if queue is None else (queue.records, queue.size_bytes)
+        size_bytes += sum(record.size_bytes for record in records)
+        return count + len(records) <= self._limits.max_records_per_key and size_bytes <= self._limits.max_bytes_per_key
+
+    def park(self, key: bytes, record: ParkedRecord, queue: Queue) -> None:
+        """It has failed, and is the head of a new queue."""
+        self._records.put((key, 0), record)
+        self._queues.put(key, queue)
+
+    def join(self, key: bytes, record: ParkedRecord) -> None:
+        """It stands behind others of its key."""
+        queue = self._queue(key)
+        self._records.put((key, queue.behind), record)
+        size_bytes = queue.size_bytes + record.size_bytes
+        self._queues.put(key, msgspec.structs.replace(queue, behind=queue.behind + 1, size_bytes=size_bytes))
+
+    def due(self, now_ms: int) -> list[bytes]:
+        """The keys whose heads are due, those first that have been for longest. Looks at every queue."""
+        return [key for _, key in sorted((q.due_ms, key) for key, q in self._queues.scan() if q.due_ms <= now_ms)]
+
+    def due_head(self, key: bytes, now_ms: int) -> Head | None:
+        """The head of this key's queue; None where there is none, or it is not due."""
+        queue = self._queues.get(key)
+        if queue is None or queue.due_ms > now_ms:
+            return None
+        record = self._records.get((key, queue.first))
+        if record is None:
+            raise RuntimeError(f"a queue of {self.topic} without its head; please report this")
+        return Head(key, queue, record)
+
+    def leave(self, head: Head, now_ms: int, *, give_up_rest: bool = False) -> None:
+        """The head is dealt with; the next one, if there is one, is due at once and has not failed yet."""
+        key, queue, record = head
+        self._records.delete((key, queue.first))
+        if queue.records == 1:
+            self._queues.delete(key)
+            return
+        self._queues.put(
+            key,
+            Queue(
+                first=queue.first + 1,
+                behind=queue.behind,
+                size_bytes=queue.size_bytes - record.size_bytes,
+                due_ms=now_ms,
+                failures=0,
+                first_failed_ms=now_ms,
+                operator=queue.operator,
+                exception=queue.exception,
+                is_given_up=queue.is_given_up or give_up_rest,
+            ),
+        )
+
+    def put_off(self, head: Head, queue: Queue) -> None:
+        """The head has failed again; the queue as it is now."""
+        self._queues.put(head.key, queue)
+
+    def batch(self, head: Head) -> SourceBatch:
+        """The head as it was read, a batch of its own."""
+        record = head.record
+        return SourceBatch(
+            self.topic,
+            self._partition,
+            [record.offset],
+            [head.key],
+            [record.value],
+            [record.timestamp_ms],
+            [record.headers] if record.headers else None,
+        )
+
+    def listed(self) -> Iterator[tuple[bytes, Queue]]:
+        """All queues, by key."""
+        return self._queues.scan()
+
+    def _queue(self, key: bytes) -> Queue:
+        queue = self._queues.get(key)
+        if queue is None:
+            raise RuntimeError(f"no queue of {self.topic} for a key that is parked; please report this")
+        return queue
+
+
+def parked(source: SourceBatch, place: int) -> ParkedRecord:
+    """The record at this place of a batch, to be parked."""
+    headers: Headers = () if source.headers is None else source.headers[place]
+    return ParkedRecord(source.offsets[place], source.timestamps_ms[place], source.values[place], headers)

@@ -1,0 +1,138 @@
+"""The attempt ledger: finding the record that kills the process (a crash in native code, too little memory).
+
+No exception tells which record it was. So a worker notes each batch in a file of its own before it touches it, and
+notes when it has survived it. The file is removed when the worker ends, however it ends by itself. One that finds it
+there had a predecessor that died, and knows what that one had in hand:
+
+1. It runs the records up to the end of that batch one at a time, each noted by itself.
+2. Should it die again, one record has a death to its name.
+3. At `MAX_DEATHS` the record is not run again: its policy decides, and its dead letter says why.
+
+What is written survives the process without being synced: it is in the kernel's hands. After a crash of the machine
+the file may be old or gone, and a death is not counted.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Final, NamedTuple, Self
+
+import msgspec
+
+from penstock.batch import SourceBatch
+from penstock.runtime.merge import Partition
+from penstock.runtime.verdict import Place, Verdict
+
+MAX_DEATHS: Final = 3
+_ROOM_BYTES: Final = 512
+
+
+class _Span(NamedTuple):
+    """Records that were in hand: both offsets are those of a record."""
+
+    topic: str
+    partition: int
+    first: int
+    last: int
+
+
+class _Noted(msgspec.Struct):
+    """What the file holds, as JSON with blanks behind it.
+
+    Attributes:
+        in_hand: what was touched last and not survived yet; None = nothing.
+        deaths: how often a process died on a record alone in its batch, as pairs.
+    """
+
+    in_hand: _Span | None = None
+    deaths: list[tuple[Place, int]] = []
+
+
+class AttemptLedger:
+    """The ledger of one worker. Use it as a context manager: leaving it says that the process has not died.
+
+    Args:
+        file: of this worker alone.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._suspects: list[_Span] = []
+        self._deaths: dict[Place, int] = {}
+        self._descriptor = -1
+        self._size_bytes = 0
+        self._is_in_hand = False
+
+    def __enter__(self) -> Self:
+        """Look what the predecessor left, and begin."""
+        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._file.exists():
+            noted = self._read()
+            self._deaths = dict(noted.deaths)
+            if noted.in_hand is not None:
+                topic, partition, first, last = noted.in_hand
+                self._suspects.append(noted.in_hand)
+                if first == last:
+                    place = (topic, partition, first)
+                    self._deaths[place] = self._deaths.get(place, 0) + 1
+            self._suspects += [_Span(topic, partition, offset, offset) for topic, partition, offset in self._deaths]
+        self._descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        self._write(None)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        """The process lives: nothing that it did has killed it."""
+        os.close(self._descriptor)
+        self._file.unlink(missing_ok=True)
+
+    def max_records(self, next_offsets: Mapping[Partition, int]) -> int | None:
+        """How many records a task's next batch may have, so that what is suspect runs alone; None = as usual.
+
+        Args:
+            next_offsets: of the task.
+        """
+        if not self._suspects:
+            return None
+        left = [
+            (span, next_offsets[span.topic, span.partition])
+            for span in self._suspects
+            if (span.topic, span.partition) in next_offsets
+        ]
+        for span, offset in left:
+            if offset > span.last:
+                self._suspects.remove(span)
+        # One at a time from here on already: how many records stand in front of a suspect nobody knows, for offsets
+        # have gaps. It is a transaction's worth at most.
+        return 1 if any(offset <= span.last for span, offset in left) else None
+
+    def verdict(self, batch: SourceBatch) -> Verdict | None:
+        """What is known of the record, alone in its batch; None = run it."""
+        if not self._deaths or len(batch) > 1:
+            return None
+        deaths = self._deaths.get((batch.topic, batch.partition, batch.offsets[0]), 0)
+        return Verdict(deaths=deaths) if deaths >= MAX_DEATHS else None
+
+    def begin(self, batch: SourceBatch) -> None:
+        """These records are about to be touched."""
+        self._write(_Span(batch.topic, batch.partition, batch.offsets[0], batch.offsets[-1]))
+
+    def end(self) -> None:
+        """The process has survived what it touched, if it touched anything."""
+        if self._is_in_hand:
+            self._write(None)
+
+    def _read(self) -> _Noted:
+        try:
+            return msgspec.json.decode(self._file.read_bytes(), type=_Noted)
+        except msgspec.DecodeError:  # cut short by the machine; whoever it was, it is not counted
+            return _Noted()
+
+    def _write(self, in_hand: _Span | None) -> None:
+        self._is_in_hand = in_hand is not None
+        data = msgspec.json.encode(_Noted(in_hand, list(self._deaths.items())))
+        # Blanks over what was there before: one call, so that there is no moment with half of each.
+        self._size_bytes = max(self._size_bytes, _ROOM_BYTES, len(data))
+        os.pwrite(self._descriptor, data.ljust(self._size_bytes), 0)

@@ -1,0 +1,143 @@
+"""The record that kills the process is found by its deaths, and no other is blamed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from penstock.batch import SourceBatch
+from penstock.runtime.attempts import MAX_DEATHS, AttemptLedger
+
+A, B = ("in", 0), ("other", 0)
+
+
+class Died(BaseException):
+    """The process is gone."""
+
+
+def batch(offsets: list[int], topic: str = "in") -> SourceBatch:
+    nothing: list[bytes | None] = [None] * len(offsets)
+    return SourceBatch(topic, 0, offsets, nothing, nothing, [0] * len(offsets))
+
+
+def life(file: Path, offsets: list[int], most: int, killer: int) -> list[int]:
+    """One process that reads these offsets in batches, and dies at the killer.
+
+    Returns:
+        Offsets, negative for those that were not run.
+    """
+    ledger = AttemptLedger(file)
+    ledger.__enter__()
+    done: list[int] = []
+    left = offsets
+    while left:
+        limit = ledger.max_records({A: left[0]})
+        taken, left = left[: min(most, limit or most)], left[min(most, limit or most) :]
+        in_hand = batch(taken)
+        verdict = ledger.verdict(in_hand)
+        ledger.begin(in_hand)
+        if verdict is not None:
+            done.append(-taken[0])
+        elif killer in taken:
+            raise Died
+        else:
+            done += taken
+        ledger.end()
+    ledger.__exit__(None, None, None)
+    return done
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    offsets=st.sets(st.integers(1, 200), min_size=1, max_size=40),
+    place=st.integers(0, 39),
+    most=st.integers(1, 20),
+)
+def test_it_is_set_aside_after_its_deaths_and_everything_else_runs(
+    tmp_path_factory: pytest.TempPathFactory, offsets: set[int], place: int, most: int
+) -> None:
+    file = tmp_path_factory.mktemp("ledger") / "attempts" / "w.json"
+    in_order = sorted(offsets)
+    killer = in_order[place % len(in_order)]
+    deaths = 0
+    while True:
+        try:
+            done = life(file, in_order, most, killer)
+            break
+        except Died:
+            deaths += 1
+            assert deaths <= MAX_DEATHS + 1, "once in a batch, and then alone"
+    assert done == [-offset if offset == killer else offset for offset in in_order]
+    assert not file.exists()
+
+
+def test_one_that_ends_by_itself_leaves_no_suspicion(tmp_path: Path) -> None:
+    file = tmp_path / "w.json"
+
+    def work() -> None:
+        with AttemptLedger(file) as ledger:
+            ledger.begin(batch([1, 2]))
+            raise ValueError("no process has died of this")
+
+    with pytest.raises(ValueError, match="no process has died"):
+        work()
+    with AttemptLedger(file) as ledger:
+        assert ledger.max_records({A: 1}) is None
+
+
+def test_one_that_was_killed_between_two_batches_suspects_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "w.json"
+    ledger = AttemptLedger(file).__enter__()
+    ledger.begin(batch([1, 2]))
+    ledger.end()
+    with AttemptLedger(file) as next_one:
+        assert next_one.max_records({A: 1}) is None
+
+
+def test_up_to_what_was_in_hand_records_run_alone_and_behind_it_as_usual(tmp_path: Path) -> None:
+    file = tmp_path / "w.json"
+    AttemptLedger(file).__enter__().begin(batch([50, 51, 60]))
+    with AttemptLedger(file) as ledger:
+        assert ledger.max_records({B: 55}) is None
+        assert ledger.max_records({A: 10}) == 1
+        assert ledger.max_records({A: 50}) == 1
+        assert ledger.max_records({A: 60}) == 1
+        assert ledger.max_records({A: 61}) is None
+        assert ledger.max_records({A: 50}) is None, "it is over"
+
+
+def test_deaths_are_kept_though_the_process_is_killed_elsewhere_in_between(tmp_path: Path) -> None:
+    file = tmp_path / "w.json"
+    for _ in range(2):
+        AttemptLedger(file).__enter__().begin(batch([7]))
+    AttemptLedger(file).__enter__()  # killed before it came to anything
+    ledger = AttemptLedger(file).__enter__()
+    assert ledger.max_records({A: 7}) == 1
+    ledger.begin(batch([7]))
+    with AttemptLedger(file) as last:
+        verdict = last.verdict(batch([7]))
+        assert verdict is not None
+        assert verdict.deaths == MAX_DEATHS
+
+
+def test_a_file_that_makes_no_sense_accuses_nobody(tmp_path: Path) -> None:
+    file = tmp_path / "w.json"
+    file.write_text('{"in_hand": [')
+    with AttemptLedger(file) as ledger:
+        assert ledger.max_records({A: 0}) is None
+
+
+def test_what_is_written_is_always_whole(tmp_path: Path) -> None:
+    """A shorter note over a longer one leaves nothing of that behind."""
+    file = tmp_path / "w.json"
+    with AttemptLedger(file) as ledger:
+        ledger.begin(batch([10**15], "t" * 600))
+        assert json.loads(file.read_text())["in_hand"][2] == 10**15
+        ledger.begin(batch([1]))
+        assert json.loads(file.read_text())["in_hand"] == ["in", 0, 1, 1]
+        ledger.end()
+        assert json.loads(file.read_text())["in_hand"] is None
