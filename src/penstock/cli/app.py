@@ -13,6 +13,7 @@ import typer
 from penstock.cli import (
     config,
     demo,
+    dlq,
     doctor,
     kafka,
     lag,
@@ -94,6 +95,7 @@ app.add_typer(state.app, name="state", rich_help_panel=LOOK)
 app.command("lag", rich_help_panel=LOOK)(lag.lag)
 app.command("lag-exporter", rich_help_panel=LOOK)(lag_exporter.lag_exporter)
 app.command("top", rich_help_panel=LOOK)(top.top)
+app.add_typer(dlq.app, name="dlq", rich_help_panel=LOOK)
 app.command("doctor", rich_help_panel=LOOK)(doctor.doctor)
 app.add_typer(kafka.app, name="kafka", rich_help_panel=SERVERS)
 app.command("registry", rich_help_panel=SERVERS)(registry.registry)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Generator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from penstock.cli.decoding import avro_decoder
 from penstock.cli.invocation import project_config
 from penstock.cli.output import console, print_json_line
 from penstock.errors import UsageError
@@ -58,7 +57,7 @@ def peek(
     config = project_config(context)
     most = limit if limit is not None or follow else DEFAULT_LIMIT
     tail = _tail(config, topic, start, partition, follow=follow, uncommitted=uncommitted)
-    with _avro_decoder(config) as decode_avro:
+    with avro_decoder(config) as decode_avro:
         for record in tail.records(most):
             _show(record, decode_avro, as_json=as_json)
 
@@ -119,31 +118,3 @@ def _time(record: RawRecord) -> str:
         return "no time"
     moment = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-@contextmanager
-def _avro_decoder(config: Config) -> Generator[DecodeAvro]:
-    """A decoder that asks a registry which does not answer once, not for each record."""
-    from penstock.errors import PenstockError, UndecodableRecord  # noqa: PLC0415 - as above
-    from penstock.kafka.registry import RegistryClient  # noqa: PLC0415 - heavy
-    from penstock.schemas.inspection import FrameInspector  # noqa: PLC0415 - heavy
-
-    registry = RegistryClient.of(config.registry)
-    inspector = FrameInspector(registry)
-    given_up: list[PenstockError] = []
-
-    def decode(data: bytes) -> object:
-        if given_up:
-            raise given_up[0]
-        try:
-            return inspector.decode(data)
-        except UndecodableRecord:
-            raise
-        except PenstockError as err:
-            given_up.append(err)
-            raise
-
-    try:
-        yield decode
-    finally:
-        registry.close()

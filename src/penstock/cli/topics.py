@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from penstock.kafka.admin import Admin, TopicDescription
 
 BUDGET_S = 5.0
-INTERNAL_ENDINGS = (".cursors", ".changelog", ".repartition", ".topology")
+INTERNAL_ENDINGS = (".cursors", ".changelog", ".repartition", ".topology", ".redrives")
 FOREVER = "forever"
 
 
