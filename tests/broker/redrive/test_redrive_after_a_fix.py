@@ -22,8 +22,6 @@ from tests.broker.runtime.in_process import has_committed, step_until, working
 
 pytestmark = pytest.mark.broker
 
-ROWS = 2_000
-
 
 def totalling(name: str, *, is_mended: bool) -> Pipeline:
     """Per key the sum of the numbers; before it is mended it does not know prices with a comma."""
@@ -71,13 +69,15 @@ def last_of_each(kafka: KafkaUnderTest, topic: str) -> dict[bytes, bytes]:
     return {record.key or b"": record.value or b"" for records in found.values() for record in records}
 
 
+@pytest.mark.parametrize("rows", [2_000, pytest.param(50_000, marks=pytest.mark.full)])
 def test_state_and_output_end_as_if_nothing_had_failed(
-    kafka: KafkaUnderTest, topic_prefix: str, tmp_path: Path
+    kafka: KafkaUnderTest, topic_prefix: str, tmp_path: Path, rows: int
 ) -> None:
+    """A fifth of them fail, are redriven, and count in the end."""
     name = topic_prefix
     bootstrap = kafka.bootstrap_servers
     create(bootstrap, f"{name}-in", 2)
-    numbers = [(f"key-{n % 14}", 1_000 + n) for n in range(ROWS)]  # an even number: a key keeps to its partition
+    numbers = [(f"key-{n % 14}", 1_000 + n) for n in range(rows)]  # an even number: a key keeps to its partition
     publish(
         bootstrap,
         f"{name}-in",
@@ -85,7 +85,7 @@ def test_state_and_output_end_as_if_nothing_had_failed(
     )
     process(kafka, name, tmp_path, is_mended=False)
     failed = sum(map(len, read(bootstrap, f"dlq.{name}.{name}-in").values()))
-    assert failed == ROWS // 5
+    assert failed == rows // 5
 
     done = redrive(kafka, name, tmp_path)
     assert (done.letters, done.targets) == (failed, {f"{name}-in": failed})
@@ -95,7 +95,7 @@ def test_state_and_output_end_as_if_nothing_had_failed(
     expected: Counter[str] = Counter()
     for key, n in numbers:
         expected[key] += n
-    assert sum(map(len, read(bootstrap, f"{name}-out").values())) == ROWS
+    assert sum(map(len, read(bootstrap, f"{name}-out").values())) == rows
     assert sum(map(len, read(bootstrap, f"dlq.{name}.{name}-in").values())) == failed
     assert totals == expected
 

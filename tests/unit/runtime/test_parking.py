@@ -169,6 +169,23 @@ def test_a_restart_goes_on_where_the_queue_is() -> None:
     assert dead(log) == []
 
 
+@pytest.mark.parametrize("is_eager", [False, True])
+def test_partitions_that_go_and_come_back_bring_their_queues(*, is_eager: bool) -> None:
+    log, flaky = cluster(), Flaky({4: 9})
+    log.is_eager = is_eager
+    run = running(log, listing(flaky))
+    step_until(run, lambda: parked(log) == 1, tick_s=0.01)
+    for _ in range(3):
+        run.member.events.append(("revoked", [A]))
+        run.member.events.append(("assigned", [A]))
+        for _ in range(4):
+            run.worker.step()
+            run.clock.now_s += 0.3
+    step_until(run, lambda: is_done(log))
+    assert written(log) == lists_of(list(range(ROWS)))
+    assert dead(log) == []
+
+
 def test_an_outage_stops_the_task_and_fills_no_parking() -> None:
     log, flaky = cluster(), Flaky({4: 12}, ConnectionResetError)
     run = running(log, listing(flaky))
