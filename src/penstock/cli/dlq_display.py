@@ -73,7 +73,8 @@ def print_groups(groups: list[Group], by: str) -> None:
         if by == "fingerprint":
             out.print(f"  {printable(_what(group.first))}", soft_wrap=True)
         out.print(f"  seen   {shown_time(group.first_ms)} to {shown_time(group.last_ms)}", soft_wrap=True)
-        out.print(f"  at     {', '.join(group.samples)}", soft_wrap=True)
+        at = ", ".join(sample.removeprefix(group.first.topic) for sample in group.samples)
+        out.print(f"  at     {at}", soft_wrap=True)
 
 
 def _what(letter: DeadLetter) -> str:
@@ -94,7 +95,7 @@ def print_letter(letter: DeadLetter, fate: Fate, decode_avro: DecodeAvro | None)
         "from": str(letter.source or ""),
         "failed": _what(letter),
         "by": letter.pipeline,
-        "kind": letter.fingerprint,
+        "fingerprint": letter.fingerprint,
         "message": letter.message if decode_avro is not None or not letter.may_quote_payload else "",
         "attempts": "" if letter.attempts is None else str(letter.attempts),
         "redriven": f"{letter.redrives} times, last by {letter.redrive_id}" if letter.redrives else "",
@@ -111,7 +112,7 @@ def print_letter(letter: DeadLetter, fate: Fate, decode_avro: DecodeAvro | None)
             out.print(f"  {name:<12} {printable(text)}", soft_wrap=True)
     if letter.stack and (decode_avro is not None or not letter.may_quote_payload):
         for line in letter.stack.splitlines():
-            out.print(f"    {printable(line)}", soft_wrap=True)
+            out.print(f"    {printable(line.expandtabs(2))}", soft_wrap=True)
 
 
 def document(

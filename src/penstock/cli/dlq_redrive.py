@@ -314,7 +314,7 @@ def _print_plan(account: Run, plan: Plan, *, as_json: bool) -> None:
     if plan.done:
         typer.echo(f"  {plan.done:,} passed over: dealt with before")
     for letter, to in plan.samples:
-        typer.echo(f"  {letter}" + (f" -> {to}" if to else ""))
+        typer.echo(f"  {letter.removeprefix(account.topic)}" + (f" -> {to}" if to else ""))
 
 
 def _print_held(held: dict[str, int]) -> None:
