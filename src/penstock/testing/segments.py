@@ -131,13 +131,17 @@ def read_partition(folder: Path) -> PartitionLog:
             goes back to an earlier epoch, or a control record ends no transaction.
     """
     follower = _Follower()
-    for batch in _batches(folder):
+    for batch in read_batches(folder):
         follower.take(batch)
     return follower.log
 
 
-def _batches(folder: Path) -> Iterator[RecordBatch]:
-    """All batches of a partition, control batches included, in the order of the files."""
+def read_batches(folder: Path) -> Iterator[RecordBatch]:
+    """All batches of a partition's folder, control batches included, in the order of the files; nothing is judged.
+
+    Raises:
+        UnreadableLog: a checksum is wrong, or a batch in a closed segment is incomplete.
+    """
     starts = sorted(int(match[1]) for file in folder.iterdir() if (match := _SEGMENT.fullmatch(file.name)))
     for start in starts:
         file = folder / f"{start:020d}.log"

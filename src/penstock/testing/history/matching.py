@@ -1,0 +1,89 @@
+"""What is visible, put beside what is expected: pairs, what is missing, what is too much.
+
+Only contents are compared here. Where several inputs have the same result nobody can say which record is whose: such
+pairs are marked as uncertain, and the rules about order and transactions do not look at them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from penstock.testing.history.evidence import Evidence, Seen
+from penstock.testing.history.run import Expected
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """An effect and the record that shows it.
+
+    Attributes:
+        expected: the effect.
+        seen: the record.
+        is_certain: no other input could have made this record.
+    """
+
+    expected: Expected
+    seen: Seen
+    is_certain: bool
+
+
+@dataclass(slots=True)
+class Matching:
+    """All of them.
+
+    Attributes:
+        pairs: what is expected and there.
+        missing: what is expected and not there, in the order of expectation.
+        surplus: what is there and not expected, in the order of the logs.
+    """
+
+    pairs: list[Pair] = field(default_factory=list[Pair])
+    missing: list[Expected] = field(default_factory=list[Expected])
+    surplus: list[Seen] = field(default_factory=list[Seen])
+
+
+def match(evidence: Evidence) -> Matching:
+    """Put them together, content by content."""
+    seen: dict[Hashable, list[Seen]] = {}
+    for each in evidence.visible:
+        seen.setdefault(each.content, []).append(each)
+    expected: dict[Hashable, list[Expected]] = {}
+    for wanted in evidence.expected:
+        expected.setdefault(wanted.content, []).append(wanted)
+    found = Matching()
+    for content, wanted_here in expected.items():
+        there = seen.pop(content, [])
+        if len(there) == len(wanted_here):
+            is_certain = len({each.chain for each in wanted_here}) == 1 and len({each.place for each in there}) == 1
+            found.pairs += [Pair(e, s, is_certain) for e, s in zip(wanted_here, there, strict=True)]
+        else:
+            # Of a compacted topic the latest are left.
+            step = -1 if wanted_here[0].topic in evidence.history.compacted else 1
+            _unequal(evidence, wanted_here[::step], there[::step], found)
+    for left in seen.values():
+        found.surplus += left
+    found.surplus.sort(key=lambda each: (each.place, each.data.offset))
+    order = {id(each): n for n, each in enumerate(evidence.expected)}
+    found.missing.sort(key=lambda each: order[id(each)])
+    return found
+
+
+def _unequal(evidence: Evidence, wanted: Sequence[Expected], there: Iterable[Seen], found: Matching) -> None:
+    """One is missing or too much: take first those whose writer has committed the input as well."""
+    left = list(there)
+    rest: list[Expected] = []
+    for each in wanted:
+        commit = evidence.covering(each)
+        own = next((s for s in left if commit is not None and s.data.writer == commit.writer), None)
+        if own is None:
+            rest.append(each)
+        else:
+            left.remove(own)
+            found.pairs.append(Pair(each, own, is_certain=False))
+    for each in rest:
+        if left:
+            found.pairs.append(Pair(each, left.pop(0), is_certain=False))
+        else:
+            found.missing.append(each)
+    found.surplus += left

@@ -1,0 +1,31 @@
+"""Whatever goes wrong once in a random history is found under its right name, with the records that show it."""
+
+from __future__ import annotations
+
+import pytest
+
+from penstock.testing.history import check
+from tests.unit.testing.history.planted import FAULTS, IMPOSSIBLE, plants
+
+MODELS = ["flat", "sums", "together", "rekeyed"]
+PAIRS = [(model, fault) for model in MODELS for fault in FAULTS if (model, fault) not in IMPOSSIBLE]
+
+
+def look(model: str, fault: str, count: int) -> None:
+    for planted in plants(model, fault, count):
+        verdicts = check(planted.history, planted.model)
+        told = f"{planted.name} at {planted.at}: " + "\n".join(map(str, verdicts))
+        assert {verdict.kind for verdict in verdicts} == planted.kinds, told
+        assert any((w.place, w.offset) == planted.at for v in verdicts for w in v.witnesses), told
+        assert all(len(verdict.witnesses) <= 4 for verdict in verdicts), told
+
+
+@pytest.mark.parametrize(("model", "fault"), PAIRS)
+def test_one_fault_gives_its_name_its_witness_and_no_other_name(model: str, fault: str) -> None:
+    look(model, fault, 3)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("model", "fault"), PAIRS)
+def test_so_do_a_hundred_of_each(model: str, fault: str) -> None:
+    look(model, fault, 100)
