@@ -15,13 +15,14 @@ from confluent_kafka import KafkaException
 
 from penstock.kafka.admin import Admin
 from penstock.kafka.client import Connection
+from penstock.testing.history.notes import fields
 from penstock.testing.pytest_plugin import KafkaUnderTest
 from penstock.testing.segments import read_topic
 from tests.broker.harness.bare_reader import CommittedOffset, group_offsets
 from tests.broker.harness.failpoint import LOG, arm, release
 from tests.broker.harness.victims import NO_COORDINATOR, members, nothing_is_open, stands_still, start, until
 from tests.broker.runtime.numbers_topic import Numbers
-from tests.broker.runtime.worker_oracle import Findings, Topics, check, fields
+from tests.broker.runtime.worker_oracle import Findings, Topics, check
 
 SCRIPT = Path(__file__).with_name("group_worker.py")
 

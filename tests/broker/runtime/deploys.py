@@ -18,9 +18,9 @@ from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.opening import WorkerSurroundings, opened
 from penstock.runtime.worker import Worker
+from penstock.testing.history.notes import COMMIT_RECORD, digest
 from penstock.testing.pytest_plugin import KafkaUnderTest
 from tests.broker.harness.bare_reader import group_offsets, read
-from tests.broker.runtime.worker_oracle import COMMIT_RECORD, digest
 
 PARTITIONS = 2
 KEYS = 5

@@ -17,7 +17,6 @@ from confluent_kafka.admin import AdminClient
 from demo.broker_faults import java_hash
 from penstock.embedded import KafkaCluster
 from penstock.testing.pytest_plugin import KafkaUnderTest
-from tests.broker.harness.group_files import PARTITIONS as COORDINATOR_PARTITIONS
 from tests.broker.harness.victims import until
 from tests.broker.runtime.cast import Cast
 from tests.broker.runtime.numbers_topic import Numbers, publish
@@ -34,6 +33,8 @@ STEPS: list[tuple[str, Role]] = [
     ("committed", "transactions"),
     ("apply", "group"),
 ]
+COORDINATOR_PARTITIONS = 4
+"""Of `__consumer_offsets` and `__transaction_state`, on an embedded broker."""
 PAUSE_S = 12.0
 """More than the brokers' session time-out, so that leadership moves."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from penstock.testing.history.notes import COMMIT_RECORD, digest
 from penstock.testing.pytest_plugin import KafkaUnderTest
 from penstock.testing.segments import Fate, read_topic
 from tests.broker.harness.bare_reader import read
@@ -25,7 +26,6 @@ from tests.broker.runtime.deploys import (
     summing,
     sums,
 )
-from tests.broker.runtime.worker_oracle import COMMIT_RECORD, digest
 
 pytestmark = pytest.mark.broker
 
