@@ -23,6 +23,7 @@ class Leftovers:
         surplus: visible and not expected, in the order of the logs.
         torn: {task: inputs whose results were torn off}.
         torn_parts: transactions' parts, by identity, that should not have been committed.
+        awaited: of the surplus, what has its offset on its way.
         judged: tasks that something was found about.
     """
 
@@ -30,6 +31,7 @@ class Leftovers:
     surplus: list[Seen]
     torn: dict[Task, list[Input]] = field(default_factory=dict[Task, list[Input]])
     torn_parts: set[int] = field(default_factory=set[int])
+    awaited: list[Seen] = field(default_factory=list[Seen])
     judged: set[Task] = field(default_factory=set[Task])
 
     def take_missing(self, knows: Callable[[Expected], bool]) -> list[Expected]:

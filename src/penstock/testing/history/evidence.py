@@ -175,11 +175,11 @@ class Evidence:
     @cached_property
     def intervals(self) -> dict[Task, list[list[Input]]]:
         """{task: for each of its commits the inputs that it is the first to cover, in the task's order}."""
-        return {task: list(self._intervals(task)) for task in self.tasks}
+        return {task: list(self._intervals(task, self.commits[task])) for task in self.tasks}
 
-    def _intervals(self, task: Task) -> Iterator[list[Input]]:
+    def _intervals(self, task: Task, commits: list[TaskCommit]) -> Iterator[list[Input]]:
         heads = [0] * len(task.sources)
-        for commit in self.commits[task]:
+        for commit in commits:
             taken: list[list[Input]] = []
             for n, (place, own) in enumerate(zip(task.sources, self._sorted_inputs[task], strict=True)):
                 begin = heads[n]
@@ -210,8 +210,11 @@ class Evidence:
         """{content: effects} of the inputs that no commit covers yet: what is visible of them is torn off."""
         found: dict[Hashable, list[Expected]] = {}
         for task in self.tasks:
-            rest = task.stage.order(self._rest(task))
-            for expected in play(task, rest, dict(self.runs[task][1]), None):
+            # What is in flight has its order from the commit that is to come, the rest from nobody yet.
+            known = [*self.commits[task], *self.in_flight[task]]
+            coming = [each for own in list(self._intervals(task, known))[len(self.commits[task]) :] for each in own]
+            rest = [[each for each in own if each not in coming] for own in self._rest(task)]
+            for expected in play(task, [*coming, *task.stage.order(rest)], dict(self.runs[task][1]), None):
                 found.setdefault(expected.content, []).append(expected)
         return found
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from penstock.testing.history.evidence import Evidence, Seen
 from penstock.testing.history.run import Expected
+from penstock.testing.segments import Fate
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ def match(evidence: Evidence) -> Matching:
         there = seen.pop(content, [])
         if len(there) == len(wanted_here):
             is_certain = len({each.chain for each in wanted_here}) == 1 and len({each.place for each in there}) == 1
+            # One of them may be in flight for another input, and the other's own not be there yet.
+            is_certain = is_certain and not _is_in_flight(evidence, content)
             found.pairs += [Pair(e, s, is_certain) for e, s in zip(wanted_here, there, strict=True)]
         else:
             # Of a compacted topic the latest are left.
@@ -67,6 +70,10 @@ def match(evidence: Evidence) -> Matching:
     order = {id(each): n for n, each in enumerate(evidence.expected)}
     found.missing.sort(key=lambda each: order[id(each)])
     return found
+
+
+def _is_in_flight(evidence: Evidence, content: Hashable) -> bool:
+    return content in evidence.ahead or any(each.part.fate is Fate.OPEN for each in evidence.hidden.get(content, []))
 
 
 def _unequal(evidence: Evidence, wanted: Sequence[Expected], there: Iterable[Seen], found: Matching) -> None:

@@ -20,9 +20,9 @@ def on_its_way(case: Case) -> Iterator[Verdict]:
     evidence = case.evidence
 
     def is_output_awaited(expected: Expected) -> bool:
-        commit = evidence.covering(expected)
-        return commit is not None and any(
-            copy.part.fate is Fate.OPEN and copy.data.writer == commit.writer
+        commit = evidence.covering(expected)  # None where a cleaner took it: then any transaction may be the one
+        return any(
+            copy.part.fate is Fate.OPEN and (commit is None or copy.data.writer == commit.writer)
             for copy in evidence.hidden.get(expected.content, [])
         )
 
@@ -32,7 +32,7 @@ def on_its_way(case: Case) -> Iterator[Verdict]:
         )
 
     case.left.excuse(is_output_awaited)
-    case.left.take_surplus(is_offset_awaited)
+    case.left.awaited = case.left.take_surplus(is_offset_awaited)
     yield from ()
 
 
@@ -53,6 +53,8 @@ class _Cleaner:
             for topic in history.compacted
             if any(not history.logs[place].is_whole for place in history.places(topic))
         }
+        # What is visible already, and whose offset is on its way, is later than all that is committed.
+        self._awaited = {(seen.place.topic, seen.record.key) for seen in case.left.awaited}
         self._order = {id(each): n for n, each in enumerate(case.evidence.expected)}
         there = {id(pair.expected) for pair in case.matching.pairs}
         self._later: dict[tuple[str, bytes | None], list[Expected]] = {}
@@ -65,9 +67,10 @@ class _Cleaner:
         if not isinstance(effect, Output) or effect.topic not in self._topics:
             return False
         # Which of two tasks came first is not known, so that the other's record counts as later.
-        return any(
+        group = (effect.topic, effect.key)
+        return group in self._awaited or any(
             each.task != expected.task or self._order[id(each)] >= self._order[id(expected)]
-            for each in self._later.get((effect.topic, effect.key), [])
+            for each in self._later.get(group, [])
         )
 
 
