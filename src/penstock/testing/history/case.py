@@ -8,6 +8,7 @@ from functools import cached_property
 
 from penstock.testing.history.changelogs import final_state
 from penstock.testing.history.evidence import Evidence, Seen
+from penstock.testing.history.log import Writer
 from penstock.testing.history.matching import Matching, match
 from penstock.testing.history.model import Input
 from penstock.testing.history.run import Expected, Task
@@ -22,7 +23,7 @@ class Leftovers:
         missing: expected and not visible, in the order of expectation.
         surplus: visible and not expected, in the order of the logs.
         torn: {task: inputs whose results were torn off}.
-        torn_parts: transactions' parts, by identity, that should not have been committed.
+        torn_writers: of transactions of which a part should not have been committed.
         awaited: of the surplus, what has its offset on its way.
         judged: tasks that something was found about.
     """
@@ -30,7 +31,7 @@ class Leftovers:
     missing: list[Expected]
     surplus: list[Seen]
     torn: dict[Task, list[Input]] = field(default_factory=dict[Task, list[Input]])
-    torn_parts: set[int] = field(default_factory=set[int])
+    torn_writers: set[Writer] = field(default_factory=set[Writer])
     awaited: list[Seen] = field(default_factory=list[Seen])
     judged: set[Task] = field(default_factory=set[Task])
 

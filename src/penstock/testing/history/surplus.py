@@ -66,7 +66,7 @@ def copies(case: Case) -> Iterator[Verdict]:
         pair = (whole or pairs[seen.content])[0]
         expected, is_whole = pair.expected, bool(whole) or not seen.data.is_transactional
         case.left.judged.add(expected.task)
-        case.left.torn_parts.update(() if is_whole else (id(seen.part),))
+        case.left.torn_writers.update(() if is_whole else (seen.data.writer,))
         yield Verdict(
             Kind.DUPLICATE if is_whole else Kind.TORN,
             seen.place,
@@ -83,7 +83,7 @@ def ahead(case: Case) -> Iterator[Verdict]:
     for seen in case.left.take_surplus(lambda each: each.content in evidence.ahead):
         expected = evidence.ahead[seen.content][0]
         case.left.judged.add(expected.task)
-        case.left.torn_parts.add(id(seen.part))
+        case.left.torn_writers.add(seen.data.writer)
         yield Verdict(
             Kind.TORN,
             seen.place,
@@ -168,8 +168,8 @@ def wrong_values(case: Case) -> Iterator[Verdict]:
 
 
 def beside_torn(case: Case) -> Iterator[Verdict]:
-    """What stands in a transaction that was torn off is told by that; its values depend on what it had read."""
-    case.left.take_surplus(lambda seen: id(seen.part) in case.left.torn_parts)
+    """What else stands in a transaction that was torn off is told by that; its values depend on what it had read."""
+    case.left.take_surplus(lambda seen: seen.data.is_transactional and seen.data.writer in case.left.torn_writers)
     yield from ()
 
 
