@@ -31,7 +31,7 @@ def test_one_fault_gives_its_name_its_witness_and_no_other_name(model: str, faul
 @pytest.mark.parametrize(("model", "fault"), PAIRS)
 def test_of_a_hundred_all_are_found_and_nearly_all_by_their_name_alone(model: str, fault: str) -> None:
     """What a fault leads to may look like another fault: a stale state that is restored once more, several sources."""
-    found = [(p, {verdict.kind for verdict in check(p.history, p.model)}) for p in plants(model, fault, 100)]
+    found = [(p, frozenset(v.kind for v in check(p.history, p.model))) for p in plants(model, fault, 100)]
     assert [planted.name for planted, kinds in found if not kinds] == []
     wrong = [planted.name for planted, kinds in found if kinds != planted.kinds]
     assert len(wrong) <= MISNAMED, wrong
