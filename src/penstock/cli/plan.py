@@ -73,9 +73,10 @@ class _Cluster:
         self.admin = Admin(self._connection, budget_s=BUDGET_S)
 
     def history(self, pipeline: str) -> History:
+        from penstock.runtime.clients import KafkaClients  # noqa: PLC0415 - heavy
         from penstock.runtime.deploy import deployed_history  # noqa: PLC0415 - heavy
 
-        return deployed_history(self._connection, self.admin, pipeline, self._prefix)
+        return deployed_history(KafkaClients(self._connection), self.admin, pipeline, self._prefix)
 
     def changelogs(self, pipeline: str) -> list[str]:
         """Changelogs that a pipeline of this name has left."""

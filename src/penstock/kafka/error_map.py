@@ -103,6 +103,11 @@ def kafka_error(exc: BaseException) -> KafkaError | None:
     return exc if isinstance(exc, KafkaError) else None
 
 
+def by_name(name: str, *, is_retriable: bool = False, is_fatal: bool = False) -> KafkaException:
+    """The client's exception with this code, such as `ILLEGAL_GENERATION`; for clusters that are no Kafka."""
+    return KafkaException(KafkaError(getattr(KafkaError, name), retriable=is_retriable, fatal=is_fatal))
+
+
 def describe(error: KafkaError | None, exc: BaseException | None = None) -> str:
     """The code's name and our line of reason, for messages and logs; never the client's free text about a record."""
     if error is None:

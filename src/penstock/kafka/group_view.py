@@ -77,10 +77,12 @@ class Asked(Generic[T]):
 
     Args:
         ask: sends it.
+        monotonic_s: the time, in seconds.
     """
 
-    def __init__(self, ask: Callable[[], Answer[T]]) -> None:
+    def __init__(self, ask: Callable[[], Answer[T]], monotonic_s: Callable[[], float] = time.monotonic) -> None:
         self._ask = ask
+        self._monotonic_s = monotonic_s
         self._answer: Answer[T] | None = None
         self._ask_at_s = 0.0
 
@@ -91,13 +93,13 @@ class Asked(Generic[T]):
             KafkaUnavailable: not yet; call again.
         """
         if self._answer is None:
-            if time.monotonic() < self._ask_at_s:
+            if self._monotonic_s() < self._ask_at_s:
                 raise NotAnswered("to be asked again in a moment")
             self._answer = self._ask()
         try:
             found = self._answer.get()
         except KafkaUnavailable:
-            self._answer, self._ask_at_s = None, time.monotonic() + _ASK_AGAIN_S
+            self._answer, self._ask_at_s = None, self._monotonic_s() + _ASK_AGAIN_S
             raise
         if found is None:
             raise NotAnswered("asked, and not answered yet")

@@ -54,7 +54,7 @@ class Arrivals:
         self._takeover = takeover
         self._hooks = hooks
         self._restores = Restores(clock, hooks)
-        self._suspended = Suspended(tasks.stable_offsets)
+        self._suspended = Suspended(tasks.stable_offsets, clock)
 
     def __len__(self) -> int:
         """How many tasks are expected."""

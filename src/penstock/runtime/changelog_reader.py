@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Final
 
-from penstock.kafka.client import Connection
 from penstock.kafka.consumer import Partition
-from penstock.kafka.group_view import Answer, Asked, Extent
-from penstock.kafka.reader import Columns, Reader, Watermarks
+from penstock.kafka.group_view import Asked, Extent
+from penstock.kafka.reader import Columns, Watermarks
+from penstock.runtime.clients import LogReader
 from penstock.state import commit_record
 from penstock.state.changelog import COMMIT_RECORD_KEY
 
@@ -22,20 +22,16 @@ class PartitionReader:
     The end is asked for as a read_uncommitted client sees it, and what is read is committed.
 
     Args:
-        connection: the cluster.
+        connect: makes a reader of what is committed.
         partition: of the changelog.
-        client_id: for the brokers' logs.
-        ask: where the partition begins and ends.
+        extent: where the partition begins and ends.
     """
 
-    def __init__(
-        self, connection: Connection, partition: Partition, client_id: str, ask: Callable[[], Answer[Extent]]
-    ) -> None:
-        self._connection = connection
+    def __init__(self, connect: Callable[[], LogReader], partition: Partition, extent: Asked[Extent]) -> None:
+        self._connect = connect
         self._partition = partition
-        self._client_id = client_id
-        self._ask = Asked(ask)
-        self._reader: Reader | None = None
+        self._extent = extent
+        self._reader: LogReader | None = None
 
     def watermarks(self) -> Watermarks:
         """First offset and high watermark.
@@ -43,13 +39,13 @@ class PartitionReader:
         Raises:
             KafkaUnavailable: ask again.
         """
-        extent = self._ask.get()
+        extent = self._extent.get()
         return Watermarks(extent.begin, extent.high_watermark)
 
     def start(self, offset: int) -> None:
         """Read from here on, read_committed; may be called again."""
         self.close()
-        self._reader = Reader(self._connection, client_id=self._client_id)
+        self._reader = self._connect()
         self._reader.assign({self._partition: offset})
 
     def poll(self) -> Columns:
@@ -71,17 +67,16 @@ class UncommittedTail:
     """The end of a changelog partition that is not committed: who was at work there when it died. No call waits.
 
     Args:
-        connection: the cluster.
+        reader: read_uncommitted, and this tail's own.
         partition: of the changelog.
         extent: from the last stable offset up to the high watermark.
-        client_id: for the brokers' logs.
     """
 
-    def __init__(self, connection: Connection, partition: Partition, extent: Extent, client_id: str) -> None:
+    def __init__(self, reader: LogReader, partition: Partition, extent: Extent) -> None:
         self._partition = partition
         self._end = extent.high_watermark
         self._found: set[str] = set()
-        self._reader = Reader(connection, isolation="read_uncommitted", client_id=client_id)
+        self._reader = reader
         self._reader.assign({partition: extent.last_stable})
 
     def writers(self) -> Collection[str] | None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
 from penstock.clock import Clock
 from penstock.errors import Retriable
-from penstock.kafka.admin import Admin
-from penstock.kafka.client import Connection
+from penstock.runtime.clients import TopicAdmin
 from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.merge import Partition
 from penstock.runtime.task import TaskId
@@ -17,8 +16,14 @@ from penstock.runtime.task_checkpoint import LOGGER, TaskCheckpoint
 from penstock.state.checkpoint_rules import Expected
 from penstock.state.task_directory import TaskDirectory
 
-_ASK_BUDGET_S = 10.0
+ASK_BUDGET_S = 10.0
+"""So long the brokers are asked for what a checkpoint has to fit."""
 _ONE_DAY_MS = 24 * 3_600_000
+
+
+def one_thread() -> Executor:
+    """What waits for disk and brokers, so that the worker's loop does not."""
+    return ThreadPoolExecutor(1, "penstock-checkpoint")
 
 
 class CheckpointHeld(Retriable):
@@ -29,7 +34,8 @@ class Checkpoints:
     """Makes a task's checkpoint when the task comes back.
 
     Args:
-        connection: the cluster.
+        admin: asks the brokers; used by the executor's thread only.
+        executor: runs one thing at a time; shut down by `close`.
         state_directory: of this machine; its workers share it, so that a task finds its checkpoint whichever has it.
         group: the consumer group's name.
         topology: fingerprint.
@@ -42,7 +48,8 @@ class Checkpoints:
 
     def __init__(
         self,
-        connection: Connection,
+        admin: TopicAdmin,
+        executor: Executor,
         *,
         state_directory: Path,
         group: str,
@@ -54,14 +61,14 @@ class Checkpoints:
     ) -> None:
         self._patience_s = patience_s
         self._held_since_s: dict[TaskId, float] = {}
-        self._admin = Admin(connection, budget_s=_ASK_BUDGET_S)
+        self._admin = admin
         self._state_directory = state_directory
         self._group = group
         self._topology = topology
         self._interval_s = interval_s
         self._clock = clock
         self._hooks = hooks
-        self._executor = ThreadPoolExecutor(1, "penstock-checkpoint")
+        self._executor = executor
 
     def open(self, task_id: TaskId, changelog: str, sources: Sequence[Partition]) -> TaskCheckpoint | None:
         """The task's checkpoint, locked; None where another process of this machine has it and keeps it.

@@ -11,11 +11,9 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from penstock.kafka.admin import Admin
-from penstock.kafka.client import Connection
-from penstock.kafka.reader import Isolation, RawRecord, read_to_end
-from penstock.kafka.transactional_producer import KafkaTransactionalProducer
+from penstock.kafka.reader import Isolation, RawRecord
 from penstock.protocols import TransactionHooks
+from penstock.runtime.clients import Clients, TopicAdmin
 from penstock.runtime.deployment_log import DeploymentLog, History, check, deployment_topic, history_of
 from penstock.runtime.internal_topics import PipelineTopics, ensure_topics
 from penstock.runtime.lineage import Lineage
@@ -29,12 +27,12 @@ if TYPE_CHECKING:
 _RECORD_BYTES = 1_000_000
 
 
-def deployment_on(admin: Admin, topology: Topology) -> Deployment:
+def deployment_on(admin: TopicAdmin, topology: Topology) -> Deployment:
     """What the code says, on the topics of this cluster."""
     return deployment_of(topology, {name: topic.partitions for name, topic in admin.topics().items()})
 
 
-def deployed_history(connection: Connection, admin: Admin, pipeline: str, prefix: str) -> History:
+def deployed_history(kafka: Clients, admin: TopicAdmin, pipeline: str, prefix: str) -> History:
     """What was deployed so far, as far as it is decided; nothing is created.
 
     Raises:
@@ -44,7 +42,7 @@ def deployed_history(connection: Connection, admin: Admin, pipeline: str, prefix
     topic = deployment_topic(pipeline, prefix).name
     if topic not in admin.topics():
         return History({})
-    return history_of(topic, _read(connection, topic, "read_committed"))
+    return history_of(topic, _read(kafka, topic, "read_committed"))
 
 
 def deploy(topology: Topology, around: WorkerSurroundings, hooks: TransactionHooks) -> tuple[PipelineTopics, Lineage]:
@@ -58,9 +56,10 @@ def deploy(topology: Topology, around: WorkerSurroundings, hooks: TransactionHoo
         ConfigurationError: a topic does not fit.
         ServerUnreachable: Kafka does not answer.
     """
-    admin, accepts = Admin(around.connection), around.accept_state_loss
+    kafka, accepts = around.kafka, around.accept_state_loss
+    admin = kafka.admin()
     code = deployment_on(admin, topology)
-    before = deployed_history(around.connection, admin, topology.name, around.prefix)
+    before = deployed_history(kafka, admin, topology.name, around.prefix)
     check(before, code, accept_state_loss=accepts)
     topics = ensure_topics(admin, topology, around.prefix)
     settings = deployment_topic(topology.name, around.prefix)
@@ -69,8 +68,7 @@ def deploy(topology: Topology, around: WorkerSurroundings, hooks: TransactionHoo
 
     def session() -> TransactionSession:
         return TransactionSession(
-            lambda: KafkaTransactionalProducer(
-                around.connection,
+            lambda: kafka.producer(
                 f"{group}:topology",  # no worker can have this id: a colon is refused in theirs
                 around.transaction_timeout_ms,
                 max_batch_bytes=_RECORD_BYTES,
@@ -82,7 +80,7 @@ def deploy(topology: Topology, around: WorkerSurroundings, hooks: TransactionHoo
 
     log = DeploymentLog(
         settings.name,
-        read=lambda end: _read(around.connection, settings.name, end),
+        read=lambda end: _read(kafka, settings.name, end),
         session=session,
         clock=around.clock,
         writer=around.writer(topology),
@@ -93,5 +91,5 @@ def deploy(topology: Topology, around: WorkerSurroundings, hooks: TransactionHoo
     return topics, Lineage(code, history, log.history, accept_state_loss=accepts)
 
 
-def _read(connection: Connection, topic: str, end: Isolation) -> Iterator[RawRecord]:
-    return read_to_end(connection, topic, 0, client_id=topic, end=end)
+def _read(kafka: Clients, topic: str, end: Isolation) -> Iterator[RawRecord]:
+    return kafka.read_to_end(topic, 0, client_id=topic, end=end)

@@ -9,8 +9,9 @@ from typing import Final
 
 from penstock.deadletter.topic import ANY_TIME, dead_letter_topic
 from penstock.errors import ConfigurationError
-from penstock.kafka.admin import Admin, TopicSettings
+from penstock.kafka.admin import TopicSettings
 from penstock.operators.topic_bounds import TopicBounds
+from penstock.runtime.clients import TopicAdmin
 from penstock.runtime.partition_counts import PartitionCounts
 from penstock.topology.groups import TaskGroup
 from penstock.topology.node import Node
@@ -78,7 +79,7 @@ def changelog_topic(pipeline: str, group: TaskGroup, partitions: int, prefix: st
     )
 
 
-def ensure_topics(admin: Admin, topology: Topology, prefix: str) -> PipelineTopics:
+def ensure_topics(admin: TopicAdmin, topology: Topology, prefix: str) -> PipelineTopics:
     """Make what is missing, refuse what does not fit.
 
     Sources must be there; sinks are made as they are declared.
@@ -157,7 +158,7 @@ class _Ours:
                 )
 
 
-def _described(admin: Admin, topology: Topology, ours: _Ours) -> PipelineTopics:
+def _described(admin: TopicAdmin, topology: Topology, ours: _Ours) -> PipelineTopics:
     between = {name: settings.name for name, settings in ours.repartitions.items()}
     everywhere = (node.source.topic.name for node in topology.global_tables if node.source is not None)
     theirs = (*(between.get(name, name) for name in topology.topics), *everywhere)
@@ -196,7 +197,7 @@ def _refuse(topology: Topology, problems: Sequence[str]) -> None:
         raise ConfigurationError("\n".join([f"pipeline '{topology.name}':", *(f"  - {line}" for line in problems)]))
 
 
-def renew_bounds(admin: Admin, bounds: Mapping[str, TopicBounds]) -> None:
+def renew_bounds(admin: TopicAdmin, bounds: Mapping[str, TopicBounds]) -> None:
     """Ask anew what the topics take: somebody may have changed it.
 
     Raises:

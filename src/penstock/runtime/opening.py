@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -10,20 +11,14 @@ from pathlib import Path
 
 from penstock.clock import Clock, SystemClock
 from penstock.errors import ConfigurationError
-from penstock.kafka.acknowledged_producer import AcknowledgedProducer
-from penstock.kafka.admin import Admin
 from penstock.kafka.client import Connection, Option
-from penstock.kafka.consumer import GroupConsumer
 from penstock.kafka.group_settings import DEFAULT_SESSION_TIMEOUT_MS, GroupProtocol, GroupSettings
-from penstock.kafka.group_view import GroupView
-from penstock.kafka.reader import Reader
-from penstock.kafka.record_deletion import RecordDeleter
-from penstock.kafka.transactional_producer import KafkaTransactionalProducer
 from penstock.protocols import SchemaRegistry, TransactionalProducer
 from penstock.runtime.assignment import Assignment, needs_copartitioning
 from penstock.runtime.attempts import AttemptLedger
 from penstock.runtime.changelog_reader import UncommittedTail
-from penstock.runtime.checkpoints import Checkpoints
+from penstock.runtime.checkpoints import ASK_BUDGET_S, Checkpoints, one_thread
+from penstock.runtime.clients import Clients, CommittingMember, GroupQuestions, KafkaClients, TopicAdmin
 from penstock.runtime.deploy import deploy
 from penstock.runtime.global_tables import GlobalTables, TableContent
 from penstock.runtime.guarantee import Guarantee, check_guarantee
@@ -70,6 +65,8 @@ class WorkerSurroundings:
         consumer_options: further librdkafka options for the group member.
         limits: of batches and transactions.
         clock: time.
+        clients: makes every client, given the connection.
+        background: makes the executor that writes checkpoints.
     """
 
     connection: Connection
@@ -91,6 +88,13 @@ class WorkerSurroundings:
     consumer_options: Mapping[str, Option] = field(default_factory=dict[str, Option])
     limits: WorkerLimits = field(default_factory=WorkerLimits)
     clock: Clock = field(default_factory=SystemClock)
+    clients: Callable[[Connection], Clients] = KafkaClients
+    background: Callable[[], Executor] = one_thread
+
+    @property
+    def kafka(self) -> Clients:
+        """Makes the worker's clients."""
+        return self.clients(self.connection)
 
     def group(self, topology: Topology) -> str:
         """The consumer group."""
@@ -116,7 +120,7 @@ def check_intervals(around: WorkerSurroundings) -> None:
         )
 
 
-def _group_settings(topology: Topology, around: WorkerSurroundings, writer: str, admin: Admin) -> GroupSettings:
+def _group_settings(topology: Topology, around: WorkerSurroundings, writer: str, admin: TopicAdmin) -> GroupSettings:
     session_timeout_ms = int(around.consumer_options.get("session.timeout.ms", around.session_timeout_ms))
     if around.group_protocol == "consumer":
         broker = admin.cluster().brokers[0].id
@@ -135,16 +139,14 @@ def _takeover(
     topics: PipelineTopics,
     around: WorkerSurroundings,
     writer: str,
-    view: GroupView,
+    view: GroupQuestions,
     hooks: WorkerHooks,
 ) -> Takeover:
-    connection, client_id = around.connection, f"{writer}.takeover"
+    kafka, client_id = around.kafka, f"{writer}.takeover"
     return Takeover(
         view,
-        lambda name: KafkaTransactionalProducer(
-            connection, name, around.transaction_timeout_ms, max_batch_bytes=1_000_000
-        ),
-        lambda place, extent: UncommittedTail(connection, place, extent, client_id),
+        lambda name: kafka.producer(name, around.transaction_timeout_ms, max_batch_bytes=1_000_000),
+        lambda place, extent: UncommittedTail(kafka.reader(client_id, "read_uncommitted"), place, extent),
         writer=writer,
         reads=reads,
         writes=topics.written,
@@ -171,40 +173,33 @@ def opened(topology: Topology, around: WorkerSurroundings, hooks: WorkerHooks) -
     """
     check_intervals(around)
     check_guarantee(topology, around.guarantee)
-    group, writer = around.group(topology), around.writer(topology)
+    group, writer, kafka = around.group(topology), around.writer(topology), around.kafka
     with IdentityLock(around.state_directory / "identities", f"worker.{writer}"):
         topics, lineage = deploy(topology, around, hooks)
-        settings = _group_settings(topology, around, writer, Admin(around.connection))
+        settings = _group_settings(topology, around, writer, kafka.admin())
 
-        members: list[GroupConsumer] = []
+        members: list[CommittingMember] = []
 
-        def join(listener: Worker) -> GroupConsumer:
-            members.append(GroupConsumer(around.connection, group, writer, listener, settings))
+        def join(listener: Worker) -> CommittingMember:
+            members.append(kafka.member(group, writer, listener, settings))
             return members[0]
 
         def connect() -> TransactionalProducer:
             smallest = min(bounds.max_record_bytes for bounds in topics.bounds.values())
             if around.guarantee == "at_least_once":
-                return AcknowledgedProducer(
-                    around.connection,
-                    writer,
-                    around.transaction_timeout_ms,
-                    max_batch_bytes=smallest,
-                    commit_offsets=members[0].commit,
+                return kafka.acknowledged_producer(
+                    writer, around.transaction_timeout_ms, max_batch_bytes=smallest, commit_offsets=members[0].commit
                 )
-            return KafkaTransactionalProducer(
-                around.connection,
-                writer,
-                around.transaction_timeout_ms,
-                max_batch_bytes=smallest,
-                records_have_timestamps=True,
+            return kafka.producer(
+                writer, around.transaction_timeout_ms, max_batch_bytes=smallest, records_have_timestamps=True
             )
 
         session = TransactionSession(
             connect, clock=around.clock, hooks=hooks, budget_s=around.transaction_budget_ms / 1000
         )
         checkpoints = Checkpoints(
-            around.connection,
+            kafka.admin(ASK_BUDGET_S),
+            around.background(),
             state_directory=around.state_directory,
             group=group,
             topology=topology.fingerprint,
@@ -215,10 +210,10 @@ def opened(topology: Topology, around: WorkerSurroundings, hooks: WorkerHooks) -
         )
         tasks = Assignment(topology, topics.partitions, topics.name).tasks
         reads = [partition for sources in tasks.values() for partition in sources]
-        view = GroupView(around.connection, group, f"{writer}.view")
+        view = kafka.group(group, f"{writer}.view")
         global_tables = _global_tables(topology, topics, around, writer)
         purge = Purge(
-            RecordDeleter(around.connection, f"{writer}.purge"),
+            kafka.record_deleter(f"{writer}.purge"),
             topics.repartitions.values(),
             around.clock,
             around.purge_interval_s,
@@ -279,5 +274,5 @@ def _global_tables(
         topic.name: TableContent(name, topic.bind(around.registry, auto_register=around.auto_register))
         for name, topic in sources.items()
     }
-    reader = Reader(around.connection, client_id=f"{writer}.global")
+    reader = around.kafka.reader(f"{writer}.global")
     return GlobalTables(reader, contents, topics.partitions, around.clock)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 
+from penstock.clock import Clock
 from penstock.errors import KafkaUnavailable
 from penstock.kafka.consumer import Committed, Partition
 from penstock.kafka.group_view import Answer, Asked
@@ -24,10 +25,12 @@ class Suspended:
 
     Args:
         ask: for the group's stable offsets, without waiting.
+        clock: time.
     """
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: Ask, clock: Clock) -> None:
         self._ask = ask
+        self._clock = clock
         self._tasks: dict[TaskId, Task] = {}
         self._questions: dict[TaskId, Asked[Mapping[Partition, Committed]]] = {}
 
@@ -55,7 +58,7 @@ class Suspended:
         """Those of these that are ours as they are; what is not is closed, and may be restored."""
         for task_id in [task_id for task_id in self._tasks if task_id in task_ids]:
             task = self._tasks[task_id]
-            question = self._questions.setdefault(task_id, Asked(_question(self._ask, task.sources)))
+            question = self._questions.setdefault(task_id, self._asked(task.sources))
             try:
                 committed = question.get()
             except KafkaUnavailable:
@@ -75,13 +78,12 @@ class Suspended:
             self.close()
             raise
 
+    def _asked(self, sources: tuple[Partition, ...]) -> Asked[Mapping[Partition, Committed]]:
+        return Asked(lambda: self._ask(sources), self._clock.monotonic_s)
+
     def _close(self, task_id: TaskId) -> None:
         self._questions.pop(task_id, None)
         self._tasks.pop(task_id).close()
-
-
-def _question(ask: Ask, sources: tuple[Partition, ...]) -> Callable[[], Answer[Mapping[Partition, Committed]]]:
-    return lambda: ask(sources)
 
 
 def is_still_ours(task: Task, committed: Mapping[Partition, Committed]) -> bool:

@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from penstock.errors import ServerUnreachable
-from penstock.kafka.admin import Admin
 from penstock.kafka.consumer import Committed
-from penstock.kafka.group_view import Answer, Asked, GroupView
+from penstock.kafka.group_view import Answer, Asked
 from penstock.operators.operator import OpenTopic
 from penstock.runtime.assignment import Assignment
 from penstock.runtime.changelog_reader import PartitionReader
 from penstock.runtime.checkpoints import Checkpoints
+from penstock.runtime.clients import GroupQuestions
 from penstock.runtime.global_tables import GlobalTables
 from penstock.runtime.herald import Herald
 from penstock.runtime.internal_topics import PipelineTopics, renew_bounds
@@ -59,7 +59,7 @@ class TaskFactory:
         topics: PipelineTopics,
         around: WorkerSurroundings,
         writer: str,
-        view: GroupView,
+        view: GroupQuestions,
         checkpoints: Checkpoints | None = None,
         lineage: Lineage | None = None,
         *,
@@ -144,17 +144,20 @@ class TaskFactory:
         Raises:
             CheckpointHeld: not yet.
         """
+        kafka, clock = self._around.kafka, self._around.clock
         changelog = self.changelog_of(task_id)
         reader: PartitionReader | None = None
         stored: TaskCheckpoint | None = None
         if changelog is not None:
             place = (changelog, task_id.partition)
             reader = PartitionReader(
-                self._around.connection, place, f"{self._writer}.restore", lambda: self._view.extent(place)
+                lambda: kafka.reader(f"{self._writer}.restore"),
+                place,
+                Asked(lambda: self._view.extent(place), clock.monotonic_s),
             )
             if self._checkpoints is not None:
                 stored = self._checkpoints.open(task_id, changelog, sources)
-        offsets = Asked(lambda: self.stable_offsets(sources))
+        offsets = Asked(lambda: self.stable_offsets(sources), clock.monotonic_s)
         return Restore(
             task_id,
             sources,
@@ -164,7 +167,7 @@ class TaskFactory:
             ],
             changelog=reader,
             stored=stored,
-            clock=self._around.clock,
+            clock=clock,
             lineage=self._lineage,
         )
 
@@ -206,6 +209,6 @@ class TaskFactory:
     def renew_bounds(self) -> None:
         """Ask anew what the topics take; if Kafka does not say, what was known before holds."""
         try:
-            renew_bounds(Admin(self._around.connection, budget_s=_BOUNDS_BUDGET_S), self._topics.bounds)
+            renew_bounds(self._around.kafka.admin(_BOUNDS_BUDGET_S), self._topics.bounds)
         except ServerUnreachable as exc:
             LOGGER.warning("what the topics take is not answered: %s", exc)

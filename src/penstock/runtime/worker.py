@@ -23,7 +23,6 @@ from penstock.errors import (
     DuplicateIdentity,
     Fenced,
     OutcomeUnknown,
-    PenstockError,
     Retriable,
     TransactionAborted,
 )
@@ -301,7 +300,7 @@ class Worker:
             self._hooks.on_step("claim")
             self._staging.begin()
             self._committer.commit(tasks, claim=True)
-        except PenstockError:
+        except BaseException:
             for task in tasks:
                 task.close()
             raise

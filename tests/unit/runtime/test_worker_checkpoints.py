@@ -12,8 +12,9 @@ import pytest
 
 from penstock.dsl.pipeline import Pipeline
 from penstock.errors import OperatorMustDecide, Retriable
+from penstock.kafka.admin import Admin
 from penstock.kafka.client import Connection
-from penstock.runtime.checkpoints import CheckpointHeld, Checkpoints
+from penstock.runtime.checkpoints import CheckpointHeld, Checkpoints, one_thread
 from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.task import TaskId
@@ -296,7 +297,8 @@ def test_a_task_that_another_process_is_about_to_let_go_of_is_waited_for(tmp_pat
 
     def checkpoints(patience_s: float) -> Checkpoints:
         return Checkpoints(
-            Connection("127.0.0.1:1"),
+            Admin(Connection("127.0.0.1:1")),
+            one_thread(),
             state_directory=tmp_path,
             group="p",
             topology="t",
