@@ -1,0 +1,241 @@
+"""A group coordinator: members, generations, and who gets which partitions, by the classic protocol.
+
+```
+         a member comes, goes, or is silent too long           all have joined, or time is over
+ stable ──────────────────────────────────────────► preparing ────────────────────────────────► stable, next generation
+```
+
+A member learns of a change at its next heartbeat and joins anew in its next poll. Eager members give everything back
+first; cooperative ones keep what they have, and give back what is to move once they know it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from penstock.testing.cluster.clock import SimulatedClock
+from penstock.testing.cluster.offsets import GroupOffsets
+from penstock.testing.cluster.process import Process
+from penstock.testing.cluster.refusal import Refusal
+
+Partition = tuple[str, int]
+
+_REBALANCE_TIMEOUT_S = 120.0
+
+
+@dataclass(slots=True, eq=False)
+class Membership:
+    """One member, as coordinator and client know it together.
+
+    Attributes:
+        member_id: given by the coordinator.
+        client_id: the client's own.
+        process: where it lives.
+        topics: what it wants.
+        is_eager: whether it gives everything back before it joins anew.
+        session_timeout_s: so long it may be silent.
+        owned: what its client has told of itself when it joined.
+        generation: of its last join; -1 before.
+        joins_at_s: from when on it knows that it has to join anew; None = it has not.
+        has_joined: whether it takes part in the rebalance under way.
+        assigned: what it was given and has not taken on yet.
+        is_out: the coordinator has forgotten it.
+        knows_it_is_out: and its client has heard so.
+    """
+
+    member_id: str
+    client_id: str
+    process: Process
+    topics: tuple[str, ...]
+    is_eager: bool
+    session_timeout_s: float
+    owned: tuple[Partition, ...] = ()
+    generation: int = -1
+    joins_at_s: float | None = 0.0
+    has_joined: bool = False
+    assigned: list[Partition] | None = None
+    is_out: bool = False
+    knows_it_is_out: bool = False
+
+
+@dataclass(slots=True)
+class Group:
+    """One group.
+
+    Attributes:
+        name: its name.
+        offsets: committed and pending.
+        generation: goes up with each rebalance.
+        members: by their ids.
+        is_preparing: whether a rebalance is under way.
+        serial: of rebalances.
+    """
+
+    name: str
+    offsets: GroupOffsets = field(default_factory=GroupOffsets)
+    generation: int = 0
+    members: dict[str, Membership] = field(default_factory=dict[str, Membership])
+    is_preparing: bool = False
+    serial: int = 0
+
+
+class GroupCoordinator:
+    """See the module's text.
+
+    Args:
+        clock: for time-outs.
+        heartbeat_s: how long it takes until a member hears of a change.
+        partitions_of: how many partitions a topic has.
+    """
+
+    def __init__(
+        self, clock: SimulatedClock, *, heartbeat_s: Callable[[], float], partitions_of: Callable[[str], int]
+    ) -> None:
+        self._clock = clock
+        self._heartbeat_s = heartbeat_s
+        self._partitions_of = partitions_of
+        self._groups: dict[str, Group] = {}
+        self._everyone: list[Membership] = []
+
+    def group(self, name: str) -> Group:
+        """A group; an empty one if nobody has heard of it."""
+        return self._groups.setdefault(name, Group(name))
+
+    # ------------------------------------------------------------ members
+
+    def enter(
+        self, name: str, client_id: str, process: Process, topics: Sequence[str], *, is_eager: bool, timeout_s: float
+    ) -> Membership:
+        """A new member, which has to `join` yet."""
+        number = len(self._everyone) + 1
+        member = Membership(f"{client_id}-{number}", client_id, process, tuple(topics), is_eager, timeout_s)
+        self._everyone.append(member)
+        group = self.group(name)
+        group.members[member.member_id] = member
+        self._prepare(group)
+        member.joins_at_s = self._clock.monotonic_s()
+        return member
+
+    def join(self, name: str, member: Membership, owned: Iterable[Partition]) -> None:
+        """Take part in the rebalance that is under way."""
+        member.owned = tuple(owned)
+        member.joins_at_s = None
+        member.has_joined = True
+        self._complete(self.group(name))
+
+    def rebalance(self, name: str) -> None:
+        """Have everybody join anew."""
+        self._prepare(self.group(name))
+
+    def leave(self, name: str, member: Membership) -> None:
+        """It goes, by its own will or because it was silent."""
+        group = self.group(name)
+        if group.members.pop(member.member_id, None) is None:
+            return
+        member.is_out = True
+        if group.members:
+            self._prepare(group)
+            self._complete(group)
+
+    def fall_silent(self, process: Process) -> None:
+        """A process sends no heartbeats from now on; its members are forgotten unless it speaks again in time."""
+        since = process.silences
+        for group in self._groups.values():
+            for member in [m for m in group.members.values() if m.process is process]:
+                self._clock.after(member.session_timeout_s, partial(self._forget, group.name, member, since))
+
+    def _forget(self, name: str, member: Membership, silence: int) -> None:
+        if member.process.is_silent and member.process.silences == silence:
+            self.leave(name, member)
+
+    def speak_again(self, process: Process, hears: Callable[[], bool]) -> None:
+        """A process that was silent goes on; of those of its members that are forgotten, some hear of it at once."""
+        for member in self._everyone:
+            if member.process is process and member.is_out and hears():
+                member.knows_it_is_out = True
+
+    def check(self, name: str, member_id: str, generation: int) -> None:
+        """Whether offsets of this member may be committed; an empty member is not checked at all.
+
+        Raises:
+            Refusal: UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION.
+        """
+        if generation < 0 and not member_id:
+            return
+        group = self.group(name)
+        if member_id not in group.members:
+            raise Refusal("UNKNOWN_MEMBER_ID")
+        if generation != group.generation:
+            raise Refusal("ILLEGAL_GENERATION")
+
+    # ------------------------------------------------------------ rebalance
+
+    def _prepare(self, group: Group) -> None:
+        if not group.is_preparing:
+            group.serial += 1
+        group.is_preparing = True
+        now_s, serial = self._clock.monotonic_s(), group.serial
+        for member in group.members.values():
+            if not member.has_joined and member.joins_at_s is None:
+                member.joins_at_s = now_s + self._heartbeat_s()
+        self._clock.after(_REBALANCE_TIMEOUT_S, lambda: self._give_up_waiting(group, serial))
+
+    def _give_up_waiting(self, group: Group, serial: int) -> None:
+        if group.is_preparing and group.serial == serial:
+            for member in [m for m in group.members.values() if not m.has_joined]:
+                group.members.pop(member.member_id)
+                member.is_out = True
+            self._complete(group)
+
+    def _complete(self, group: Group) -> None:
+        if not group.is_preparing or not group.members or not all(m.has_joined for m in group.members.values()):
+            return
+        group.is_preparing = False
+        group.generation += 1
+        members = sorted(group.members.values(), key=lambda member: member.member_id)
+        assign = self._by_range if members[0].is_eager else self._sticky
+        for member, partitions in zip(members, assign(members), strict=True):
+            member.assigned = partitions
+            member.generation = group.generation
+            member.has_joined = False
+
+    def _topics(self, members: Sequence[Membership]) -> list[str]:
+        return sorted({topic for member in members for topic in member.topics})
+
+    def _by_range(self, members: Sequence[Membership]) -> list[list[Partition]]:
+        """Java's and librdkafka's `range`: each topic by itself, in runs, the first members get one more."""
+        found: list[list[Partition]] = [[] for _ in members]
+        for topic in self._topics(members):
+            each, more = divmod(self._partitions_of(topic), len(members))
+            start = 0
+            for place, partitions in enumerate(found):
+                stop = start + each + (1 if place < more else 0)
+                partitions += [(topic, number) for number in range(start, stop)]
+                start = stop
+        return found
+
+    def _sticky(self, members: Sequence[Membership]) -> list[list[Partition]]:
+        """Balanced, with as much kept as possible; what another member still has is held back until it has not."""
+        wanted = [(topic, number) for topic in self._topics(members) for number in range(self._partitions_of(topic))]
+        each, more = divmod(len(wanted), len(members))
+        found: list[list[Partition]] = []
+        taken: set[Partition] = set()
+        for member in sorted(members, key=lambda member: -len(member.owned)):
+            room = each + (1 if more > 0 else 0)
+            kept = [p for p in member.owned if p in wanted and p not in taken][:room]
+            more -= len(kept) > each
+            taken.update(kept)
+            found.append(kept)
+        order = sorted(range(len(members)), key=lambda place: -len(members[place].owned))
+        by_member = [found[order.index(place)] for place in range(len(members))]
+        owners = {partition: place for place, member in enumerate(members) for partition in member.owned}
+        for partition in (p for p in wanted if p not in taken):
+            place = min(range(len(members)), key=lambda place: len(by_member[place]))
+            by_member[place].append(partition)
+            owner = owners.get(partition)
+            if owner is not None and owner != place:
+                held_back = by_member[place].pop()
+                taken.add(held_back)  # it is given in the rebalance that its owner asks for
+        return by_member

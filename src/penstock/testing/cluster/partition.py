@@ -1,0 +1,144 @@
+"""One partition's log: records, markers, and who is shown what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from penstock.kafka.reader import Isolation
+from penstock.record import Headers
+
+
+class Kind(Enum):
+    """What stands at an offset."""
+
+    DATA = "data"
+    COMMIT = "commit marker"
+    ABORT = "abort marker"
+
+
+@dataclass(slots=True)
+class Stored:
+    """What stands at one offset.
+
+    Attributes:
+        offset: in the partition.
+        kind: data, or a marker that ends its producer's transaction here.
+        key: None = no key; likewise for markers.
+        value: None = tombstone; likewise.
+        timestamp_ms: Kafka's, milliseconds since 1970 UTC.
+        headers: in their order.
+        producer_id: -1 where no transaction is involved.
+        epoch: the producer's; of a marker, the coordinator's.
+        is_committed: True outside of transactions; None while the transaction is open.
+    """
+
+    offset: int
+    kind: Kind
+    key: bytes | None
+    value: bytes | None
+    timestamp_ms: int
+    headers: Headers
+    producer_id: int
+    epoch: int
+    is_committed: bool | None
+
+    @property
+    def size_bytes(self) -> int:
+        """Of key, value and headers."""
+        headers = sum(len(name) + len(value or b"") for name, value in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + headers
+
+
+class SimulatedPartition:
+    """A log that is appended to and deleted from at its front; nothing in it ever moves.
+
+    Attributes:
+        begin: the first offset that is still there.
+    """
+
+    def __init__(self) -> None:
+        self.begin = 0
+        self._entries: list[Stored] = []
+        self._open: dict[int, list[Stored]] = {}
+        self._batches: set[tuple[int, int, int]] = set()
+
+    @property
+    def high_watermark(self) -> int:
+        """Where the next record will stand."""
+        return len(self._entries)
+
+    @property
+    def last_stable_offset(self) -> int:
+        """Up to here, excluded, everything is decided."""
+        return min((entries[0].offset for entries in self._open.values()), default=self.high_watermark)
+
+    def end(self, isolation: Isolation) -> int:
+        """Up to here, excluded, a reader is shown something."""
+        return self.high_watermark if isolation == "read_uncommitted" else self.last_stable_offset
+
+    @property
+    def entries(self) -> list[Stored]:
+        """Everything that was ever appended, markers and aborted records too; for checkers."""
+        return list(self._entries)
+
+    def append(
+        self,
+        key: bytes | None,
+        value: bytes | None,
+        timestamp_ms: int,
+        headers: Headers = (),
+        *,
+        producer_id: int = -1,
+        epoch: int = -1,
+    ) -> int:
+        """Append a record, as part of the producer's transaction if there is a producer; returns its offset."""
+        is_open = producer_id >= 0
+        entry = Stored(
+            self.high_watermark,
+            Kind.DATA,
+            key,
+            value,
+            timestamp_ms,
+            headers,
+            producer_id,
+            epoch,
+            None if is_open else True,
+        )
+        self._entries.append(entry)
+        if is_open:
+            self._open.setdefault(producer_id, []).append(entry)
+        return entry.offset
+
+    def has_batch(self, producer_id: int, epoch: int, sequence: int) -> bool:
+        """Whether this batch of an idempotent producer was appended before."""
+        return (producer_id, epoch, sequence) in self._batches
+
+    def note_batch(self, producer_id: int, epoch: int, sequence: int) -> None:
+        """It was appended."""
+        self._batches.add((producer_id, epoch, sequence))
+
+    def mark(self, producer_id: int, epoch: int, timestamp_ms: int, *, commit: bool) -> None:
+        """Append the marker that ends the producer's transaction here; it takes an offset."""
+        for entry in self._open.pop(producer_id, ()):
+            entry.is_committed = commit
+        kind = Kind.COMMIT if commit else Kind.ABORT
+        self._entries.append(
+            Stored(self.high_watermark, kind, None, None, timestamp_ms, (), producer_id, epoch, commit)
+        )
+
+    def fetch(self, offset: int, max_records: int, isolation: Isolation) -> tuple[list[Stored], int]:
+        """The next records for a reader at `offset`, and where it is behind them; markers are stepped over."""
+        found: list[Stored] = []
+        end = self.end(isolation)
+        for place in range(offset, end):
+            entry = self._entries[place]
+            if len(found) == max_records:
+                return found, entry.offset
+            if entry.kind is Kind.DATA and (isolation == "read_uncommitted" or entry.is_committed):
+                found.append(entry)
+        return found, max(offset, end)
+
+    def delete_before(self, offset: int) -> None:
+        """Delete from the front."""
+        self.begin = max(self.begin, min(offset, self.high_watermark))
