@@ -1,4 +1,7 @@
-"""Fixtures on a real Kafka: one broker for the whole session, names of its own for each test.
+"""Fixtures: a pipeline on a cluster in memory, and a real Kafka.
+
+`driver` starts pipelines on a cluster in memory; see `driver.py`. The others are about a real one: one broker for the
+whole session, names of its own for each test.
 
 `kafka` starts a broker the first time a test asks for it, or uses the cluster of `--penstock-kafka=HOST:PORT`.
 `registry` is a schema registry on it. `topic_prefix` keeps the tests on it apart. The project's root is put on
@@ -20,8 +23,10 @@ import pytest
 if TYPE_CHECKING:
     from penstock.embedded import KafkaCluster
     from penstock.embedded.registry import RegistryServer
+    from penstock.testing.driver import Driver
 
 _OPTION = "--penstock-kafka"
+_DRIVER = "--penstock-driver"
 _PROJECT_FILE = "penstock.toml"
 _NAME_PART = 40
 
@@ -40,12 +45,18 @@ class KafkaUnderTest:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Offer `--penstock-kafka`."""
+    """Offer `--penstock-kafka` and `--penstock-driver`."""
     parser.getgroup("penstock").addoption(
         _OPTION,
         metavar="HOST:PORT",
         default=None,
         help="use this Kafka instead of starting one; the tests create topics in it and leave them there",
+    )
+    parser.getgroup("penstock").addoption(
+        _DRIVER,
+        choices=("memory", "kafka"),
+        default="memory",
+        help="where the fixture `driver` runs pipelines: on a cluster in memory, or on an embedded Kafka",
     )
 
 
@@ -55,6 +66,27 @@ def pytest_configure(config: pytest.Config) -> None:
         if (folder / _PROJECT_FILE).is_file():
             _make_importable(folder)
             return
+
+
+@pytest.fixture
+def driver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Driver]:
+    """Starts pipelines on a cluster in memory: `run = driver.start(pipeline)`.
+
+    With `--penstock-driver=kafka` on an embedded Kafka; what that cannot be told to do skips the test.
+    """
+    from penstock.testing.driver import Driver  # noqa: PLC0415 - as below
+
+    if request.config.getoption(_DRIVER) == "memory":
+        driver = Driver(tmp_path)
+    else:
+        from penstock.testing.kafka_ground import KafkaGround  # noqa: PLC0415 - as below
+
+        kafka: KafkaUnderTest = request.getfixturevalue("kafka")
+        if kafka.cluster is None:
+            pytest.fail(f"{_DRIVER}=kafka deletes topics, so it takes the embedded Kafka only, not {_OPTION}")
+        driver = Driver(tmp_path, ground=lambda _: KafkaGround(kafka.bootstrap_servers, pytest.skip))
+    with driver:
+        yield driver
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import reduce
 
-from processors.carrier_totals import Totals, add, carrier, route
+from penstock.testing.driver import Driver
+from processors.carrier_totals import CARRIERS, ROUTES, Totals, add, carrier, pipeline, route
+from producers.flights import FLIGHTS
 from schemas.flights import Flight
 
 NOON = datetime(2013, 6, 1, 12, tzinfo=UTC)
@@ -46,3 +48,16 @@ def test_nothing_is_said_of_delays_before_the_first_departure() -> None:
 
 def test_keys() -> None:
     assert (carrier(flight(0)), route(flight(0))) == ("UA", "EWR-SFO")
+
+
+def test_each_flight_counts_once_for_its_carrier_and_its_route_whatever_dies(driver: Driver) -> None:
+    run = driver.start(pipeline, workers=2)
+    for number, delay_min in enumerate([10, None, -4, 0]):
+        run.feed(FLIGHTS, flight(delay_min), key=f"N{number}")
+    run.crash(at="commit")
+    run.crash(at="send offsets", worker=1)
+    run.settle()
+    by_carrier, by_route = run.read(CARRIERS)[-1], run.read(ROUTES)[-1]
+    assert (by_carrier.key, by_carrier.value.flights, by_carrier.value.cancelled) == ("UA", 4, 1)
+    assert (by_route.key, by_route.value.flights) == ("EWR-SFO", 4)
+    assert len(run.read(CARRIERS)) == len(run.read(ROUTES)) == 4
