@@ -7,7 +7,8 @@
    another topology has left is judged by `inheritance.py`
 
 A local checkpoint shortens step 2; it is used only if everything in it fits. If step 3 fails with one, it is wiped and
-the task restored once more from the changelog alone: a file never stops a task.
+the task restored once more from the changelog alone: a file never stops a task. And if the group says something else
+by then, somebody has owned the task since step 1, while this worker stood still: it begins anew.
 """
 
 from __future__ import annotations
@@ -124,6 +125,7 @@ class Restore:
         self._clock = clock
         self._lineage = lineage
         self._committed: Mapping[Partition, Committed] | None = None
+        self._compared: Mapping[Partition, Committed] | None = None
         self._has_unstable_offsets = False
         self._replay: Replay | None = None
         self._checkpoint_bytes = 0
@@ -177,9 +179,7 @@ class Restore:
         try:
             return self._finish()
         except OperatorMustDecide as exc:
-            if not isinstance(self._loaded, Checkpoint):
-                raise
-            self._without_checkpoint("digest", str(exc))
+            self._try_once_more(exc)
             return None
 
     def close(self) -> None:
@@ -208,6 +208,18 @@ class Restore:
         if self._position < self._end:
             changelog.start(self._position)
         self._moved_at_s = self._clock.monotonic_s()
+
+    def _try_once_more(self, exc: OperatorMustDecide) -> None:
+        """What does not fit may be the fault of a checkpoint, or of an answer that is out of date; else raise."""
+        if isinstance(self._loaded, Checkpoint):
+            self._without_checkpoint("digest", str(exc))
+        elif isinstance(exc, DigestDiffers) or self._committed == self._compared:
+            raise exc
+        else:
+            # Whoever stood still between the two answers sees the commits of the owner behind it: asked anew, the group
+            # either agrees, or says the same again.
+            self._compared, self._committed = self._committed, None
+            self._replay = self._end = None
 
     def _without_checkpoint(self, reason: Reason, detail: str) -> None:
         """Wipe it and begin anew, once: there is none then."""

@@ -110,6 +110,22 @@ def test_a_group_that_is_not_where_its_changelog_is_names_both(group: int) -> No
     assert caught.value.exit_code == 5
 
 
+def test_a_task_that_somebody_else_took_over_meanwhile_is_compared_with_what_the_group_says_now() -> None:
+    """Between the two answers this worker stood still: the other owner's commits are no loss of data."""
+    answers: list[Mapping[Partition, Committed]] = [AT_30, {IN: Committed(20, metadata(3))}]
+    restoring = Restore(
+        TaskId("in", 0),
+        (IN,),
+        committed=lambda _: answers.pop() if len(answers) > 1 else answers[0],
+        first_offset=lambda _: 0,
+        changelog=InMemoryChangelog(changelog(), end=8),
+        stored=None,
+        clock=ManualClock(),
+    )
+    done = finish(restoring)
+    assert (done.progress.next_offsets, done.progress.sequence) == ({IN: 30}, 4)
+
+
 def test_a_group_whose_changelog_is_gone_names_what_it_committed() -> None:
     with pytest.raises(OperatorMustDecide, match=r"committed in\[0\]=30, but its changelog is empty"):
         finish(restore(AT_30, InMemoryChangelog([])))
