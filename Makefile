@@ -7,7 +7,7 @@ ARGS ?=
 # processes with a broker each. The tests of a file stay together: some share what took long to make.
 TESTS := $(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test test-servers check format bench docs full lock clean
+.PHONY: help demo test test-servers simulate mutants check format bench docs full lock clean
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -32,6 +32,13 @@ test: .venv/dev.stamp ## all tests that need Python only, those on the embedded 
 
 test-servers: .venv/dev.stamp ## the tests that need servers from Debian's packages
 	$(BIN)/pytest -m "servers and not full" $(ARGS)
+
+SEEDS ?= 300
+simulate: .venv/dev.stamp ## random pipelines under random faults, in memory (SEEDS=1000)
+	$(BIN)/python -m penstock.testing.simulation --seeds $(SEEDS) $(ARGS)
+
+mutants: .venv/dev.stamp ## break the engine on purpose, each time in another way: the simulation has to notice
+	$(BIN)/python -m penstock.testing.simulation --mutants --seeds $(SEEDS) $(ARGS)
 
 full: .venv/dev.stamp ## everything, the long matrices and fuzzing included
 	$(TESTS) -m "" --timeout 3600 $(ARGS)

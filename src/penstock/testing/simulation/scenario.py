@@ -1,0 +1,188 @@
+"""A scenario: a pipeline, its input, and everything that goes wrong, as plain data. `repr` of it can be pasted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import Final, Literal
+
+from penstock.testing.cluster.process import Mishap
+from penstock.testing.simulation.shape import Operation, Shape, Verb
+
+RECORDS: Final = 200
+WORKERS: Final = 2
+FAULTS: Final = (4, 8)
+
+Action = Literal["kill", "lose", "stop", "raise", "abort", "doubt", "pause", "freeze", "fence", "rebalance"] | Mishap
+"""What goes wrong.
+
+* `kill`: SIGKILL, and a restart later. `lose`: likewise, with the machine and so the checkpoints.
+* `stop`: SIGTERM, which is heard behind the step that its loop is in; and a restart later.
+* `raise`: an exception that the engine knows nothing of.
+* `abort`, `doubt`: an error that says that nothing became visible, or that nobody knows.
+* `pause`: it stands still for a moment while others work. `freeze`: past every time-out.
+* `fence`: another producer takes its `transactional.id`.
+* `rebalance`: everybody has to join the group anew.
+* the others happen to the next request behind the step; see `Mishap`.
+"""
+
+REQUESTS: Final = {
+    "init": ("init",),
+    "produce": ("add partitions", "produce"),
+    "flush": ("add partitions", "produce"),
+    "send offsets": ("add offsets", "commit offsets"),
+    "commit": ("end",),
+}
+"""{step: what is sent behind it}."""
+
+_MISHAPS: Final[tuple[Mishap, ...]] = (
+    "lost request",
+    "lost answer",
+    "late copy",
+    "late copy",
+    "slow",
+    "hang",
+    "die before",
+    "die behind",
+)
+_AT_STEPS: Final[tuple[Action, ...]] = (
+    "kill",
+    "lose",
+    "stop",
+    "stop",
+    "raise",
+    "abort",
+    "doubt",
+    "pause",
+    "pause",
+    "freeze",
+    "fence",
+    "rebalance",
+)
+_STEPS: Final = (
+    "init",
+    "poll",
+    "restore",
+    "claim",
+    "process",
+    "begin",
+    "produce",
+    "changelog",
+    "flush",
+    "metadata",
+    "send offsets",
+    "commit",
+    "committed",
+    "apply",
+)
+_RARE_STEPS: Final = ("deploy", "deployed", "load checkpoint", "takeover", "marks", "checkpoint write")
+_DECIDED: Final = {"committed", "apply", "deployed"}
+"""Steps behind which an error that says that nothing became visible would be a lie."""
+_ELSEWHERE: Final = {"load checkpoint", "checkpoint write"}
+"""Steps that belong to no transaction."""
+
+_SECONDS: Final[dict[str, tuple[float, ...]]] = {
+    "pause": (0.02, 0.2, 0.7),
+    "freeze": (2.5, 5.0, 9.0),
+    "late copy": (0.02, 0.1, 0.3, 1.0),
+    "slow": (0.05, 0.3, 1.0),
+    "hang": (0.5, 2.0, 4.5),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that goes wrong.
+
+    Attributes:
+        worker: whose.
+        step: where.
+        nth: the how manyeth time that this worker gets there, over all of its lives, from 1.
+        action: what.
+        seconds: how long, where that means something.
+        request: of the step, which of those that it sends; for mishaps.
+    """
+
+    worker: int
+    step: str
+    nth: int
+    action: Action
+    seconds: float = 0.0
+    request: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """See the module's text.
+
+    Attributes:
+        seed: of everything that is left to chance while it is played.
+        shape: the pipeline.
+        records: input records, aborted ones not counted.
+        keys: how many different keys they have.
+        workers: at the beginning.
+        faults: in no order.
+        max_batch_records: of the workers.
+    """
+
+    seed: int
+    shape: Shape
+    records: int = RECORDS
+    keys: int = 8
+    workers: int = WORKERS
+    faults: tuple[Fault, ...] = ()
+    max_batch_records: int = 1_000
+
+
+def scenario_of(seed: int) -> Scenario:
+    """The scenario of a seed, always the same."""
+    chance = Random(seed)  # noqa: S311 - a schedule, not a secret
+    shape = _shape(chance)
+    count = chance.randint(*FAULTS)
+    return Scenario(
+        seed,
+        shape,
+        keys=chance.choice((1, 3, 8, 20)),
+        faults=tuple(_fault(chance) for _ in range(count)),
+        max_batch_records=chance.choice((1, 7, 40, 1_000)),
+    )
+
+
+def _shape(chance: Random) -> Shape:
+    keys = chance.choice((0, 0, 2, 5))
+    folds = chance.random() < 0.7
+    return Shape(
+        partitions=chance.randint(1, 3),
+        before=_operations(chance),
+        joins=chance.random() < 0.3,
+        writes_plain=chance.random() < 0.6 or (keys == 0 and not folds),
+        folds=folds,
+        keys=keys,
+        tasks=chance.randint(1, 3),
+        after=_operations(chance) if keys else (),
+    )
+
+
+def _operations(chance: Random) -> tuple[Operation, ...]:
+    verbs: tuple[Verb, ...] = ("map", "filter", "split", "refuse")
+    return tuple(Operation(chance.choice(verbs), chance.randint(3, 9)) for _ in range(chance.randint(0, 2)))
+
+
+def _fault(chance: Random) -> Fault:
+    worker, nth = chance.randrange(WORKERS), 1 + int(chance.expovariate(0.15))
+    if chance.random() < 0.4:
+        step = chance.choice(tuple(REQUESTS))
+        action: Action = chance.choice(_MISHAPS)
+        return Fault(worker, step, nth, action, _seconds(chance, action), chance.choice(REQUESTS[step]))
+    if chance.random() < 0.1:
+        step, nth = chance.choice(_RARE_STEPS), chance.randint(1, 2)
+    else:
+        step = chance.choice(_STEPS)
+    action = chance.choice(_AT_STEPS)
+    if (action == "abort" and step in _DECIDED) or (action in {"abort", "doubt"} and step in _ELSEWHERE):
+        action = "kill"
+    return Fault(worker, step, nth, action, _seconds(chance, action))
+
+
+def _seconds(chance: Random, action: Action) -> float:
+    return chance.choice(_SECONDS.get(action, (0.0,)))

@@ -1,0 +1,20 @@
+"""What the simulation has found in the engine, each as small as it was made; see docs/explanation/simulation.md."""
+
+from __future__ import annotations
+
+from penstock.testing.simulation.scenario import Fault, Scenario
+from penstock.testing.simulation.shape import Shape
+from penstock.testing.simulation.world import play
+
+
+def test_a_worker_that_stands_still_in_a_restore_does_not_call_the_commits_of_others_a_loss_of_data() -> None:
+    """Its offsets were from before, the changelog from after: it stopped for good and wanted an operator."""
+    scenario = Scenario(
+        seed=611,
+        shape=Shape(partitions=3, keys=2, tasks=3),
+        records=189,
+        keys=1,
+        workers=2,
+        faults=(Fault(worker=0, step="load checkpoint", nth=2, action="freeze", seconds=5.0),),
+    )
+    assert play(scenario).verdicts == []
