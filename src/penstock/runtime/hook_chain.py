@@ -84,6 +84,16 @@ class HookChain(WorkerHooks):
         for each in self._hooks:
             each.on_doubt(error)
 
+    def on_wait(self, task: str, error: BaseException, seconds: float) -> None:
+        """Pass on."""
+        for each in self._hooks:
+            each.on_wait(task, error, seconds)
+
+    def on_breaker(self, task: str, seconds: float) -> None:
+        """Pass on."""
+        for each in self._hooks:
+            each.on_breaker(task, seconds)
+
     def on_stop(self, task: str, error: Exception) -> None:
         """Pass on."""
         for each in self._hooks:
