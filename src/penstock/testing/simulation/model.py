@@ -43,7 +43,7 @@ def first_half(shape: Shape, records: Iterable[Given], table: dict[str, str]) ->
     """What comes of one partition of `in`."""
     made = Made()
     for record in records:
-        values = _values(record, shape.before, table if shape.joins else None)
+        values = values_of(record, shape.before, table if shape.joins else None)
         if values is None:
             made.dead.append(record.offset)
             continue
@@ -62,7 +62,7 @@ def second_half(shape: Shape, records: Iterable[Given]) -> Made:
     """What comes of one partition of the repartition topic."""
     made = Made()
     for record in records:
-        values = _values(record, shape.after, None)
+        values = values_of(record, shape.after, None)
         if values is None:
             made.dead.append(record.offset)
             continue
@@ -70,7 +70,7 @@ def second_half(shape: Shape, records: Iterable[Given]) -> Made:
     return made
 
 
-def _values(record: Given, operations: Iterable[Operation], table: dict[str, str] | None) -> list[str] | None:
+def values_of(record: Given, operations: Iterable[Operation], table: dict[str, str] | None) -> list[str] | None:
     """What a record turns into; None = it fails."""
     try:
         values = [record.value.decode()]

@@ -29,6 +29,12 @@ Name = Literal[
     "dead letter phantom",
     "offset regression",
     "sequence broken",
+    "aborted read",
+    "torn",
+    "stale restore",
+    "dual writer",
+    "output and dead letter both",
+    "silent drop",
     "stands still",
     "stopped",
     "broken",
@@ -40,6 +46,8 @@ Name = Literal[
 * `wrong state`: the changelog adds up to something else
 * of dead letters likewise
 * of the group's log: `offset regression`, `sequence broken`
+* of transactions and writers, by the history checker (`penstock.testing.history`): `aborted read`, `torn`,
+  `stale restore`, `dual writer`, `output and dead letter both`, `silent drop`; it has its own words for the others too
 * `stands still`: there is work, and it is not done. `stopped`: the engine says that an operator must decide.
   `broken`: it ended with an error that is nobody's.
 """

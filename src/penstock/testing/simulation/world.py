@@ -24,6 +24,8 @@ from penstock.testing.cluster.clients import SimulatedClients
 from penstock.testing.cluster.cluster import SimulatedCluster
 from penstock.testing.cluster.process import Trouble
 from penstock.testing.cluster.worker import SimulatedWorker
+from penstock.testing.history import check
+from penstock.testing.simulation.recorded import history_of, model_of
 from penstock.testing.simulation.scenario import Fault, Scenario
 from penstock.testing.simulation.shape import IN, PIPELINE, TABLE
 from penstock.testing.simulation.verdict import Judge, Verdict
@@ -159,7 +161,13 @@ class _World:
                 self._account(place.worker)
                 self.cluster.kill(place.worker.process)
         self.cluster.clock.sleep(TRANSACTION_TIMEOUT_MS / 1000 + 2.0)
-        verdicts = [*Judge(self.cluster, self.scenario.shape).verdicts(), *self._failures]
+        shape = self.scenario.shape
+        recorded = check(history_of(self.cluster, PIPELINE), model_of(shape))
+        verdicts = [
+            *(Verdict(found.kind.value, str(found)) for found in recorded),
+            *Judge(self.cluster, shape).verdicts(),
+            *self._failures,
+        ]
         for happening in self.cluster.happenings:
             self.happened[happening.what, happening.request] += 1
         return Played(
