@@ -14,8 +14,7 @@ import pytest
 from penstock.monitoring.shipped.rules import ALERTS
 from tests.servers.alert_cases import CASES, Case
 
-# Not part of every run yet: Debian's `prometheus` is not among the servers that it installs.
-pytestmark = [pytest.mark.servers, pytest.mark.full]
+pytestmark = pytest.mark.servers
 
 RULES = Path(__file__).parents[2] / "monitoring" / "prometheus" / "penstock.rules.yml"
 BY_NAME = {alert.name: alert for alert in ALERTS}
@@ -29,6 +28,15 @@ def test_the_rules_are_accepted_without_a_warning(program: Callable[[str], str])
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_configurations_are_accepted(program: Callable[[str], str]) -> None:
+    for name, check, file in (
+        ("promtool", ["check", "config"], RULES.with_name("prometheus.yml")),
+        ("amtool", ["check-config"], RULES.parents[1] / "alertmanager" / "alertmanager.yml"),
+    ):
+        done = subprocess.run([program(name), *check, file], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.alert)

@@ -1,4 +1,6 @@
-"""Prometheus' text format, version 0.0.4, written by hand: it is a hundred lines less than a library and its registry.
+"""Prometheus' text format, written by its own client library from what is known at one moment.
+
+Nothing is registered for good: most of what is told is per partition or task, and vanishes with it.
 
 A family without a sample is left out, so that what is not known is absent and never 0 or NaN: one NaN poisons every
 sum that it stands in.
@@ -7,13 +9,18 @@ sum that it stands in.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+
+from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import Metric as LibraryFamily
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from penstock.monitoring.metric import Metric
 
-CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+__all__ = ["CONTENT_TYPE", "Family", "LabelValues", "one", "render"]
 
 LabelValues = tuple[str, ...]
 
@@ -55,37 +62,44 @@ def render(families: Iterable[Family]) -> bytes:
     Raises:
         ValueError: a value is NaN, or labels do not fit their metric: a bug of ours.
     """
-    return "".join(line for family in families if family for line in _lines(family)).encode()
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Once([_known_to_the_library(family) for family in families if family]))
+    return generate_latest(registry)
 
 
-def _lines(family: Family) -> Iterator[str]:
+class _Once(Collector):
+    """What is told in one document."""
+
+    def __init__(self, families: list[LibraryFamily]) -> None:
+        self._families = families
+
+    def collect(self) -> list[LibraryFamily]:
+        """All of it."""
+        return self._families
+
+
+def _known_to_the_library(family: Family) -> LibraryFamily:
     metric = family.metric
-    yield f"# HELP {metric.name} {metric.help}\n# TYPE {metric.name} {metric.kind}\n"
+    # Not the library's families of a kind: they would be asked for each label's name with each sample.
+    found = LibraryFamily(metric.name.removesuffix("_total"), metric.help, metric.kind)
     for values, number in family.samples:
-        yield f"{metric.name}{_labels(metric, values)} {_number(number)}\n"
+        found.add_sample(metric.name, _labels(metric, values), _number(number))
     for values, counts, total in family.histograms:
-        so_far = 0
+        labels, so_far = _labels(metric, values), 0
         for edge, count in zip((*metric.buckets, math.inf), counts, strict=True):
             so_far += count
-            yield f"{metric.name}_bucket{_labels(metric, values, _number(edge))} {so_far}\n"
-        yield f"{metric.name}_sum{_labels(metric, values)} {_number(total)}\n"
-        yield f"{metric.name}_count{_labels(metric, values)} {so_far}\n"
+            le = floatToGoString(edge)  # type: ignore[no-untyped-call]  # the library gives it no types
+            found.add_sample(f"{metric.name}_bucket", {**labels, "le": le}, so_far)
+        found.add_sample(f"{metric.name}_sum", labels, _number(total))
+        found.add_sample(f"{metric.name}_count", labels, so_far)
+    return found
 
 
-def _labels(metric: Metric, values: LabelValues, edge: str | None = None) -> str:
-    pairs = [f'{name}="{_escaped(value)}"' for name, value in zip(metric.labels, values, strict=True)]
-    if edge is not None:
-        pairs.append(f'le="{edge}"')
-    return "{" + ",".join(pairs) + "}" if pairs else ""
+def _labels(metric: Metric, values: LabelValues) -> dict[str, str]:
+    return dict(zip(metric.labels, values, strict=True))
 
 
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
-
-
-def _number(value: float) -> str:
+def _number(value: float) -> float:
     if math.isnan(value):
         raise ValueError("a metric is NaN; please report this")
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    return str(int(value)) if value == int(value) else repr(value)
+    return value

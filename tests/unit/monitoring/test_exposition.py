@@ -25,14 +25,14 @@ def test_a_counter_and_a_histogram_are_written_as_prometheus_reads_them() -> Non
     assert render([counter.family(), histogram.family()]).decode() == (
         "# HELP seen_total What was seen.\n"
         "# TYPE seen_total counter\n"
-        'seen_total{topic="flights"} 2\n'
+        'seen_total{topic="flights"} 2.0\n'
         "# HELP took_seconds What it took.\n"
         "# TYPE took_seconds histogram\n"
-        'took_seconds_bucket{stage="poll",le="0.1"} 2\n'
-        'took_seconds_bucket{stage="poll",le="1"} 2\n'
-        'took_seconds_bucket{stage="poll",le="+Inf"} 3\n'
+        'took_seconds_bucket{le="0.1",stage="poll"} 2.0\n'
+        'took_seconds_bucket{le="1.0",stage="poll"} 2.0\n'
+        'took_seconds_bucket{le="+Inf",stage="poll"} 3.0\n'
         'took_seconds_sum{stage="poll"} 5.15\n'
-        'took_seconds_count{stage="poll"} 3\n'
+        'took_seconds_count{stage="poll"} 3.0\n'
     )
 
 
