@@ -125,7 +125,7 @@ class Store(Generic[K, V]):
         if layers is None:
             return [self._folded(key, item, first, following) for key, item in zip(full_keys, items, strict=True)]
         batch, transaction, committed = layers
-        known, decode, stored = self._known, self._values.decode, self._stored
+        known, decode, stored, is_shared = self._known, self._values.decode, self._stored, self._is_shared
         results: list[V] = []
         for key, item in zip(full_keys, items, strict=True):
             data = batch[key] if key in batch else transaction[key] if key in transaction else committed.get(key)
@@ -139,7 +139,10 @@ class Store(Generic[K, V]):
             if len(key) + len(data) > self._max_entry_bytes:
                 raise self._too_large(key, data)
             batch[key] = data
-            self._know(key, entry)
+            if is_shared and len(data) <= _KNOWN_BYTES:  # as `_know`, whose call would cost a tenth of the loop
+                if len(known) >= _KNOWN_ENTRIES:
+                    known.clear()
+                known[key] = entry
             results.append(result)
         return results
 

@@ -1,0 +1,140 @@
+"""`Store.fold` is `entry` and `write` for one key after the other, whatever layer a key's value stands in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.errors import UnencodableValue
+from penstock.state.spec import StoreSpec
+from penstock.state.store import Store
+from penstock.state.task_state import TaskState
+
+COUNTS = StoreSpec("counts", key=str, value=tuple[int, int])
+PAIRS = StoreSpec("pairs", key=str, value=tuple[int, ...])  # what is decoded is kept, for nobody can change it
+LISTS = StoreSpec("lists", key=str, value=list[int])  # can be changed by whoever has one
+
+Steps = list[tuple[str, list[str]]]
+
+STEPS: st.SearchStrategy[Steps] = st.lists(
+    st.tuples(
+        st.sampled_from(["accept", "drop", "commit", "discard", "delete", "scan"]),
+        st.lists(st.sampled_from("abcd"), max_size=6),
+    ),
+    max_size=8,
+)
+
+
+def one_by_one(store: Store[str, list[int]], keys: list[str]) -> list[list[int]]:
+    results: list[list[int]] = []
+    for key in keys:
+        before = store.get(key)
+        results.append([1] if before is None else [*before, len(before) + 1])
+        store.put(key, results[-1])
+    return results
+
+
+def folded(store: Store[str, list[int]], keys: list[str]) -> list[list[int]]:
+    def following(before: list[int], _: str) -> list[int]:
+        before.append(len(before) + 1)  # what it is given is its own
+        return before
+
+    return store.fold(store.full_keys(keys), keys, lambda _: [1], following)
+
+
+def play(
+    steps: Steps, fold: Callable[[Store[str, list[int]], list[str]], list[list[int]]]
+) -> tuple[list[list[list[int]]], dict[bytes, bytes], int]:
+    state = TaskState()
+    store = Store(LISTS, state)
+    seen: list[list[list[int]]] = []
+    for then, keys in steps:
+        if then == "scan":
+            seen.append([value for _, value in store.scan()])
+        seen.append([list(value) for value in fold(store, keys)])
+        if then == "delete":
+            store.delete("a")
+        if then == "drop":
+            state.drop_batch()
+            continue
+        state.accept_batch()
+        if then == "discard":
+            state.discard()
+        elif then == "commit":
+            state.prepare()
+            state.apply()
+    state.prepare()
+    state.apply()
+    return seen, dict(state.committed), state.digest
+
+
+def played_on_pairs(steps: Steps, *, is_folded: bool) -> list[list[tuple[int, ...]]]:
+    """Each value is longer by one than the one before; batches are dropped and transactions discarded in between."""
+    state = TaskState()
+    store = Store(PAIRS, state)
+    seen: list[list[tuple[int, ...]]] = []
+    for then, keys in steps:
+        if is_folded:
+            seen.append(
+                store.fold(store.full_keys(keys), keys, lambda _: (0,), lambda before, _: (*before, before[-1] + 1))
+            )
+        else:
+            seen.append([])
+            for key in keys:
+                before = store.get(key)
+                seen[-1].append((0,) if before is None else (*before, before[-1] + 1))
+                store.put(key, seen[-1][-1])
+        if then == "drop":
+            state.drop_batch()
+        else:
+            state.accept_batch()
+        if then == "discard":
+            state.discard()
+    return seen
+
+
+@given(STEPS)
+def test_what_was_dropped_or_discarded_is_not_folded_on(steps: Steps) -> None:
+    assert played_on_pairs(steps, is_folded=True) == played_on_pairs(steps, is_folded=False)
+
+
+def test_a_function_that_changes_what_it_is_given_and_fails_changes_nothing() -> None:
+    state = TaskState()
+    store = Store(LISTS, state)
+    keys = store.full_keys(["a"])
+    store.fold(keys, [0], lambda _: [1], lambda before, _: before)
+    state.accept_batch()
+
+    def failing(before: list[int], _: int) -> list[int]:
+        before.append(2)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        store.fold(keys, [0], lambda _: [1], failing)
+    state.drop_batch()
+    assert store.fold(keys, [0], lambda _: [1], lambda before, _: before) == [[1]]
+
+
+@given(STEPS)
+def test_folding_is_getting_and_putting_one_by_one(steps: Steps) -> None:
+    assert play(steps, folded) == play(steps, one_by_one)
+
+
+def test_more_keys_than_are_known_at_once_are_folded_all_the_same() -> None:
+    store = Store(COUNTS, TaskState())
+    keys = [str(number) for number in range(20_000)] * 2
+    found = store.fold(store.full_keys(keys), keys, lambda _: (1, 0), lambda before, _: (before[0] + 1, 0))
+    assert found == [(1, 0)] * 20_000 + [(2, 0)] * 20_000
+
+
+def test_a_result_that_is_too_large_is_refused_and_so_is_one_of_another_type() -> None:
+    store = Store(LISTS, TaskState(max_entry_bytes=50))
+    keys = store.full_keys(["a"])
+    with pytest.raises(UnencodableValue, match="50 are allowed"):
+        store.fold(keys, [0], lambda _: [0] * 100, lambda before, _: before)
+    wrong: list[int] = ["text"]  # type: ignore[list-item]
+    with pytest.raises(UnencodableValue, match="does not fit its type"):
+        store.fold(keys, [0], lambda _: wrong, lambda before, _: before)
