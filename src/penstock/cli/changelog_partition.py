@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from penstock.kafka.admin import Admin
 from penstock.kafka.client import Connection
-from penstock.kafka.consumer import Partition
+from penstock.kafka.polled import Partition
 from penstock.kafka.reader import RawRecord, Reader, Watermarks
 
 _SLICE_S = 0.1

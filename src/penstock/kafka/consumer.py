@@ -9,22 +9,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from itertools import groupby
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from penstock.batch import SourceBatch
 from penstock.errors import ConfigurationError, KafkaUnavailable, OperatorMustDecide, TransactionAborted
 from penstock.kafka.client import LOGGER, Connection, Option, connected
 from penstock.kafka.error_map import from_call, kafka_error
 from penstock.kafka.group_settings import GroupSettings
-from penstock.kafka.reader import Reader, headers_of
-from penstock.kafka.static_instance import InstanceIsTaken, StaticInstance, raise_if_taken
+from penstock.kafka.polled import Partition, Polled, sort_into
+from penstock.kafka.reader import Reader
+from penstock.kafka.static_instance import InstanceIsTaken, StaticInstance
 from penstock.protocols import GroupMetadata
-
-Partition = tuple[str, int]
 
 DEFAULTS: dict[str, Option] = {
     "enable.auto.commit": False,
@@ -63,22 +60,6 @@ class Committed:
 
     next_offset: int
     metadata: str
-
-
-@dataclass(slots=True)
-class Polled:
-    """What one poll gave: batches in arrival order, and what was reached behind them.
-
-    Attributes:
-        batches: records.
-        ends: {partition: offset} at which the next record will stand or behind which it will: control records are
-            stepped over.
-        lost: {partition: offset} that comes next and is no longer in the log; nothing more comes until `start`.
-    """
-
-    batches: list[SourceBatch] = field(default_factory=list[SourceBatch])
-    ends: dict[Partition, int] = field(default_factory=dict[Partition, int])
-    lost: dict[Partition, int] = field(default_factory=dict[Partition, int])
 
 
 class GroupConsumer:
@@ -158,7 +139,7 @@ class GroupConsumer:
             raise from_call(exc, f"poll of group '{self._group}'") from exc
         self._raise_trouble()
         try:
-            _sort_into(polled, messages, self._group)
+            sort_into(polled, messages, self._group)
         except InstanceIsTaken as exc:
             self._instance.judge(exc)
             self._consumer.close()  # it is of no use any more: the error is a fatal one
@@ -340,58 +321,6 @@ class GroupConsumer:
         trouble, self._trouble = self._trouble, None
         if trouble is not None:
             raise trouble
-
-
-def _sort_into(polled: Polled, messages: list[Message], group: str) -> None:
-    errors = [message.error() for message in messages]
-    start = 0
-    # Never compared: KafkaError == None leaves an exception behind that some later call raises (confluent-kafka 2.16).
-    for place, error in enumerate(errors) if any(errors) else ():
-        if error is not None:
-            _add_records(polled, messages[start:place])
-            _add_event(polled, messages[place], error, group)
-            start = place + 1
-    _add_records(polled, messages[start:] if start else messages)
-
-
-def _add_records(polled: Polled, messages: list[Message]) -> None:
-    """Column by column: a list made at once costs two thirds of one that grows by appending."""
-    places = zip(
-        [message.topic() or "" for message in messages], [message.partition() or 0 for message in messages], strict=True
-    )
-    start = 0
-    for (topic, partition), run in groupby(places):
-        stop = start + len(list(run))
-        records = messages[start:stop]
-        headers = [message.headers() for message in records]
-        polled.ends.pop((topic, partition), None)
-        polled.batches.append(
-            SourceBatch(
-                topic,
-                partition,
-                [message.offset() or 0 for message in records],
-                [message.key() for message in records],
-                [message.value() for message in records],
-                [message.timestamp()[1] for message in records],
-                list(map(headers_of, records)) if any(headers) else None,
-            )
-        )
-        start = stop
-
-
-def _add_event(polled: Polled, message: Message, error: KafkaError, group: str) -> None:
-    topic, partition = message.topic() or "", message.partition() or 0
-    if error.code() == KafkaError._PARTITION_EOF:
-        polled.ends[topic, partition] = message.offset() or 0
-        return
-    raise_if_taken(error)
-    family = from_call(KafkaException(error), f"reading {topic}[{partition}] in group '{group}'")
-    if isinstance(family, KafkaUnavailable):
-        return  # connections come and go: the client goes on by itself
-    if isinstance(family, OperatorMustDecide):
-        polled.lost[topic, partition] = message.offset() or 0
-        return
-    raise family
 
 
 def _membership(opaque: bytes) -> tuple[int, str]:

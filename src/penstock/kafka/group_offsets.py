@@ -16,8 +16,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from penstock.errors import KafkaUnavailable
 from penstock.kafka.client import Connection, Option, connected
-from penstock.kafka.consumer import Committed, Partition
+from penstock.kafka.consumer import Committed
 from penstock.kafka.error_map import from_call
+from penstock.kafka.polled import Partition
 from penstock.kafka.reader import Isolation
 
 _ASK_TIMEOUT_S: Final = 0.3

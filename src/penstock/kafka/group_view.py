@@ -16,10 +16,11 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 
 from penstock.errors import KafkaUnavailable
 from penstock.kafka.client import Connection, connected
-from penstock.kafka.consumer import Committed, Partition
+from penstock.kafka.consumer import Committed
 from penstock.kafka.error_map import from_call
 from penstock.kafka.group_offsets import GroupOffsets
 from penstock.kafka.listed_offsets import listed_offsets
+from penstock.kafka.polled import Partition
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

@@ -18,9 +18,10 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 
 from penstock.errors import KafkaUnavailable
 from penstock.kafka.client import Connection, Option, connected
-from penstock.kafka.consumer import Committed, Partition
+from penstock.kafka.consumer import Committed
 from penstock.kafka.error_map import from_call
 from penstock.kafka.group_view import Extent
+from penstock.kafka.polled import Partition
 from penstock.kafka.reader import Reader
 
 _TIMEOUT_S: Final = 5.0

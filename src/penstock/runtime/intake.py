@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from penstock.errors import TransactionAborted
-from penstock.kafka.consumer import Polled
+from penstock.kafka.polled import Polled
 from penstock.runtime.merge import Partition
 from penstock.runtime.task import Task
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from penstock.kafka.consumer import Polled
+from penstock.kafka.polled import Polled
 from penstock.runtime.commit import Membership
 from penstock.runtime.merge import Partition
 

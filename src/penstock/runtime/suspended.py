@@ -12,8 +12,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 from penstock.clock import Clock
 from penstock.errors import KafkaUnavailable
-from penstock.kafka.consumer import Committed, Partition
+from penstock.kafka.consumer import Committed
 from penstock.kafka.group_view import Answer, Asked
+from penstock.kafka.polled import Partition
 from penstock.runtime.task import Task, TaskId
 from penstock.state.offset_metadata import parse
 

@@ -32,8 +32,9 @@ from typing import Protocol
 
 from penstock.clock import Clock
 from penstock.errors import PenstockError, Retriable
-from penstock.kafka.consumer import Committed, Partition
+from penstock.kafka.consumer import Committed
 from penstock.kafka.group_view import Answer, Extent, GroupMember
+from penstock.kafka.polled import Partition
 from penstock.protocols import TransactionalProducer, TransactionHooks
 from penstock.runtime.task import TaskId
 from penstock.state.offset_metadata import parse

@@ -19,13 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 
 from penstock.clock import Clock
-from penstock.errors import (
-    DuplicateIdentity,
-    Fenced,
-    OutcomeUnknown,
-    Retriable,
-    TransactionAborted,
-)
+from penstock.errors import DuplicateIdentity, Fenced, OutcomeUnknown, Retriable, TransactionAborted
 from penstock.runtime.arrivals import Arrivals
 from penstock.runtime.attempts import AttemptLedger
 from penstock.runtime.back_pressure import BackPressure

@@ -10,7 +10,8 @@ from confluent_kafka.admin import AdminClient
 
 from penstock.kafka.admin import Admin, TopicSettings
 from penstock.kafka.client import Connection
-from penstock.kafka.consumer import GroupConsumer, Partition, Polled
+from penstock.kafka.consumer import GroupConsumer
+from penstock.kafka.polled import Partition, Polled
 from penstock.testing.pytest_plugin import KafkaUnderTest
 
 pytestmark = pytest.mark.broker

@@ -18,9 +18,10 @@ from penstock.batch import SourceBatch
 from penstock.dsl.pipeline import Pipeline
 from penstock.errors import Fenced, KafkaUnavailable, OutcomeUnknown, PenstockError, TransactionAborted
 from penstock.kafka.client import Connection
-from penstock.kafka.consumer import Committed, Polled
+from penstock.kafka.consumer import Committed
 from penstock.kafka.group_view import GroupMember, GroupView
 from penstock.kafka.partitioner import partition_for
+from penstock.kafka.polled import Polled
 from penstock.kafka.reader import Columns, RawRecord, Watermarks
 from penstock.operators.topic_bounds import TopicBounds
 from penstock.protocols import GroupMetadata, RefusedRecord

@@ -8,7 +8,7 @@ import pytest
 
 from penstock.batch import SourceBatch
 from penstock.errors import KafkaUnavailable
-from penstock.kafka.consumer import Partition, Polled
+from penstock.kafka.polled import Partition, Polled
 from penstock.runtime.intake import ChainBroken, Intake
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.task import Task

@@ -9,8 +9,9 @@ from typing import Generic, TypeVar
 import pytest
 
 from penstock.errors import ConfigurationError, KafkaUnavailable
-from penstock.kafka.consumer import Committed, Partition
+from penstock.kafka.consumer import Committed
 from penstock.kafka.group_view import Extent, GroupMember
+from penstock.kafka.polled import Partition
 from penstock.runtime.takeover import FENCE_AGAIN_S, LOOK_AGAIN_S, Takeover
 from penstock.runtime.task import TaskId
 from tests.unit.publishing.in_memory import ManualClock, Seen

@@ -22,8 +22,9 @@ from typing import Final, Protocol, TypeVar
 
 from penstock.clock import Clock
 from penstock.errors import OperatorMustDecide, PenstockError
-from penstock.kafka.consumer import Committed, Partition
+from penstock.kafka.consumer import Committed
 from penstock.kafka.group_view import Extent
+from penstock.kafka.polled import Partition
 from penstock.kafka.survey import GroupSummary, TimedOffset
 from penstock.monitoring.lag.curve import Curve
 from penstock.monitoring.lag.observation import Backlog, GroupState, Observation

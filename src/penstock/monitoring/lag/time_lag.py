@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from penstock.kafka.consumer import Partition
+from penstock.kafka.polled import Partition
 from penstock.kafka.survey import TimedOffset
 from penstock.monitoring.lag.curve import Curve
 

@@ -7,9 +7,10 @@ from typing import Final
 
 from penstock.batch import SourceBatch
 from penstock.errors import TransactionAborted
-from penstock.kafka.consumer import Committed, Polled, RebalanceListener
+from penstock.kafka.consumer import Committed, RebalanceListener
 from penstock.kafka.error_map import by_name, from_call
 from penstock.kafka.group_settings import GroupSettings
+from penstock.kafka.polled import Polled
 from penstock.protocols import GroupMetadata
 from penstock.testing.cluster.cluster import SimulatedCluster
 from penstock.testing.cluster.groups import Membership
