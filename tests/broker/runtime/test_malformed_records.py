@@ -121,7 +121,8 @@ def test_each_bad_record_is_set_aside_once_with_its_reason_and_each_good_one_com
         transaction_timeout_ms=20_000,
         transaction_budget_ms=15_000,
         consumer_options={"session.timeout.ms": 6_000, "heartbeat.interval.ms": 500},
-        limits=WorkerLimits(commit_interval_s=0.01, max_batch_records=25),
+        # So few a step that the first lives cannot come to the end, however fast.
+        limits=WorkerLimits(commit_interval_s=0.01, max_batch_records=5),
     )
     lives = 0
     for most in (8, 12, 16, 5_000):
