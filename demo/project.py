@@ -64,7 +64,9 @@ class ProjectProcess:
     def stop(self) -> None:
         """SIGINT, and wait until it has left in order; raises as `finish`."""
         self._process.send_signal(signal.SIGINT)
-        self.finish()
+        # One that was started a moment ago does not hear signals yet: it ends of this one, and has done nothing.
+        if self._process.wait() != -signal.SIGINT:
+            self.finish()
 
     def finish(self) -> None:
         """Wait until it is done.

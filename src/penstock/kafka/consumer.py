@@ -19,7 +19,7 @@ from penstock.kafka.client import LOGGER, Connection, Option, connected
 from penstock.kafka.error_map import from_call, kafka_error
 from penstock.kafka.group_settings import GroupSettings
 from penstock.kafka.polled import Partition, Polled, sort_into
-from penstock.kafka.reader import Reader
+from penstock.kafka.reader import Reader, is_there
 from penstock.kafka.static_instance import InstanceIsTaken, StaticInstance
 from penstock.protocols import GroupMetadata
 
@@ -249,7 +249,10 @@ class GroupConsumer:
         try:
             marks: Any = self._consumer.get_watermark_offsets(TopicPartition(*partition), timeout=timeout_s)
         except KafkaException as exc:
-            raise from_call(exc, f"watermarks of {partition[0]}[{partition[1]}]") from exc
+            doing = f"watermarks of {partition[0]}[{partition[1]}]"
+            if is_there(self._consumer, *partition):
+                raise KafkaUnavailable(f"{doing}: no leader is known") from exc
+            raise from_call(exc, doing) from exc
         if marks is None:
             raise KafkaUnavailable(f"watermarks of {partition[0]}[{partition[1]}]: no answer in {timeout_s:.0f} s")
         return marks[0], marks[1]

@@ -24,6 +24,7 @@ END = -1
 """As a start position: behind the last record."""
 
 _ASK_AGAIN_S = 0.05
+_METADATA_TIMEOUT_S = 10.0
 
 
 class Columns(NamedTuple):
@@ -155,7 +156,10 @@ class Reader:
         try:
             marks: Any = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=timeout_s)
         except KafkaException as exc:
-            raise from_call(exc, f"watermarks of {topic}[{partition}]") from exc
+            doing = f"watermarks of {topic}[{partition}]"
+            if is_there(self._consumer, topic, partition):
+                raise KafkaUnavailable(f"{doing}: no leader is known") from exc
+            raise from_call(exc, doing) from exc
         if marks is None:
             raise KafkaUnavailable(f"watermarks of {topic}[{partition}]: no answer within {timeout_s:.0f} s")
         return Watermarks(*marks)
@@ -194,6 +198,19 @@ class Reader:
             if part.error is not None:
                 raise from_call(KafkaException(part.error), f"offsets at a time of {part.topic}[{part.partition}]")
         return {(tp.topic, tp.partition): tp.offset if tp.offset >= 0 else END for tp in found}
+
+
+def is_there(consumer: Consumer, topic: str, partition: int) -> bool:
+    """Whether the brokers know the partition: one that has no leader the client calls unknown too.
+
+    Raises:
+        KafkaUnavailable: none of them answers.
+    """
+    try:
+        found = consumer.list_topics(topic, timeout=_METADATA_TIMEOUT_S).topics.get(topic)
+    except KafkaException as exc:
+        raise from_call(exc, f"whether there is {topic}[{partition}]") from exc
+    return found is not None and found.error is None and partition in found.partitions
 
 
 def read_to_end(
