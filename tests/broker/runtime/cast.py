@@ -8,6 +8,7 @@ import signal
 import subprocess
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,10 +66,13 @@ class Cast:
         process.send_signal(signal.SIGTERM)
         try:
             assert process.wait(60) == 0, (process.returncode, self.log(name))
-        except subprocess.TimeoutExpired:
+        except subprocess.TimeoutExpired as late:
             process.send_signal(signal.SIGUSR1)  # it says where it stands
-            process.wait(1)
-            raise
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(1)
+            process.kill()
+            process.wait()
+            raise AssertionError(f"{name} has not ended: {self.log(name)[-8_000:]}") from late
 
     def kill(self, name: str) -> None:
         """SIGKILL."""
