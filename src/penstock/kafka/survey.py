@@ -135,10 +135,11 @@ class Survey:
         """Where these begin and end; those that do not answer are left out."""
         earliest: Any = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
         latest: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        # The last stable offset first: what is asked for later can only be further.
+        # The last stable offset last: it may then be behind an end that is asked for first, which is mended, but what
+        # came in between is never taken for what an open transaction holds back.
         begins = self._listed(dict.fromkeys(partitions, earliest), IsolationLevel.READ_UNCOMMITTED)
-        stable = self._listed(dict.fromkeys(partitions, latest), IsolationLevel.READ_COMMITTED)
         ends = self._listed(dict.fromkeys(partitions, latest), IsolationLevel.READ_UNCOMMITTED)
+        stable = self._listed(dict.fromkeys(partitions, latest), IsolationLevel.READ_COMMITTED)
         found: dict[Partition, Extent] = {}
         for place in partitions:
             begin, last_stable, end = begins.get(place), stable.get(place), ends.get(place)
