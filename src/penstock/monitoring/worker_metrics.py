@@ -107,6 +107,8 @@ class WorkerMetrics(WorkerHooks):
         # What alerts look at is there from the start: the first step of a counter is invisible if it is born with it.
         for outcome in ("committed", "aborted", "fenced"):
             self._transactions.add(0, outcome)
+        for reason in catalogue.ABORTS:
+            self._aborts.add(0, reason)
         self._doubts.add(0)
         self._rotations.add(0)
         self._pending = _Pending()
@@ -142,6 +144,8 @@ class WorkerMetrics(WorkerHooks):
             self._attempted.add(0, topic)
             for outcome in catalogue.OUTCOMES:
                 self._records.add(0, topic, outcome)
+            for stage in catalogue.RECORD_STAGES:
+                self._dead.add(0, topic, stage)
 
     def on_poll(self, records: int, duration_s: float) -> None:
         """The loop turns."""

@@ -13,10 +13,18 @@ Shape = Literal["timeseries", "stat", "table", "heatmap"]
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """PromQL, and how its series are called."""
+    """PromQL, and how its series are called.
+
+    Attributes:
+        expr: the PromQL; `$...` are variables of the dashboard, or Grafana's own.
+        legend: likewise.
+        empty_while: for how long it gives nothing though all is well; empty = it always gives something. Whoever
+            proves the dashboards against a running pipeline goes by it.
+    """
 
     expr: str
     legend: str = ""
+    empty_while: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,25 @@ DEAD_LETTERS: Final = Dashboard(
                     "Dead letters",
                     "Committed, by topic and stage.",
                     "cps",
-                    (Query(rate(c.DLQ_RECORDS, "pipeline, topic, stage"), "{{topic}} {{stage}}"),),
+                    (
+                        Query(
+                            f"{rate(c.DLQ_RECORDS, 'pipeline, topic, stage')} > 0",
+                            "{{topic}} {{stage}}",
+                            "no record fails",
+                        ),
+                    ),
                 ),
                 Panel(
                     "Errors",
                     "By class, of records whose transaction was discarded as well.",
                     "cps",
-                    (Query(rate(c.ERRORS, "pipeline, stage, error"), "{{stage}} {{error}}"),),
+                    (
+                        Query(
+                            rate(c.ERRORS, "pipeline, stage, error"),
+                            "{{stage}} {{error}}",
+                            "no record has failed since the workers started",
+                        ),
+                    ),
                 ),
                 Panel(
                     "Of all records",
@@ -39,7 +51,16 @@ DEAD_LETTERS: Final = Dashboard(
                     "Most frequent errors, one hour",
                     "With the class of the error; its text stands in the dead letter.",
                     "short",
-                    (Query(f"topk(10, sum by (pipeline, stage, error) (increase({c.ERRORS}{{{P}}}[1h])))"),),
+                    (
+                        # A class of errors is counted from its first error on, which no increase shows: where there was
+                        # no such series an hour ago, all of it is new.
+                        Query(
+                            f"topk(10, sum by (pipeline, stage, error) "
+                            f"(({c.ERRORS}{{{P}}} unless {c.ERRORS}{{{P}}} offset 1h) "
+                            f"or increase({c.ERRORS}{{{P}}}[1h])) > 0)",
+                            empty_while="no record has failed for an hour",
+                        ),
+                    ),
                     "table",
                 ),
             ),

@@ -25,7 +25,13 @@ EXACTLY_ONCE: Final = Dashboard(
                     "Why they are discarded",
                     "A rebalance now and then is life.",
                     "cps",
-                    (Query(rate(c.TRANSACTION_ABORTS, "pipeline, reason"), "{{pipeline}} {{reason}}"),),
+                    (
+                        Query(
+                            f"{rate(c.TRANSACTION_ABORTS, 'pipeline, reason')} > 0",
+                            "{{pipeline}} {{reason}}",
+                            "none is discarded",
+                        ),
+                    ),
                 ),
                 Panel(
                     "Asked of the log, and producers replaced",
@@ -40,7 +46,13 @@ EXACTLY_ONCE: Final = Dashboard(
                     "Open for",
                     "Age of the open transaction; it is discarded at its budget.",
                     "s",
-                    (Query(f"time() - ({c.TRANSACTION_OPEN}{{{P}}} > 0)", "{{pipeline}} {{instance}}"),),
+                    (
+                        Query(
+                            f"time() - ({c.TRANSACTION_OPEN}{{{P}}} > 0)",
+                            "{{pipeline}} {{instance}}",
+                            "none was open at the last scrape",
+                        ),
+                    ),
                     warn=10,
                     bad=45,
                 ),

@@ -28,7 +28,13 @@ GROUPS: Final = Dashboard(
                     "Not well",
                     "Partitions by status; `blocked` is the fault of a producer, `stopped` has no member.",
                     "short",
-                    (Query(f"sum by (group, topic, status) ({x.UNHEALTHY}{{{G}}})", "{{group}} {{topic}} {{status}}"),),
+                    (
+                        Query(
+                            f"sum by (group, topic, status) ({x.UNHEALTHY}{{{G}}})",
+                            "{{group}} {{topic}} {{status}}",
+                            "every group is well",
+                        ),
+                    ),
                 ),
                 Panel(
                     "Time lag",
@@ -127,11 +133,13 @@ GROUPS: Final = Dashboard(
                         Query(
                             f'max by (topic, partition) ({x.UNSTABLE}{{topic=~"$topic"}}) > 0',
                             "{{topic}}[{{partition}}]",
+                            "no transaction is open",
                         ),
                         Query(
                             f'max by (topic, partition) ({x.HIGH_WATERMARK}{{topic=~"$topic"}} '
                             f'- {x.LAST_STABLE}{{topic=~"$topic"}}) > 0',
                             "{{topic}}[{{partition}}] HW - LSO",
+                            "no transaction is open",
                         ),
                     ),
                 ),
@@ -139,7 +147,13 @@ GROUPS: Final = Dashboard(
                     "Stands still since",
                     "Only where the last stable offset does not move and the end does.",
                     "s",
-                    (Query(f'time() - {x.LSO_STUCK}{{topic=~"$topic"}}', "{{topic}}[{{partition}}]"),),
+                    (
+                        Query(
+                            f'time() - {x.LSO_STUCK}{{topic=~"$topic"}}',
+                            "{{topic}}[{{partition}}]",
+                            "no transaction hangs",
+                        ),
+                    ),
                     warn=60,
                     bad=300,
                 ),
@@ -157,6 +171,7 @@ GROUPS: Final = Dashboard(
                         Query(
                             f'sum by (api) (rate({x.REQUESTS}{{outcome="failed"}}[$__rate_interval]))',
                             "{{api}}",
+                            "no request has failed",
                         ),
                     ),
                     width=8,

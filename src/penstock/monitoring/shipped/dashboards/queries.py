@@ -9,6 +9,7 @@ from penstock.monitoring import exporter_catalogue as x
 from penstock.monitoring.metric import Metric
 from penstock.monitoring.shipped.panels import Query
 
+SHARES: Final = (0.5, 0.95, 0.99)
 P: Final = 'pipeline=~"$pipeline"'
 G: Final = 'cluster=~"$cluster",group=~"$group",topic=~"$topic"'
 PIPELINE: Final = {"pipeline": f"label_values({c.BUILD_INFO}, pipeline)"}
@@ -31,4 +32,21 @@ def quantile(share: float, metric: Metric, by: str = "pipeline") -> str:
 
 def quantiles(metric: Metric) -> tuple[Query, ...]:
     """Its median, and what 95 and 99 of 100 stay below."""
-    return tuple(Query(quantile(share, metric), f"{{{{pipeline}}}} p{share * 100:g}") for share in (0.5, 0.95, 0.99))
+    return tuple(Query(quantile(share, metric), _called(share)) for share in SHARES)
+
+
+def quantiles_since_start(metric: Metric, empty_while: str) -> tuple[Query, ...]:
+    """Likewise of what happens now and then, over the lives of the workers that run.
+
+    Not by rate: what happens when a worker starts is counted before it is scraped for the first time, so that its
+    first step is seen by no rate, and often there is no second one.
+    """
+    series = f"{metric}_bucket{{{P}}}"
+    return tuple(
+        Query(f"histogram_quantile({share}, sum by (pipeline, le) ({series}))", _called(share), empty_while)
+        for share in SHARES
+    )
+
+
+def _called(share: float) -> str:
+    return f"{{{{pipeline}}}} p{share * 100:g}"

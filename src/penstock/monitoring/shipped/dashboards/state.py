@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from penstock.monitoring import catalogue as c
-from penstock.monitoring.shipped.dashboards.queries import PIPELINE, P, quantiles, rate
+from penstock.monitoring.shipped.dashboards.queries import PIPELINE, P, quantiles, quantiles_since_start, rate
 from penstock.monitoring.shipped.panels import Dashboard, Panel, Query, Row
 
 STATE: Final = Dashboard(
@@ -65,10 +65,16 @@ STATE: Final = Dashboard(
                         Query(
                             f"sum by (pipeline, task_group) ({c.RESTORE_REMAINING}{{{P}}})",
                             "{{pipeline}} {{task_group}}",
+                            "nothing is restored",
                         ),
                     ),
                 ),
-                Panel("Restores take", "From the assignment on.", "s", quantiles(c.RESTORE_DURATION)),
+                Panel(
+                    "Restores take",
+                    "From the assignment on; all of the workers that run.",
+                    "s",
+                    quantiles_since_start(c.RESTORE_DURATION, ""),
+                ),
                 Panel(
                     "Rebalances",
                     "By kind.",
@@ -77,9 +83,9 @@ STATE: Final = Dashboard(
                 ),
                 Panel(
                     "From revoke to commit",
-                    "How long partitions that moved were not worked on.",
+                    "How long partitions that moved were not worked on; all moves of the workers that run.",
                     "s",
-                    quantiles(c.REBALANCE_DURATION),
+                    quantiles_since_start(c.REBALANCE_DURATION, "no partition has moved away from a worker that runs"),
                 ),
                 Panel(
                     "Partitions that somebody has",
