@@ -1,0 +1,129 @@
+"""All that is watched: a pipeline at work on numbers that keep coming, the lag exporter, and Prometheus."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from confluent_kafka import Producer
+
+from penstock.kafka.admin import Admin, TopicSettings
+from penstock.kafka.client import Connection
+from penstock.testing.pytest_plugin import KafkaUnderTest
+from tests.broker.harness.victims import until
+from tests.broker.runtime.numbers_topic import PARTITIONS, Numbers
+from tests.broker.supervisor.project import Project
+from tests.servers.prometheus import Prometheus, prometheus
+
+WORKERS: Final = 2
+_PAUSE_S: Final = 0.05
+
+
+class Traffic:
+    """Numbers under a few keys that keep coming while the block lasts; all of them can be added."""
+
+    def __init__(self, bootstrap_servers: str, topic: str) -> None:
+        Admin(Connection(bootstrap_servers)).create([TopicSettings(topic, PARTITIONS)])
+        self._producer = Producer({"bootstrap.servers": bootstrap_servers, "linger.ms": 0})
+        self._topic = topic
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="traffic")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self._is_over.set()
+        self._thread.join()
+        assert self._producer.flush(30) == 0
+
+    def poison(self) -> None:
+        """A record that is no number."""
+        self._producer.produce(self._topic, b"no number", b"key-0", partition=0)
+
+    def _run(self) -> None:
+        while not self._is_over.wait(_PAUSE_S):
+            for partition in range(PARTITIONS):
+                self._producer.produce(self._topic, b"1", f"key-{partition}".encode(), partition=partition)
+            self._producer.poll(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """It, at work.
+
+    Attributes:
+        kafka: where.
+        project: the pipeline's.
+        topic: what it reads.
+        supervisor: its command.
+        traffic: what comes in.
+        prometheus: who watches.
+    """
+
+    kafka: KafkaUnderTest
+    project: Project
+    topic: str
+    supervisor: subprocess.Popen[str]
+    traffic: Traffic
+    prometheus: Prometheus
+
+
+@contextmanager
+def plant(kafka: KafkaUnderTest, program: str, folder: Path, name: str) -> Generator[Plant]:
+    """Runs for the time of the block; at its beginning every worker has been scraped and has committed.
+
+    Args:
+        kafka: where.
+        program: Prometheus.
+        folder: for the project, for logs and data.
+        name: of the pipeline.
+    """
+    topic = f"{name}-numbers"
+    project = Project(kafka, folder, name, Numbers(topic, 0, PARTITIONS, (0,) * PARTITIONS, frozenset()))
+    project.write(pause_s=0)
+    with Traffic(kafka.bootstrap_servers, topic) as traffic:
+        try:
+            supervisor = project.run(
+                "--workers", str(WORKERS), PENSTOCK_MONITORING__PORT="0", PENSTOCK_STATE__CHECKPOINT_INTERVAL_MS="1000"
+            )
+            with lag_exporter(project) as exporter:
+                discovery = told(
+                    lambda: project.told(supervisor), r"where the workers answer: (http://127\.0\.0\.1:\d+/\S+)"
+                )
+                with prometheus(program, folder, [discovery], exporter) as server:
+                    yield Plant(kafka, project, topic, supervisor, traffic, server)
+        finally:
+            project.close()
+
+
+@contextmanager
+def lag_exporter(project: Project) -> Generator[str]:
+    """`penstock lag-exporter` on the pipeline's group; where it answers, as `host:port`."""
+    log = project.root / "exporter.log"
+    command = [sys.executable, "-P", "-m", "penstock", "lag-exporter"]
+    options = ["--groups", project.name, "--interval", "1", "--port", "0"]
+    with log.open("w") as said:
+        process = subprocess.Popen([*command, *options], cwd=project.root, stdout=said, stderr=said)
+    try:
+        yield told(log.read_text, r"lag of groups at http://([\d.:]+)/metrics")
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def told(text: Callable[[], str], pattern: str) -> str:
+    """What a program tells of itself, sooner or later."""
+    until(lambda: re.search(pattern, text()) is not None)
+    found = re.search(pattern, text())
+    assert found is not None
+    return found[1]
