@@ -45,6 +45,7 @@ class Traffic:
         self._is_over.set()
         self._thread.join()
         assert self._producer.flush(30) == 0
+        del self._producer  # or it would call for a broker that is gone
 
     def poison(self) -> None:
         """A record that is no number."""

@@ -114,13 +114,6 @@ def test_a_pipeline_at_work_rings_no_alert_but_the_one_that_always_rings(watched
     assert watched.prometheus.query('max_over_time(ALERTS{alertname!="Watchdog",alertstate="firing"}[5m])') == []
 
 
-def test_nothing_is_told_to_be_held_back_where_no_transaction_is_open(watched: Plant) -> None:
-    """Records that come in between two questions of the exporter are no open transaction."""
-    unstable = f'kafka_partition_unstable_offsets{{topic="{watched.topic}"}}'
-    until(lambda: watched.prometheus.total(f"min(count_over_time({unstable}[5m]))") >= 10)
-    assert watched.prometheus.total(f"max(max_over_time({unstable}[5m]))") == 0
-
-
 def test_a_single_dead_letter_shows_wherever_dead_letters_are_shown(watched: Plant) -> None:
     watched.traffic.poison()
     ask = watched.prometheus.total
