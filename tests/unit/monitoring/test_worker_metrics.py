@@ -287,3 +287,16 @@ def test_a_batch_report_without_timestamps_is_counted_all_the_same() -> None:
     metrics.on_batch(BatchReport("in", 0, 3, 0, 0, {}, 0.1))
     metrics.on_commit(3, 0)
     assert value(scraped(metrics.families()), str(catalogue.RECORDS_COMMITTED), outcome="ok") == 3
+
+
+def test_what_goes_wrong_is_told_as_zero_before_it_does_for_the_first_time() -> None:
+    """A rate does not see the first step of a series that is born with it."""
+    metrics = WorkerMetrics(PLACE, ManualClock())
+    metrics.on_join("group", {"in": 1}, 300.0)
+    found = scraped(metrics.families())
+    for stage in catalogue.RECORD_STAGES:
+        assert value(found, str(catalogue.DLQ_RECORDS), topic="in", stage=stage) == 0
+    for reason in catalogue.ABORTS:
+        assert value(found, str(catalogue.TRANSACTION_ABORTS), reason=reason) == 0
+    for outcome in catalogue.OUTCOMES:
+        assert value(found, str(catalogue.RECORDS_COMMITTED), topic="in", outcome=outcome) == 0
