@@ -62,6 +62,7 @@ class SimulatedPartition:
         self._entries: list[Stored] = []
         self._open: dict[int, list[Stored]] = {}
         self._batches: set[tuple[int, int, int]] = set()
+        self._expected: dict[tuple[int, int], int] = {}
 
     @property
     def high_watermark(self) -> int:
@@ -110,6 +111,19 @@ class SimulatedPartition:
             self._open.setdefault(producer_id, []).append(entry)
         return entry.offset
 
+    def has_open(self, producer_id: int) -> bool:
+        """Whether the producer has a transaction here whose marker is still to come."""
+        return producer_id in self._open
+
+    def expect(self, producer_id: int, epoch: int, sequence: int) -> int:
+        """A batch has come that would begin a transaction here; returns the first that came since the last append.
+
+        As the broker keeps it: whatever becomes of the batch, nothing behind it is taken before it.
+        """
+        first = min(sequence, self._expected.get((producer_id, epoch), sequence))
+        self._expected[producer_id, epoch] = first
+        return first
+
     def has_batch(self, producer_id: int, epoch: int, sequence: int) -> bool:
         """Whether this batch of an idempotent producer was appended before."""
         return (producer_id, epoch, sequence) in self._batches
@@ -117,6 +131,7 @@ class SimulatedPartition:
     def note_batch(self, producer_id: int, epoch: int, sequence: int) -> None:
         """It was appended."""
         self._batches.add((producer_id, epoch, sequence))
+        self._expected.pop((producer_id, epoch), None)
 
     def mark(self, producer_id: int, epoch: int, timestamp_ms: int, *, commit: bool) -> None:
         """Append the marker that ends the producer's transaction here; it takes an offset."""

@@ -299,9 +299,14 @@ class SimulatedProducer:
     def _append(self, place: Partition, batch: Sequence[_Queued], sequence: int) -> None:
         producer_id, epoch = self._id
         log = self.cluster.partition(place)
+        if not log.has_open(producer_id):
+            # Only then does a leader ask: what comes between the decision and the marker is taken, and decided by it.
+            first = log.expect(producer_id, epoch, sequence)
+            self.cluster.transactions.verify(producer_id, epoch, place)
+            if first < sequence:
+                raise Refusal("OUT_OF_ORDER_SEQUENCE_NUMBER")
         if log.has_batch(producer_id, epoch, sequence):
             return  # a request that was sent again
-        self.cluster.transactions.verify(producer_id, epoch, place)
         config = self.cluster.topics[place[0]].config
         if any(len(q.key or b"") + len(q.value or b"") > int(config["max.message.bytes"]) for q in batch):
             raise Refusal("MSG_SIZE_TOO_LARGE")
