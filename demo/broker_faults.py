@@ -19,6 +19,7 @@ from demo.pipelines import FOLDED
 from demo.watch import QUIET
 from penstock.embedded import KafkaCluster
 from penstock.errors import StartFailed
+from penstock.testing.history.reading import java_hash
 
 _EVERY_S: Final = (3.0, 8.0)
 _DEAD_S: Final = (0.5, 4.0)
@@ -147,12 +148,3 @@ class _Run:
         # There may be no output yet.
         leader = partitions[java_hash(text) % len(partitions)].leader if partitions else -1
         return leader if leader > 0 else self._dice.randrange(len(self._kafka.brokers)) + 1
-
-
-def java_hash(text: str) -> int:
-    """`Utils.abs(String.hashCode())`: by it a coordinator's partition is found."""
-    number = 0
-    for character in text:
-        number = (31 * number + ord(character)) & 0xFFFFFFFF
-    signed = number - (1 << 32) if number >= 1 << 31 else number
-    return 0 if signed == -(1 << 31) else abs(signed)

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from demo.broker_faults import java_hash
 from penstock.embedded import KafkaCluster
+from penstock.testing.history.reading import java_hash
 from penstock.testing.pytest_plugin import KafkaUnderTest
 from tests.broker.harness.victims import until
 from tests.broker.runtime.cast import Cast

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -19,6 +18,7 @@ from penstock.runtime.program import Program
 from penstock.runtime.task import TaskStatus
 from penstock.schemas.topic import Topic
 from penstock.topology.policy import Policy, Retry
+from tests.unit.runtime.flaky import Flaky
 from tests.unit.runtime.in_memory import Cluster, Fault, Running, running
 
 IN = Topic("in", key=str, value=str)
@@ -27,23 +27,6 @@ A = ("in", 0)
 KEYS = 3
 ROWS = 18
 SECOND = timedelta(seconds=1)
-
-
-class Flaky:
-    """Fails for chosen values so many times each; counts the calls."""
-
-    def __init__(self, failures: dict[int, int], error: Callable[[], Exception] = ValueError) -> None:
-        self.left = dict(failures)
-        self.error = error
-        self.calls: Counter[int] = Counter()
-
-    def __call__(self, text: str) -> str:
-        number = int(text)
-        self.calls[number] += 1
-        if self.left.get(number, 0) > 0:
-            self.left[number] -= 1
-            raise self.error()
-        return text
 
 
 def cluster(rows: int = ROWS, keys: int = KEYS) -> Cluster:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -17,6 +16,7 @@ from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.task import TaskId, TaskStatus
 from penstock.schemas.topic import Topic
 from penstock.topology.policy import Classifier, Policy, Retry
+from tests.unit.runtime.flaky import Flaky
 from tests.unit.runtime.in_memory import Cluster, Fault, Running, running
 
 IN = Topic("in", key=str, value=str)
@@ -24,23 +24,6 @@ OUT = Topic("out", key=str, value=str)
 A, B = ("in", 0), ("in", 1)
 ROWS = 12
 SECOND = timedelta(seconds=1)
-
-
-class Flaky:
-    """Fails for chosen values so many times each; counts the calls."""
-
-    def __init__(self, failures: dict[int, int], error: Callable[[], Exception] = ValueError) -> None:
-        self.left = dict(failures)
-        self.error = error
-        self.calls: Counter[int] = Counter()
-
-    def __call__(self, text: str) -> str:
-        number = int(text)
-        self.calls[number] += 1
-        if self.left.get(number, 0) > 0:
-            self.left[number] -= 1
-            raise self.error()
-        return text
 
 
 def cluster(partitions: int = 1) -> Cluster:
