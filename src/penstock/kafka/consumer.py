@@ -20,7 +20,7 @@ from penstock.kafka.error_map import from_call, kafka_error
 from penstock.kafka.group_settings import GroupSettings
 from penstock.kafka.polled import Partition, Polled, sort_into
 from penstock.kafka.reader import Reader, is_there
-from penstock.kafka.static_instance import InstanceIsTaken, StaticInstance
+from penstock.kafka.static_instance import InstanceIsTaken, InstanceReplaced, StaticInstance
 from penstock.protocols import GroupMetadata
 
 DEFAULTS: dict[str, Option] = {
@@ -95,6 +95,7 @@ class GroupConsumer:
         self._topics: list[str] = []
         self._instance = StaticInstance(client_id, self._settings.session_timeout_ms / 1000)
         self._trouble: BaseException | None = None
+        self._is_replaced = False
 
     @property
     def is_eager(self) -> bool:
@@ -130,6 +131,7 @@ class GroupConsumer:
         Raises:
             ConfigurationError: a topic does not exist, or there is no right to it.
             DuplicateIdentity: another live process is this static member.
+            InstanceReplaced: another one may be; we have left, hold nothing, and `subscribe` joins anew.
             Exception: what a rebalance callback ran into.
         """
         polled = Polled()
@@ -141,11 +143,21 @@ class GroupConsumer:
         try:
             sort_into(polled, messages, self._group)
         except InstanceIsTaken as exc:
-            self._instance.judge(exc)
-            self._consumer.close()  # it is of no use any more: the error is a fatal one
-            self._consumer = connected(Consumer, self._options, self._client_id)
-            self.subscribe(self._topics)
+            self._replace(exc)
         return polled
+
+    def _replace(self, taken: InstanceIsTaken) -> None:
+        """Another client, for ours is of no use behind a fatal error."""
+        self._is_replaced = taken.is_replaced
+        self._consumer.close()
+        self._is_replaced = False
+        self._consumer = connected(Consumer, self._options, self._client_id)
+        if taken.is_replaced:
+            raise InstanceReplaced(
+                f"group '{self._group}': another membership took over the name '{self._client_id}' (group.instance.id)"
+            ) from taken
+        self._instance.judge(taken)
+        self.subscribe(self._topics)
 
     def start(self, positions: Mapping[Partition, int]) -> None:
         """Fetch these partitions from these offsets on."""
@@ -315,6 +327,8 @@ class GroupConsumer:
                 return
 
     def _tell(self, listener: Callable[[list[Partition]], None], partitions: list[TopicPartition]) -> None:
+        if self._is_replaced:
+            return  # `InstanceReplaced` says that all is gone; a listener that began a transaction would fence a twin
         try:
             listener([(tp.topic, tp.partition) for tp in partitions])
         except BaseException as exc:  # noqa: BLE001 - as above

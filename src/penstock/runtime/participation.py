@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from penstock.errors import Fenced
+from penstock.kafka.static_instance import InstanceReplaced
 from penstock.runtime.member import Member
 from penstock.runtime.merge import Partition
 from penstock.runtime.twins import Twins
@@ -68,7 +69,10 @@ class Participation:
         """
         if not isinstance(exc, Fenced):
             return False
-        self._twins.fenced(exc)
+        if isinstance(exc, InstanceReplaced):
+            self._twins.replaced()
+        else:
+            self._twins.fenced(exc)
         if self._twins.is_waiting:
             self._session.close()
             self._is_initialised = False

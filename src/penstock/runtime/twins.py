@@ -4,12 +4,14 @@ Whoever initialises a producer last fences the others of its name; if each of tw
 initialising anew, they would fence each other for ever. So a worker that was fenced looks at the group first:
 
 ```
-              fenced, and the group has another member of our name
+              fenced, and the group has another member of our name; or our name in the group was taken over
  (working) ──────────────────────────────────────────────────────► (waiting: no task, no producer, not in the group)
      ▲                                                                │ one session time-out later
      └──────── it is gone: it was the ghost of a dead one ◄───────────┤
-                                                                      └──► still there: DuplicateIdentity
+                                                                      └──► still there after three: DuplicateIdentity
 ```
+
+After one session time-out a ghost is gone, unless the coordinator moved meanwhile: the next one counts from anew.
 
 It waits *outside* of the group: of two, the one that initialised last is not fenced by anybody then, sees nobody of its
 name, and goes on. So exactly one ends. A worker initialises its producer after it has joined, so that the one it fences
@@ -33,6 +35,8 @@ LOGGER = logging.getLogger("penstock.runtime")
 MAX_FENCES: Final = 3
 FENCE_WINDOW_S: Final = 300.0
 _MARGIN_S: Final = 0.5
+_LIVES_AFTER_SESSIONS: Final = 3
+_LOOK_AGAIN_S: Final = 0.5
 _ANSWER_BUDGET_S: Final = 30.0
 _PAUSE_S: Final = 0.02
 
@@ -65,6 +69,7 @@ class Twins:
         self._clock = clock
         self._fenced_at_s: list[float] = []
         self._look_at_s: float | None = None
+        self._lives_at_s = 0.0
 
     @property
     def is_waiting(self) -> bool:
@@ -93,7 +98,22 @@ class Twins:
                 self._writer,
                 self._session_timeout_s,
             )
-            self._look_at_s = now_s + self._session_timeout_s + _MARGIN_S
+            self._wait()
+
+    def replaced(self) -> None:
+        """Our name in the group was taken over, and we are out of it: wait, and see whether somebody lives behind it."""
+        LOGGER.warning(
+            "'%s' was replaced in the group: staying out of it, to see in %.0f s whether a live worker has this name",
+            self._writer,
+            self._session_timeout_s,
+        )
+        self._own_ids = set()  # the id that took it over may be ours, of an answer that was lost; it is a ghost by now
+        self._wait()
+
+    def _wait(self) -> None:
+        now_s = self._clock.monotonic_s()
+        self._look_at_s = now_s + self._session_timeout_s + _MARGIN_S
+        self._lives_at_s = now_s + _LIVES_AFTER_SESSIONS * self._session_timeout_s
 
     def is_over(self) -> bool:
         """Whether the wait is over and we are alone: join the group again.
@@ -104,6 +124,10 @@ class Twins:
         if self._look_at_s is None or self._clock.monotonic_s() < self._look_at_s:
             return False
         others = self._others()
+        now_s = self._clock.monotonic_s()
+        if others and now_s < self._lives_at_s:
+            self._look_at_s = now_s + _LOOK_AGAIN_S
+            return False
         if others:
             hosts = ", ".join(sorted({member.host.lstrip("/") for member in others}))
             raise DuplicateIdentity(

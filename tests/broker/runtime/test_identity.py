@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Consumer
 
 from penstock.errors import ExitCode
 from penstock.testing.pytest_plugin import KafkaUnderTest
@@ -43,6 +44,40 @@ def test_of_two_with_one_identity_exactly_one_ends(
             assert cast.alive.pop(ended).returncode == ExitCode.DUPLICATE_IDENTITY, err
             assert f"'{cast.pipeline}.one.0'" in err
             assert "another instance name" in err
+            for _ in range(3):
+                cast.advance()
+        cast.finish(trickle.numbers)
+    finally:
+        cast.close()
+
+
+def test_a_static_member_whose_name_is_taken_over_by_nobody_alive_goes_on(
+    kafka: KafkaUnderTest, tmp_path: Path
+) -> None:
+    """As when its request to join was answered too late: the coordinator knows it by an id that it has never heard."""
+    if kafka.cluster is None:
+        pytest.skip("the files of a cluster elsewhere cannot be read")
+    trickle = Trickle(kafka.bootstrap_servers, partitions=3, keys=7)
+    cast = Cast(kafka, trickle.topic, 3, tmp_path, ("--static",))
+    try:
+        with trickle:
+            cast.join("here", instance="one")
+            cast.advance()
+            name = f"{cast.pipeline}.one.0"
+            ghost = Consumer(
+                {
+                    "bootstrap.servers": kafka.bootstrap_servers,
+                    "group.id": cast.pipeline,
+                    "client.id": name,
+                    "group.instance.id": name,
+                    "partition.assignment.strategy": "cooperative-sticky",
+                    "session.timeout.ms": 1_500,
+                    "heartbeat.interval.ms": 500,
+                }
+            )
+            ghost.subscribe([trickle.topic])
+            until(lambda: ghost.poll(0.1) is None and "was replaced in the group" in cast.log("here"))
+            ghost.close()  # a static member does not leave the group
             for _ in range(3):
                 cast.advance()
         cast.finish(trickle.numbers)

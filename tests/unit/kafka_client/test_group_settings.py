@@ -68,15 +68,10 @@ def test_only_fatal_errors_about_the_instance_are_taken_for_such() -> None:
 def test_a_name_that_a_dead_one_may_hold_is_asked_for_until_it_would_be_forgotten() -> None:
     clock = ManualClock()
     instance, held = StaticInstance("p.0", 10.0, clock), InstanceIsTaken(is_replaced=False)
-    while clock.now_s <= 1_015:
+    while clock.now_s <= 1_025:
         instance.judge(held)
     instance.has_joined()
     instance.judge(held)
-    clock.now_s += 16
+    clock.now_s += 26
     with pytest.raises(DuplicateIdentity, match=r"'p\.0' \(group\.instance\.id\)"):
         instance.judge(held)
-
-
-def test_a_member_that_was_replaced_ends_at_once() -> None:
-    with pytest.raises(DuplicateIdentity, match="another instance name"):
-        StaticInstance("p.0", 10.0).judge(InstanceIsTaken(is_replaced=True))

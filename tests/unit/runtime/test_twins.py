@@ -56,18 +56,42 @@ def test_whoever_is_alone_goes_on() -> None:
     assert not found.is_waiting
 
 
-def test_a_twin_that_is_still_there_one_session_later_ends_this_worker_and_is_named() -> None:
+def test_a_twin_that_is_still_there_three_sessions_later_ends_this_worker_and_is_named() -> None:
     clock, group = ManualClock(), Group([US, TWIN])
     found = twins(group, clock)
     found.fenced(Fenced("planted"))
     group.members = [TWIN]
-    while clock.now_s < 1_010:
+    while clock.now_s < 1_030:
         assert found.is_waiting
         assert not found.is_over()
         clock.now_s += 1
     clock.now_s += 1
     with pytest.raises(DuplicateIdentity, match=r"'p\.0', at 10\.0\.0\.2"):
         found.is_over()
+
+
+def test_a_member_whose_name_was_taken_over_waits_outside_until_nobody_has_it() -> None:
+    """Whatever id took it over: it may be one of ours, of an answer to us that was lost."""
+    clock, group = ManualClock(), Group([US])
+    found = twins(group, clock)
+    found.replaced()
+    clock.now_s += 11
+    assert not found.is_over()
+    clock.now_s += 4
+    group.members = []
+    assert found.is_over()
+    assert not found.is_waiting
+
+
+def test_being_replaced_any_number_of_times_is_no_reason_to_end() -> None:
+    """A coordinator that stands still again and again does this to a worker that is alone."""
+    clock, group = ManualClock(), Group([])
+    found = twins(group, clock)
+    for _ in range(5):
+        found.replaced()
+        assert found.is_waiting
+        clock.now_s += 11
+        assert found.is_over()
 
 
 def test_the_ghost_of_a_dead_one_is_waited_out() -> None:
@@ -141,7 +165,7 @@ def test_a_worker_that_waits_has_no_task_no_producer_and_no_place_in_the_group()
     for _ in range(20):
         run.worker.step()
     assert (log.calls["init"], len(log.transactions)) == (inits, committed)
-    run.clock.now_s += 11
+    run.clock.now_s += 31
     with pytest.raises(DuplicateIdentity):
         run.worker.run()
     assert run.member.is_closed
