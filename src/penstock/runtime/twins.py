@@ -101,7 +101,7 @@ class Twins:
             self._wait()
 
     def replaced(self) -> None:
-        """Our name in the group was taken over, and we are out of it: wait, and see whether somebody lives behind it."""
+        """Our name in the group was taken over, and we are out of it: wait, and see whether anybody lives behind it."""
         LOGGER.warning(
             "'%s' was replaced in the group: staying out of it, to see in %.0f s whether a live worker has this name",
             self._writer,

@@ -73,10 +73,16 @@ def test_a_static_member_whose_name_is_taken_over_by_nobody_alive_goes_on(
                     "partition.assignment.strategy": "cooperative-sticky",
                     "session.timeout.ms": 1_500,
                     "heartbeat.interval.ms": 500,
+                    "enable.auto.commit": False,
                 }
             )
             ghost.subscribe([trickle.topic])
-            until(lambda: ghost.poll(0.1) is None and "was replaced in the group" in cast.log("here"))
+
+            def has_taken_over() -> bool:
+                ghost.poll(0.1)
+                return "was replaced in the group" in cast.log("here")
+
+            until(has_taken_over)
             ghost.close()  # a static member does not leave the group
             for _ in range(3):
                 cast.advance()

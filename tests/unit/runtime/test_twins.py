@@ -72,7 +72,7 @@ def test_a_twin_that_is_still_there_three_sessions_later_ends_this_worker_and_is
 
 def test_a_member_whose_name_was_taken_over_waits_outside_until_nobody_has_it() -> None:
     """Whatever id took it over: it may be one of ours, of an answer to us that was lost."""
-    clock, group = ManualClock(), Group([US])
+    clock, group = ManualClock(), Group([US], own_ids=[""])
     found = twins(group, clock)
     found.replaced()
     clock.now_s += 11
