@@ -5,12 +5,12 @@ A form that is not known gives None: then the rules that need it say nothing.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
+import xxhash
 
 from penstock.record import Headers
 from penstock.testing.history.log import Place
@@ -86,8 +86,9 @@ class Digested:
         new = 0
         self._total -= self._hashes.pop(key, 0)
         if value is not None:
-            hashed = hashlib.blake2b(len(key).to_bytes(4, "little") + key + value, digest_size=16).digest()
-            new = self._hashes[key] = int.from_bytes(hashed, "little")
+            hashed = xxhash.xxh3_128(key, seed=len(key))
+            hashed.update(value)
+            new = self._hashes[key] = hashed.intdigest()
         self._total += new
 
     @property
