@@ -1,23 +1,24 @@
 """A consumer group and the ends of partitions, asked from outside and without waiting for the answers.
 
-A worker asks these things while its other tasks go on: each call sends its requests and returns at once.
+A worker asks these things while its other tasks go on: each call returns at once, and a thread waits where the client
+would.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # re-exported without __all__
 
-from penstock.errors import KafkaUnavailable
+from penstock.errors import KafkaUnavailable, PenstockError
 from penstock.kafka.client import Connection, connected
 from penstock.kafka.consumer import Committed
 from penstock.kafka.error_map import from_call
+from penstock.kafka.group_members import GroupMember, described
 from penstock.kafka.group_offsets import GroupOffsets
 from penstock.kafka.listed_offsets import listed_offsets
 from penstock.kafka.polled import Partition
@@ -27,21 +28,6 @@ T_co = TypeVar("T_co", covariant=True)
 
 _REQUEST_TIMEOUT_S = 2.0
 _ASK_AGAIN_S = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class GroupMember:
-    """A member as the coordinator knows it.
-
-    Attributes:
-        client_id: a worker's `transactional.id`.
-        member_id: given by the coordinator, new at each join.
-        host: where its connection comes from.
-    """
-
-    client_id: str
-    member_id: str
-    host: str = ""
 
 
 class Extent(NamedTuple):
@@ -126,15 +112,21 @@ class GroupView:
         self._client_id = client_id
         self._client: AdminClient | None = None
         self._group_offsets = GroupOffsets(connection, group, client_id)
+        self._thread: ThreadPoolExecutor | None = None
 
     def members(self) -> Answer[tuple[GroupMember, ...]]:
-        """Who is in the group now; of the classic and of the newer protocol (KIP-848)."""
+        """Who is in the group now; of the classic and of the newer protocol (KIP-848). A thread waits for it."""
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "penstock-members")
+        return _Awaited(self._thread.submit(self._members, self._admin()))
 
-        def read(description: Any) -> tuple[GroupMember, ...]:
-            return tuple(GroupMember(m.client_id or "", m.member_id or "", m.host or "") for m in description.members)
-
-        asked: Any = self._admin().describe_consumer_groups([self._group], request_timeout=_REQUEST_TIMEOUT_S)
-        return self._answer(f"members of group '{self._group}'", [asked[self._group]], lambda found: read(found[0]))
+    def _members(self, client: AdminClient) -> tuple[GroupMember, ...]:
+        try:
+            found = described(client, self._group, _REQUEST_TIMEOUT_S)
+        except PenstockError:
+            self._forget_client()
+            raise
+        return found[self._group].members if self._group in found else ()
 
     def stable_offsets(self, partitions: Iterable[Partition]) -> Answer[dict[Partition, Committed]]:
         """The committed positions of these partitions (KIP-447); those without one are left out.
@@ -170,6 +162,9 @@ class GroupView:
 
     def close(self) -> None:
         """Let go of the connections; answers that have not come never will."""
+        if self._thread is not None:
+            self._thread.shutdown(wait=True, cancel_futures=True)
+            self._thread = None
         self._client = None
         self._group_offsets.close()
 

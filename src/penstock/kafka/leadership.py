@@ -17,8 +17,9 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from penstock.errors import DuplicateIdentity, ServerUnreachable
+from penstock.errors import DuplicateIdentity, KafkaUnavailable, ServerUnreachable
 from penstock.kafka.client import LOGGER, Connection, connected
+from penstock.kafka.group_members import described
 
 _POLL_S = 0.2
 _MARGIN_S = 2.0  # joining, and the coordinator's own timers
@@ -128,11 +129,11 @@ class Leadership:
         """The member that holds the partition, unless it is what an earlier life of this process left in the group."""
         admin = AdminClient(self._connection.options({}, self._connection.admin, f"{self.client_id}-admin"))
         try:
-            group: Any = admin.describe_consumer_groups([self._group], request_timeout=5)[self._group].result()
-        except KafkaException as exc:
+            found = described(admin, self._group, 5.0)
+        except KafkaUnavailable as exc:
             LOGGER.debug("group %s: %s", self._group, exc)
             return None
-        for member in group.members:
-            if member.client_id != self.client_id and member.assignment and member.assignment.topic_partitions:
+        for member in found[self._group].members if self._group in found else ():
+            if member.client_id != self.client_id and member.assigned:
                 return f"{member.client_id} (host {member.host.lstrip('/')})"
         return None

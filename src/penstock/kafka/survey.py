@@ -17,9 +17,10 @@ from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicParti
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # re-exported without __all__
 
 from penstock.errors import KafkaUnavailable
-from penstock.kafka.client import Connection, Option, connected
+from penstock.kafka.client import LOGGER, Connection, Option, connected
 from penstock.kafka.consumer import Committed
 from penstock.kafka.error_map import from_call
+from penstock.kafka.group_members import described
 from penstock.kafka.group_view import Extent
 from penstock.kafka.polled import Partition
 from penstock.kafka.reader import Reader
@@ -81,21 +82,19 @@ class Survey:
         """{group: what its coordinator says}; those that it does not describe are left out."""
         if not groups:
             return {}
-        asked: Any = self._admin().describe_consumer_groups(list(groups), request_timeout=_TIMEOUT_S)
-        found: dict[str, GroupSummary] = {}
-        for group, future in asked.items():
-            try:
-                told = self._result(future, f"description of group '{group}'")
-            except KafkaUnavailable:
-                continue
-            assigned = frozenset(
-                (tp.topic, tp.partition)
-                for member in told.members
-                if member.assignment is not None
-                for tp in member.assignment.topic_partitions
+        try:
+            found = described(self._admin(), None, _TIMEOUT_S)
+        except KafkaUnavailable as exc:
+            LOGGER.warning("%s", exc)
+            self._admin_client = None
+            return {}
+        return {
+            name: GroupSummary(
+                group.state, len(group.members), frozenset().union(*(member.assigned for member in group.members))
             )
-            found[group] = GroupSummary(told.state.name, len(told.members), assigned)
-        return found
+            for name, group in found.items()
+            if name in groups
+        }
 
     def partitions(self) -> dict[str, int]:
         """{topic: partitions}, Kafka's own left out.

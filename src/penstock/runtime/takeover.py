@@ -33,7 +33,8 @@ from typing import Protocol
 from penstock.clock import Clock
 from penstock.errors import PenstockError, Retriable
 from penstock.kafka.consumer import Committed
-from penstock.kafka.group_view import Answer, Extent, GroupMember
+from penstock.kafka.group_members import GroupMember
+from penstock.kafka.group_view import Answer, Extent
 from penstock.kafka.polled import Partition
 from penstock.protocols import TransactionalProducer, TransactionHooks
 from penstock.runtime.task import TaskId

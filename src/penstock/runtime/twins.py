@@ -28,7 +28,8 @@ from typing import Final
 
 from penstock.clock import Clock
 from penstock.errors import DuplicateIdentity, Fenced, KafkaUnavailable
-from penstock.kafka.group_view import Answer, GroupMember
+from penstock.kafka.group_members import GroupMember
+from penstock.kafka.group_view import Answer
 
 LOGGER = logging.getLogger("penstock.runtime")
 

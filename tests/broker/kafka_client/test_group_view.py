@@ -58,6 +58,7 @@ def test_members_are_told_by_client_and_member_id(kafka: KafkaUnderTest, topic_p
     (member,) = answered(view.members())
     assert member.client_id == "worker.a"
     assert member.member_id == consumer.memberid()
+    assert member.assigned == {(topic_prefix, 0), (topic_prefix, 1)}
     consumer.close()
     assert answered(view.members()) == ()
 

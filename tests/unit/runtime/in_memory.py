@@ -19,7 +19,8 @@ from penstock.dsl.pipeline import Pipeline
 from penstock.errors import Fenced, KafkaUnavailable, OutcomeUnknown, PenstockError, TransactionAborted
 from penstock.kafka.client import Connection
 from penstock.kafka.consumer import Committed
-from penstock.kafka.group_view import GroupMember, GroupView
+from penstock.kafka.group_members import GroupMember
+from penstock.kafka.group_view import GroupView
 from penstock.kafka.partitioner import partition_for
 from penstock.kafka.polled import Polled
 from penstock.kafka.reader import Columns, RawRecord, Watermarks

@@ -8,7 +8,7 @@ import pytest
 
 from penstock.dsl.pipeline import Pipeline
 from penstock.errors import DuplicateIdentity, Fenced, KafkaUnavailable
-from penstock.kafka.group_view import GroupMember
+from penstock.kafka.group_members import GroupMember
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.twins import FENCE_WINDOW_S, Twins
 from penstock.schemas.topic import Topic
