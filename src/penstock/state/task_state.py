@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import compress
+from operator import ne
 from typing import Final
 
 from penstock.state import digest as digests
@@ -148,15 +150,17 @@ class TaskState:
         """What the changelog has to get and the digest for the commit record. Changes nothing."""
         if self._batch:
             raise RuntimeError("a commit was prepared with a batch neither accepted nor dropped; please report this")
-        committed = self._committed
-        changes = [
-            (key, old, value) for key, value in self._transaction.items() if value != (old := committed.get(key))
-        ]
-        self._prepared = PreparedCommit(
-            [key for key, _, _ in changes],
-            [value for _, _, value in changes],
-            digests.changed(self._digest, changes),
-        )
+        keys, values = list(self._transaction), list(self._transaction.values())
+        before = list(map(self._committed.get, keys))
+        changed = list(map(ne, before, values))
+        if not all(changed):
+            keys, values, before = (
+                list(compress(keys, changed)),
+                list(compress(values, changed)),
+                list(compress(before, changed)),
+            )
+        digest = digests.changed(self._digest, zip(keys, before, values, strict=True))
+        self._prepared = PreparedCommit(keys, values, digest)
         return self._prepared
 
     def apply(self) -> int:
