@@ -20,7 +20,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from penstock.errors import KafkaUnavailable
+from penstock.errors import KafkaUnavailable, TransactionAborted
 from penstock.kafka.error_map import from_call
 from penstock.kafka.polled import Partition
 
@@ -79,7 +79,9 @@ def described(client: AdminClient, group: str | None, timeout_s: float) -> dict[
     try:
         told = ask(timeout=timeout_s) if group is None else ask(group, timeout=timeout_s)
     except KafkaException as exc:
-        raise from_call(exc, doing) from exc
+        family = from_call(exc, doing)
+        # A question that fails is never a reason to abort anything: `_PARTIAL`, where a broker is down, is none either.
+        raise (KafkaUnavailable(str(family)) if isinstance(family, TransactionAborted) else family) from exc
     found: dict[str, GroupDescription] = {}
     newer: list[str] = []
     for each in told:
