@@ -21,7 +21,7 @@ from penstock.embedded import KafkaCluster
 from penstock.errors import StartFailed
 from penstock.testing.history.reading import java_hash
 
-_EVERY_S: Final = (3.0, 8.0)
+_EVERY_S: Final = (8.0, 16.0)
 _DEAD_S: Final = (0.5, 4.0)
 # Past the time after which the controllers take a broker for dead, and shorter.
 _PAUSED_S: Final = (2.0, 14.0)
