@@ -10,6 +10,7 @@ from penstock.state.changelog import end_of_prefix, store_prefix
 from penstock.state.key_codec import BytesKey, TextKey, TupleKey
 from penstock.state.spec import StoreSpec
 from penstock.state.task_state import TaskState
+from penstock.state.value_codec import REFUSED
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -125,7 +126,8 @@ class Store(Generic[K, V]):
         if layers is None:
             return [self._folded(key, item, first, following) for key, item in zip(full_keys, items, strict=True)]
         batch, transaction, committed = layers
-        known, decode, stored, is_shared = self._known, self._values.decode, self._stored, self._is_shared
+        known, codec, is_shared, most = self._known, self._values, self._is_shared, self._max_entry_bytes
+        decode, write, read, mark = codec.decode, codec.write, codec.read, codec.mark
         results: list[V] = []
         for key, item in zip(full_keys, items, strict=True):
             data = batch[key] if key in batch else transaction[key] if key in transaction else committed.get(key)
@@ -134,15 +136,20 @@ class Store(Generic[K, V]):
             else:
                 entry = known.get(key)
                 result = following(entry[1] if entry is not None and entry[0] is data else decode(data), item)
-            entry = stored(result)
-            data = entry[0]
-            if len(key) + len(data) > self._max_entry_bytes:
+            try:
+                body = write(result)
+                read_back = read(body)
+            except REFUSED:
+                self._stored(result)  # which has the words for it
+                raise
+            data = mark + body
+            if len(key) + len(data) > most:
                 raise self._too_large(key, data)
             batch[key] = data
             if is_shared and len(data) <= _KNOWN_BYTES:  # as `_know`, whose call would cost a tenth of the loop
                 if len(known) >= _KNOWN_ENTRIES:
                     known.clear()
-                known[key] = entry
+                known[key] = data, read_back
             results.append(result)
         return results
 

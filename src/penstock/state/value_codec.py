@@ -21,7 +21,7 @@ V = TypeVar("V")
 HIGHEST_VERSION: Final = 239
 """Bytes from 240 on are kept for other forms than this one."""
 
-_REFUSED: Final = (TypeError, ValueError, OverflowError, RecursionError, NotImplementedError, msgspec.MsgspecError)
+REFUSED: Final = (TypeError, ValueError, OverflowError, RecursionError, NotImplementedError, msgspec.MsgspecError)
 _PLACE: Final = re.compile(r" - at `\$(.*)`$")
 _WHY: Final[dict[type[Exception], str]] = {
     OverflowError: "a whole number beyond -2^63 to 2^64 - 1",
@@ -46,6 +46,9 @@ class ValueCodec(Generic[V]):
 
     Attributes:
         is_shared: nobody can change a value of the type, so that two readers may have the same one.
+        mark, write, read: what `stored` is made of, for a loop that cannot afford its call: the bytes are
+            `mark + write(value)`, the value stored is `read(write(value))`. They raise one of `REFUSED`, for which
+            `stored` has words.
     """
 
     def __init__(
@@ -53,12 +56,12 @@ class ValueCodec(Generic[V]):
     ) -> None:
         self._store = store
         self._version = version
-        self._mark = bytes([version])
+        self.mark = bytes([version])
         self._upgrade = upgrade
         try:
             order: Literal["deterministic"] | None = "deterministic" if holds_sets(declared) else None
-            self._write: Callable[[Any], bytes] = msgspec.msgpack.Encoder(order=order).encode
-            self._read: Callable[[bytes], V] = msgspec.msgpack.Decoder(declared).decode
+            self.write: Callable[[Any], bytes] = msgspec.msgpack.Encoder(order=order).encode
+            self.read: Callable[[bytes], V] = msgspec.msgpack.Decoder(declared).decode
             self.is_shared = is_immutable(declared)
         except TypeError as err:
             raise ConfigurationError(f"store '{store}': its value type cannot be stored: {err}") from err
@@ -74,12 +77,12 @@ class ValueCodec(Generic[V]):
             UnencodableValue: it does not fit its type, or MessagePack; `field` says where.
         """
         try:
-            body = self._write(value)
-            read_back = self._read(body)
-        except _REFUSED as err:
+            body = self.write(value)
+            read_back = self.read(body)
+        except REFUSED as err:
             # Without the cause: msgspec and the Unicode codec quote the value in their messages.
             raise self._unencodable(value, err) from None
-        return self._mark + body, read_back
+        return self.mark + body, read_back
 
     def decode(self, data: bytes) -> V:
         """The value in these bytes; the caller's own where it could be changed.
@@ -88,7 +91,7 @@ class ValueCodec(Generic[V]):
             OperatorMustDecide: the store's type does not fit what was stored; the message says what to declare.
         """
         try:
-            return self._read(data[1:]) if data[0] == self._version else self._upgraded(data)
+            return self.read(data[1:]) if data[0] == self._version else self._upgraded(data)
         except msgspec.MsgspecError as err:
             place, what = _place_and_kind(err)
             raise OperatorMustDecide(
@@ -112,7 +115,7 @@ class ValueCodec(Generic[V]):
             raise OperatorMustDecide(
                 f"store '{self._store}': upgrade= failed for a value of version {older}; mend it, or run the older code"
             ) from err
-        return self._read(self._write(upgraded))
+        return self.read(self.write(upgraded))
 
     def _unencodable(self, value: V, err: Exception) -> UnencodableValue:
         if isinstance(err, msgspec.MsgspecError):
@@ -121,7 +124,7 @@ class ValueCodec(Generic[V]):
             return UnencodableValue(
                 f"store '{self._store}': the value does not fit its type{place}{what}", field=field, reason="misfit"
             )
-        field = _offending_field(self._write, value)
+        field = _offending_field(self.write, value)
         at = f" at '{field}'" if field else ""
         what = _WHY.get(type(err), "a value of a type that MessagePack cannot carry")
         return UnencodableValue(f"store '{self._store}': {what}{at}", field=field, reason="misfit")
@@ -143,7 +146,7 @@ def _offending_field(write: Callable[[Any], bytes], value: object) -> str:
             write(part)
         except RecursionError:
             return name.lstrip(".")
-        except _REFUSED:
+        except REFUSED:
             return (name + _joined(_offending_field(write, part))).lstrip(".")
     return ""
 
