@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, libversion
 
@@ -21,6 +21,9 @@ Option = str | int | float | bool
 LOGGER = logging.getLogger("penstock.kafka.client")
 
 ErrorCallback = Callable[[KafkaError], None]
+
+SOCKET_TIMEOUT_MS: Final = 10_000
+"""A request that is not answered so long is given up, and sent again where that is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,9 @@ class Connection:
             "client.id": client_id,
             "reconnect.backoff.ms": 50,
             "reconnect.backoff.max.ms": 1_000,
+            # A broker that stands still answers nobody, and its part goes to another one after some nine seconds. Who
+            # waits for the client's own default, a minute, does not learn of it before.
+            "socket.timeout.ms": SOCKET_TIMEOUT_MS,
             **own,
             **self.client,
             **extra,

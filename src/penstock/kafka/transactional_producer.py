@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from threading import Event, Thread
 
 from confluent_kafka import KafkaError, TopicPartition
 
-from penstock.kafka.client import LOGGER, Connection
+from penstock.errors import TransactionAborted
+from penstock.kafka.client import LOGGER, SOCKET_TIMEOUT_MS, Connection
 from penstock.kafka.error_map import from_commit
 from penstock.kafka.producer import DEFAULTS, RETRY_BACKOFF_MS, IdempotentProducer
 from penstock.protocols import GroupMetadata
 
 _DOUBTFUL_COMMIT_S = 0.8 * RETRY_BACKOFF_MS / 1000
 _DOUBTFUL_OFFSETS_S = 0.4  # its resend waits 500 ms
+_OFFSETS_PATIENCE_S = 2 * SOCKET_TIMEOUT_MS / 1000
+_MARGIN_S = 1.0
 
 # Lost connections and time-outs are what makes librdkafka send a request again.
 _RESENT = {KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT_QUEUE}
@@ -49,7 +53,7 @@ class KafkaTransactionalProducer(IdempotentProducer):
                 "batch.size": min(int(DEFAULTS["batch.size"]), max_batch_bytes),
                 # librdkafka refuses both of these above the transaction's time-out.
                 "message.timeout.ms": transaction_timeout_ms,
-                "socket.timeout.ms": min(60_000, transaction_timeout_ms),
+                "socket.timeout.ms": min(SOCKET_TIMEOUT_MS, transaction_timeout_ms),
             },
             records_have_timestamps=records_have_timestamps,
         )
@@ -91,7 +95,8 @@ class KafkaTransactionalProducer(IdempotentProducer):
 
         Raises:
             KafkaUnavailable: the coordinator moves; the same call again, with the same arguments.
-            TransactionAborted: the group has moved on without us: discard. Not a crash.
+            TransactionAborted: the group has moved on without us, or the client does not come back: discard. Not a
+                crash.
             Fenced: a newer producer holds the id.
         """
         if not offsets:
@@ -100,16 +105,41 @@ class KafkaTransactionalProducer(IdempotentProducer):
             TopicPartition(topic, partition, next_offset, metadata=metadata)
             for (topic, partition), (next_offset, metadata) in offsets.items()
         ]
+        patience_s = min(timeout_s, _OFFSETS_PATIENCE_S)
         started = time.monotonic()
         try:
-            self._call(
+            self._call_apart(
                 "send_offsets_to_transaction",
-                lambda: self._producer.send_offsets_to_transaction(positions, group.opaque, timeout_s),
+                lambda: self._producer.send_offsets_to_transaction(positions, group.opaque, patience_s),
+                patience_s + _MARGIN_S,
             )
         finally:
             took_s = time.monotonic() - started
             if took_s >= _DOUBTFUL_OFFSETS_S:
                 self._doubt = f"send_offsets took {took_s * 1000:.0f} ms, long enough for its request to be sent twice"
+
+    def _call_apart(self, name: str, call: Callable[[], None], timeout_s: float) -> None:
+        """Make a call that may never return; the thread that makes it is then left behind, with its handle.
+
+        The client asks for the group's coordinator with a time-out that nobody looks at (librdkafka#3847; seen with
+        2.16: a worker stood for more than a minute, beyond the budget of its transaction and deaf to signals). Nothing
+        else is done meanwhile, so there is one thread at work all the same.
+        """
+        failed: list[Exception] = []
+        done = Event()
+
+        def run() -> None:
+            try:
+                self._call(name, call)
+            except Exception as exc:  # noqa: BLE001 - raised by the thread that waits
+                failed.append(exc)
+            done.set()
+
+        Thread(target=run, name=name, daemon=True).start()
+        if not done.wait(timeout_s):
+            raise TransactionAborted(f"{name} of '{self.name}' has not come back in {timeout_s:.0f} s; a new handle")
+        if failed:
+            raise failed[0]
 
     def commit_transaction(self, timeout_s: float) -> None:
         """Commit; to be called after `flush`, so that its duration tells about its own request only.
