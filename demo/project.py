@@ -8,8 +8,11 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from penstock.errors import StartFailed
+
+_NOTHING_HAS_BEGUN: Final = 128 + signal.SIGINT
 
 
 class Project:
@@ -64,8 +67,8 @@ class ProjectProcess:
     def stop(self) -> None:
         """SIGINT, and wait until it has left in order; raises as `finish`."""
         self._process.send_signal(signal.SIGINT)
-        # One that was started a moment ago does not hear signals yet: it ends of this one, and has done nothing.
-        if self._process.wait() != -signal.SIGINT:
+        # One that was started a moment ago ends of it at once, and has done nothing: before it hears signals, or after.
+        if self._process.wait() not in (-signal.SIGINT, _NOTHING_HAS_BEGUN):
             self.finish()
 
     def finish(self) -> None:

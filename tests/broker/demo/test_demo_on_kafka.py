@@ -145,7 +145,8 @@ class Published:
         """Write (partition, key, value) to a new topic, byte for byte."""
         admin = AdminClient({"bootstrap.servers": self.servers})
         admin.create_topics([NewTopic(topic, 8, 1)])[topic].result(30)
-        producer = Producer({"bootstrap.servers": self.servers})
+        # Idempotent, or what it sends again on a slow machine comes behind what followed it.
+        producer = Producer({"bootstrap.servers": self.servers, "enable.idempotence": True})
         for partition, key, value in messages:
             producer.produce(topic, partition=partition, key=key, value=value)
         assert producer.flush(30) == 0

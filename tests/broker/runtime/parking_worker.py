@@ -60,7 +60,7 @@ def main() -> int:
         transaction_timeout_ms=10_000,
         transaction_budget_ms=7_500,
         consumer_options={"session.timeout.ms": 1_500, "heartbeat.interval.ms": 300},
-        limits=WorkerLimits(commit_interval_s=0.005, max_batch_records=20),
+        limits=WorkerLimits(commit_interval_s=0.005, max_batch_records=20, max_transaction_records=60),
     )
     failpoint = Failpoint(args.step, args.nth, args.action, args.state, waits=args.waits)
     last = {(args.topic, place): int(offset) for place, offset in enumerate(args.until.split(","))}
