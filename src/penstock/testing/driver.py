@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from penstock.dsl.pipeline import Pipeline
 from penstock.errors import UsageError
@@ -29,39 +29,15 @@ from penstock.record import Headers
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.opening import WorkerSurroundings
 from penstock.schemas.topic import Topic
-from penstock.testing.cluster.worker import STEPS
-from penstock.testing.ground import DrivenWorker, Ground, SimulatedGround
+from penstock.testing.ground import Ground, SimulatedGround
 from penstock.testing.memory_registry import MemoryRegistry
 from penstock.testing.outcome import Outcome
+from penstock.testing.stepped_worker import SteppedWorker
+from penstock.testing.steps import RARE_STEPS, REQUESTS, STEPS
+from penstock.testing.steps import Step as Step  # noqa: PLC0414 - users name it with the driver
 
 K = TypeVar("K")
 V = TypeVar("V")
-
-_REQUESTS: Final[Mapping[str, str]] = {
-    "init": "init",
-    "produce": "add partitions",
-    "flush": "produce",
-    "send offsets": "commit offsets",
-    "commit": "end",
-}
-
-Step = Literal[
-    "init",
-    "poll",
-    "restore",
-    "claim",
-    "process",
-    "begin",
-    "produce",
-    "changelog",
-    "flush",
-    "metadata",
-    "send offsets",
-    "commit",
-    "committed",
-    "apply",
-]
-"""Where a worker can be made to fail, by the names that hooks are told: right before the step of that name."""
 
 
 @dataclass(slots=True)
@@ -130,7 +106,7 @@ class Run(Outcome):
         limits: WorkerLimits,
     ) -> None:
         super().__init__(driver.ground(driver.seed), pipeline.topology(), driver.registry)
-        self.workers: dict[int, DrivenWorker] = {}
+        self.workers: dict[int, SteppedWorker] = {}
         self._driver = driver
         self._group = f"{self.ground.prefix}{self._topology.name}"
         self._limits = limits
@@ -282,10 +258,10 @@ class Run(Outcome):
             UsageError: the step sends nothing.
         """
         self.ground.check("delay")
-        if at not in _REQUESTS:
-            raise UsageError(f"step '{at}' sends nothing that could be late; one of {', '.join(_REQUESTS)} does")
+        if at not in REQUESTS:
+            raise UsageError(f"step '{at}' sends nothing that could be late; one of {', '.join(REQUESTS)} does")
         found = self.workers[worker]
-        self._now_or_at(worker, at, lambda: self.ground.late_copy(found, _REQUESTS[at], seconds))
+        self._now_or_at(worker, at, lambda: self.ground.late_copy(found, REQUESTS[at][0], seconds))
 
     def pause(self, duration: timedelta, *, at: Step, worker: int = 0) -> None:
         """Let a worker stand still at a step, as SIGSTOP does, while the others work. Not on a real Kafka."""
@@ -313,8 +289,8 @@ class Run(Outcome):
         if at is None:
             action()
             return
-        if at not in STEPS:
-            raise UsageError(f"there is no step '{at}'; there are {', '.join(STEPS)}")
+        if at not in (*STEPS, *RARE_STEPS):
+            raise UsageError(f"there is no step '{at}'; there are {', '.join((*STEPS, *RARE_STEPS))}")
         hooks = self.workers[worker].hooks
         hooks.plans[at, hooks.seen[at] + 1] = action
 

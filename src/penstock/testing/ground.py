@@ -14,49 +14,11 @@ from penstock.testing.cluster.clients import SimulatedClients
 from penstock.testing.cluster.cluster import SimulatedCluster
 from penstock.testing.cluster.process import Trouble
 from penstock.testing.cluster.reading import raw
-from penstock.testing.cluster.worker import SimulatedWorker, Steps
+from penstock.testing.cluster.worker import SimulatedWorker
+from penstock.testing.stepped_worker import SteppedWorker
 from penstock.topology.topology import Topology
 
 Partition = tuple[str, int]
-
-
-class DrivenWorker(Protocol):
-    """One life of a worker that is stepped by a test."""
-
-    name: str
-    hooks: Steps
-    failure: Exception | None
-    is_busy: bool
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether it may still do something."""
-        ...
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether it has nothing to do."""
-        ...
-
-    def start(self) -> None:
-        """Open it."""
-        ...
-
-    def step(self) -> None:
-        """One step of its loop; what it ends with stands in `failure`."""
-        ...
-
-    def stop(self) -> None:
-        """Let it end well."""
-        ...
-
-    def kill(self) -> None:
-        """Let it end at once."""
-        ...
-
-    def die(self) -> None:
-        """The same, from within one of its own steps."""
-        ...
 
 
 class Ground(Protocol):
@@ -106,7 +68,7 @@ class Ground(Protocol):
         """What is open, and which of these partitions the group has not committed to their ends."""
         ...
 
-    def worker(self, topology: Topology, around: WorkerSurroundings) -> DrivenWorker:
+    def worker(self, topology: Topology, around: WorkerSurroundings) -> SteppedWorker:
         """A worker, not started yet."""
         ...
 
@@ -122,11 +84,11 @@ class Ground(Protocol):
         """Whether a delay or pause can be had here; ends the test if not."""
         ...
 
-    def late_copy(self, worker: DrivenWorker, request: str, seconds: float) -> None:
+    def late_copy(self, worker: SteppedWorker, request: str, seconds: float) -> None:
         """Let the worker's next request of this kind be sent twice, and the first copy arrive so much later."""
         ...
 
-    def stand_still(self, worker: DrivenWorker, seconds: float, meanwhile: Callable[[float], None]) -> None:
+    def stand_still(self, worker: SteppedWorker, seconds: float, meanwhile: Callable[[float], None]) -> None:
         """Let the worker, in the middle of its step, stand still while others work."""
         ...
 
@@ -218,12 +180,12 @@ class SimulatedGround:
     def check(self, verb: str) -> None:
         """Everything can be done here."""
 
-    def late_copy(self, worker: DrivenWorker, request: str, seconds: float) -> None:
+    def late_copy(self, worker: SteppedWorker, request: str, seconds: float) -> None:
         """Let the worker's next request of this kind be sent twice, and the first copy arrive so much later."""
         process = _simulated(worker).process
         process.troubles[request, process.requests[request] + 1] = Trouble("late copy", seconds)
 
-    def stand_still(self, worker: DrivenWorker, seconds: float, meanwhile: Callable[[float], None]) -> None:
+    def stand_still(self, worker: SteppedWorker, seconds: float, meanwhile: Callable[[float], None]) -> None:
         """Let the worker, in the middle of its step, stand still while others work."""
         _simulated(worker).stand_still(seconds, meanwhile)
 
@@ -231,7 +193,7 @@ class SimulatedGround:
         """Nothing to let go of."""
 
 
-def _simulated(worker: DrivenWorker) -> SimulatedWorker:
+def _simulated(worker: SteppedWorker) -> SimulatedWorker:
     if not isinstance(worker, SimulatedWorker):
         raise TypeError("a worker of another ground")
     return worker

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from threading import Thread
 from typing import Final, NoReturn
 
@@ -26,96 +25,14 @@ from penstock.kafka.reader import RawRecord, read_to_end
 from penstock.kafka.transactional_producer import KafkaTransactionalProducer
 from penstock.record import Headers
 from penstock.runtime.assignment import needs_copartitioning
-from penstock.runtime.opening import WorkerSurroundings, opened
-from penstock.runtime.worker import Worker
-from penstock.testing.cluster.process import ProcessDied
-from penstock.testing.cluster.worker import Steps
-from penstock.testing.ground import DrivenWorker
+from penstock.runtime.opening import WorkerSurroundings
+from penstock.testing.stepped_worker import SteppedWorker
 from penstock.topology.topology import Topology
 
 Partition = tuple[str, int]
 
 _PATIENCE_S: Final = 60.0
 _GONE_S: Final = 30.0
-
-
-class KafkaWorker:
-    """`ground.DrivenWorker` on a broker.
-
-    Args:
-        topology: what it runs.
-        around: as for any worker.
-    """
-
-    def __init__(self, topology: Topology, around: WorkerSurroundings) -> None:
-        self.name = around.writer(topology)
-        self.hooks = Steps()
-        self.failure: Exception | None = None
-        self.is_busy = False
-        self._topology = topology
-        self._around = around
-        self._opened: AbstractContextManager[Worker] | None = None
-        self._worker: Worker | None = None
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether it may still do something."""
-        return self._worker is not None
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether it has nothing to do."""
-        return self._worker is not None and self._worker.is_idle
-
-    def start(self) -> None:
-        """Open it."""
-        self._opened = opened(self._topology, self._around, self.hooks)
-        self._guarded(self._enter)
-
-    def _enter(self) -> None:
-        assert self._opened is not None  # noqa: S101 - set by start
-        self._worker = self._opened.__enter__()
-
-    def step(self) -> None:
-        """One step of its loop; what it ends with stands in `failure`."""
-        if self._worker is not None:
-            self._guarded(self._worker.step)
-
-    def stop(self) -> None:
-        """Let it end well."""
-        if self._worker is not None:
-            self._guarded(self._worker.close)
-        self._close()
-
-    def kill(self) -> None:
-        """Drop it: what it has begun is left open, and its place in the group given up."""
-        self._close()
-
-    def die(self) -> None:
-        """The same, from within one of its own steps.
-
-        Raises:
-            ProcessDied: always.
-        """
-        raise ProcessDied(self.name)
-
-    def _guarded(self, work: Callable[[], None]) -> None:
-        self.is_busy = True
-        try:
-            work()
-        except ProcessDied:
-            self._close()
-        except Exception as exc:  # noqa: BLE001 - as a process that ends with an error; looked at by whoever steps it
-            self.failure = exc
-            self._close()
-        finally:
-            self.is_busy = False
-
-    def _close(self) -> None:
-        ending, self._opened = self._opened, None
-        entered, self._worker = self._worker, None
-        if ending is not None and entered is not None:
-            ending.__exit__(None, None, None)
 
 
 class KafkaGround:
@@ -225,10 +142,10 @@ class KafkaGround:
             *(f"{t}[{p}]: at {at[t, p]} of {stable[t, p]}" for t, p in places if at[t, p] < stable[t, p]),
         ]
 
-    def worker(self, topology: Topology, around: WorkerSurroundings) -> KafkaWorker:
+    def worker(self, topology: Topology, around: WorkerSurroundings) -> SteppedWorker:
         """A worker, not started yet."""
         self._group_settings = GroupSettings(is_copartitioned=needs_copartitioning(topology))
-        return KafkaWorker(topology, around)
+        return SteppedWorker(topology, around)
 
     def rebalance(self, group: str) -> None:
         """Let another member come and go, while the workers are stepped."""
@@ -262,11 +179,11 @@ class KafkaGround:
         """Skip the test that asks for a delay or pause."""
         self._skip(f"{verb}() needs the cluster in memory")
 
-    def late_copy(self, worker: DrivenWorker, request: str, seconds: float) -> None:
+    def late_copy(self, worker: SteppedWorker, request: str, seconds: float) -> None:
         """Not here: `check` has said so."""
         raise NotImplementedError
 
-    def stand_still(self, worker: DrivenWorker, seconds: float, meanwhile: Callable[[float], None]) -> None:
+    def stand_still(self, worker: SteppedWorker, seconds: float, meanwhile: Callable[[float], None]) -> None:
         """Not here: `check` has said so."""
         raise NotImplementedError
 
