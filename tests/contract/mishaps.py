@@ -13,7 +13,7 @@ from typing import Final, Literal, Protocol, get_args
 
 from penstock.kafka.group_settings import GroupSettings
 from penstock.protocols import TransactionalProducer
-from tests.contract.scenarios import (
+from tests.contract.stage import (
     Partition,
     Partitions,
     Stage,

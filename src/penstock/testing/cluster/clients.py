@@ -9,6 +9,7 @@ from penstock.kafka.consumer import RebalanceListener
 from penstock.kafka.group_settings import GroupSettings
 from penstock.kafka.reader import Isolation, RawRecord
 from penstock.runtime.clients import CommitOffsets
+from penstock.testing.cluster.acknowledged_producer import SimulatedAcknowledgedProducer
 from penstock.testing.cluster.administration import SimulatedAdmin, SimulatedRecordDeleter
 from penstock.testing.cluster.cluster import SimulatedCluster
 from penstock.testing.cluster.member import SimulatedMember
@@ -64,15 +65,10 @@ class SimulatedClients:
 
     def acknowledged_producer(
         self, name: str, delivery_timeout_ms: int, max_batch_bytes: int, commit_offsets: CommitOffsets
-    ) -> SimulatedProducer:
-        """Not simulated.
-
-        Raises:
-            ConfigurationError: always.
-        """
-        del name, delivery_timeout_ms, max_batch_bytes, commit_offsets
-        raise ConfigurationError(
-            'a simulated cluster knows exactly_once only: run a worker with "at_least_once" on Kafka'
+    ) -> SimulatedAcknowledgedProducer:
+        """A producer without transactions."""
+        return SimulatedAcknowledgedProducer(
+            self._cluster, self._process, name, delivery_timeout_ms, max_batch_bytes, commit_offsets
         )
 
     def reader(self, client_id: str, isolation: Isolation = "read_committed") -> SimulatedReader:

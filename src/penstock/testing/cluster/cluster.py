@@ -105,6 +105,7 @@ class SimulatedCluster:
             ),
         )
         self._created = 0
+        self._idempotent = 0
 
     # ------------------------------------------------------------ topics
 
@@ -144,6 +145,11 @@ class SimulatedCluster:
             partition = 0 if key is None else partition_for(key, len(self.topics[topic].partitions))
         stamp_ms = self.clock.now_ms() if timestamp_ms is None else timestamp_ms
         return partition, self.partition((topic, partition)).append(key, value, stamp_ms, headers)
+
+    def idempotent_id(self) -> int:
+        """For a producer without transactions, unlike that of any other; below 0, for it stands in no log."""
+        self._idempotent += 1
+        return -1 - self._idempotent
 
     # ------------------------------------------------------------ processes
 

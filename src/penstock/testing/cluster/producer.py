@@ -25,7 +25,9 @@ _RETRY_PAUSE_S: Final = 0.02
 _BACKGROUND_SENDS: Final = 0.3
 
 
-class _Queued(NamedTuple):
+class Queued(NamedTuple):
+    """A record that was handed over and not sent yet."""
+
     partition: Partition
     key: bytes | None
     value: bytes | None
@@ -59,7 +61,7 @@ class SimulatedProducer:
         self._max_batch_bytes = max_batch_bytes
         self._id = (-1, -1)
         self._may: frozenset[Call] = frozenset({"init"})
-        self._queue: list[_Queued] = []
+        self._queue: list[Queued] = []
         self._sequence = 0
         self._added: set[Partition | str] = set()
         self._failure: str | None = None
@@ -104,7 +106,7 @@ class SimulatedProducer:
         extra: Sequence[Headers] = [()] * len(keys) if headers is None else headers
         times = [0] * len(keys) if timestamps_ms is None else timestamps_ms
         for key, value, number, header, time_ms in zip(keys, values, chosen, extra, times, strict=True):
-            queued = _Queued(
+            queued = Queued(
                 (topic, self._number(topic, key, number)),
                 key,
                 value,
@@ -267,12 +269,8 @@ class SimulatedProducer:
         """What is queued for one partition; a failure is told by `flush`."""
         batch = [queued for queued in self._queue if queued.partition == place]
         self._queue = [queued for queued in self._queue if queued.partition != place]
-        producer_id, epoch = self._id
-        coordinator = self.cluster.transactions
         try:
-            if place not in self._added:
-                self._patiently("add partitions", lambda: coordinator.add_partition(producer_id, epoch, place))
-                self._added.add(place)
+            self._announce(place)
             self._sequence += 1
             sequence = self._sequence
             self._patiently("produce", lambda: self._append(place, batch, sequence))
@@ -282,6 +280,15 @@ class SimulatedProducer:
                 self._refused += [
                     RefusedRecord(place[0], q.key, q.value, refusal.code, is_certain=False) for q in batch
                 ]
+
+    def _announce(self, place: Partition) -> None:
+        """The transaction is about to write there."""
+        producer_id, epoch = self._id
+        if place not in self._added:
+            self._patiently(
+                "add partitions", lambda: self.cluster.transactions.add_partition(producer_id, epoch, place)
+            )
+            self._added.add(place)
 
     def _patiently(self, request: str, handle: Callable[[], None]) -> None:
         while True:
@@ -296,7 +303,7 @@ class SimulatedProducer:
             else:
                 return
 
-    def _append(self, place: Partition, batch: Sequence[_Queued], sequence: int) -> None:
+    def _append(self, place: Partition, batch: Sequence[Queued], sequence: int) -> None:
         producer_id, epoch = self._id
         log = self.cluster.partition(place)
         if not log.has_open(producer_id):
@@ -307,14 +314,7 @@ class SimulatedProducer:
                 raise Refusal("OUT_OF_ORDER_SEQUENCE_NUMBER")
         if log.has_batch(producer_id, epoch, sequence):
             return  # a request that was sent again
-        config = self.cluster.topics[place[0]].config
-        if any(len(q.key or b"") + len(q.value or b"") > int(config["max.message.bytes"]) for q in batch):
-            raise Refusal("MSG_SIZE_TOO_LARGE")
-        if config["cleanup.policy"] == "compact" and any(q.key is None for q in batch):
-            raise Refusal("INVALID_RECORD")
-        latest_ms = self.cluster.clock.now_ms() + int(config["message.timestamp.after.max.ms"])
-        if any(q.timestamp_ms > latest_ms for q in batch):
-            raise Refusal("INVALID_TIMESTAMP")
+        self._check(place, batch)
         for queued in batch:
             log.append(
                 queued.key,
@@ -325,3 +325,14 @@ class SimulatedProducer:
                 epoch=epoch,
             )
         log.note_batch(producer_id, epoch, sequence)
+
+    def _check(self, place: Partition, batch: Sequence[Queued]) -> None:
+        """What the topic's settings say about these records."""
+        config = self.cluster.topics[place[0]].config
+        if any(len(q.key or b"") + len(q.value or b"") > int(config["max.message.bytes"]) for q in batch):
+            raise Refusal("MSG_SIZE_TOO_LARGE")
+        if config["cleanup.policy"] == "compact" and any(q.key is None for q in batch):
+            raise Refusal("INVALID_RECORD")
+        latest_ms = self.cluster.clock.now_ms() + int(config["message.timestamp.after.max.ms"])
+        if any(q.timestamp_ms > latest_ms for q in batch):
+            raise Refusal("INVALID_TIMESTAMP")
