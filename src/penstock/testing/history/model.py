@@ -123,6 +123,9 @@ class Stage:
         value: the model's value for a key and value of the changelog.
         order: how a task puts the records of one commit in order, given one sequence for each source.
         is_control: records of its sources and outputs that are not the user's.
+        parks: records of a key may be parked: committed as read, and tried again in a later transaction, those of the
+            key in their order. A history is to be judged when nothing is parked any more. In which transaction their
+            results stand, in which order its dead letters do, and what the state holds meanwhile is not looked at then.
     """
 
     name: str
@@ -135,6 +138,7 @@ class Stage:
     value: Callable[[bytes, bytes], Any] = value_as_it_is
     order: Callable[[Sequence[Sequence[Input]]], list[Input]] = by_time
     is_control: Callable[[StoredRecord], bool] = is_time_mark
+    parks: bool = False
 
 
 @dataclass(frozen=True)

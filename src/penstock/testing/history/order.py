@@ -8,7 +8,7 @@ from penstock.testing.history.case import Case
 from penstock.testing.history.evidence import Seen, input_witness
 from penstock.testing.history.log import Place
 from penstock.testing.history.matching import Pair
-from penstock.testing.history.model import Output
+from penstock.testing.history.model import DeadLetter, Output
 from penstock.testing.history.verdict import Kind, Verdict
 
 
@@ -17,8 +17,8 @@ def reordered(case: Case) -> Iterator[Verdict]:
     last: dict[tuple[object, ...], Pair] = {}
     order = {id(each): n for n, each in enumerate(case.evidence.expected)}
     for pair in sorted(case.matching.pairs, key=lambda each: order[id(each.expected)]):
-        if not pair.is_certain:
-            continue
+        if not pair.is_certain or (pair.expected.task.stage.parks and isinstance(pair.expected.effect, DeadLetter)):
+            continue  # what cannot be decoded does not wait for a key that is parked
         chain = (pair.expected.task, pair.expected.chain, pair.seen.place)
         before = last.get(chain)
         if before is not None and pair.seen.data.offset < before.seen.data.offset:

@@ -18,7 +18,7 @@ from penstock.testing.segments import Fate
 def values(case: Case) -> Iterator[Verdict]:
     """Each record of the changelog beside the model's state after the commit that it belongs to."""
     for task, changelog in case.evidence.changelogs():
-        if task not in case.left.judged:
+        if task not in case.left.judged and not task.stage.parks:
             yield from _values(case, task, changelog)
 
 
