@@ -13,8 +13,8 @@ from penstock.runtime.intake import ChainBroken, Intake
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.task import Task
 from tests.unit.runtime.in_memory import Cluster, InMemoryMember, running
+from tests.unit.runtime.sums import ROWS, A, cluster, sums, totals
 from tests.unit.runtime.test_task import LEFT, RIGHT, a_task, rows
-from tests.unit.runtime.test_worker import ROWS, A, cluster, sums, totals
 
 
 def an_intake(*log: int) -> tuple[Intake, Task]:

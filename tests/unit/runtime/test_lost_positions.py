@@ -13,7 +13,7 @@ from penstock.runtime.merge import Partition
 from penstock.runtime.task import TaskStatus
 from penstock.schemas.topic import Topic
 from tests.unit.runtime.in_memory import Cluster, Running, running
-from tests.unit.runtime.test_worker import IN, OUT, A, B, sums
+from tests.unit.runtime.sums import IN, OUT, A, B, sums
 
 ROWS = 100
 

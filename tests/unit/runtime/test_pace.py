@@ -13,7 +13,7 @@ from penstock.runtime.pace import FIRST_BATCH_RECORDS, Pace
 from penstock.runtime.task import TaskId
 from tests.unit.publishing.in_memory import ManualClock
 from tests.unit.runtime.in_memory import Cluster, Running, running
-from tests.unit.runtime.test_worker import IN, OUT
+from tests.unit.runtime.sums import IN, OUT
 
 TASK = TaskId("g", 0)
 

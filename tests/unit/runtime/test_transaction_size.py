@@ -8,7 +8,7 @@ from penstock.dsl.pipeline import Pipeline
 from penstock.runtime.limits import WorkerLimits
 from penstock.schemas.topic import Topic
 from tests.unit.runtime.in_memory import Cluster, Running, running
-from tests.unit.runtime.test_worker import IN, OUT, A
+from tests.unit.runtime.sums import IN, OUT, A
 
 ROWS, VALUE_BYTES = 40, 1_000
 AT_ONCE = WorkerLimits(commit_interval_s=20, max_batch_records=4, max_transaction_bytes=10_000)

@@ -13,7 +13,7 @@ from penstock.operators.process import processor
 from penstock.record import Record
 from penstock.runtime.watchdog import Watchdog
 from tests.unit.runtime.in_memory import Cluster, Running, running
-from tests.unit.runtime.test_worker import IN, OUT
+from tests.unit.runtime.sums import IN, OUT
 
 
 class Stuck:

@@ -1,8 +1,7 @@
-"""The worker's loop under rebalances, failing records and errors of every transactional call."""
+"""The worker's loop under failing records and errors of every transactional call."""
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -23,34 +22,13 @@ from penstock.kafka.consumer import Committed
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.merge import Partition
 from penstock.runtime.opening import WorkerSurroundings, check_intervals
-from penstock.runtime.task import TaskId, TaskStatus
-from penstock.schemas.topic import Topic
+from penstock.runtime.task import TaskStatus
 from penstock.state import commit_record
 from penstock.state import digest as digests
 from penstock.state.changelog import COMMIT_RECORD_KEY
 from penstock.state.commit_record import CommitRecord
-from tests.unit.runtime.in_memory import Cluster, Fault, Written, metadata, running
-
-IN = Topic("in", key=str, value=str)
-OUT = Topic("out", key=str, value=str)
-A, B = ("in", 0), ("in", 1)
-ROWS = 10
-
-
-def cluster(partitions: int = 1, rows: int = ROWS, bad: int | None = None) -> Cluster:
-    values = [b"bad" if n == bad else b"%d" % n for n in range(rows)]
-    return Cluster({("in", p): [(n, b"k%d" % p, values[n], n) for n in range(rows)] for p in range(partitions)})
-
-
-def sums() -> Pipeline:
-    made = Pipeline("p")
-    numbers = made.stream(IN).map(int, name="parse")
-    numbers.aggregate(int, lambda total, n: total + n, name="sum").to_stream().map(str, name="show").to(OUT)
-    return made
-
-
-def totals(rows: int = ROWS) -> list[bytes]:
-    return [b"%d" % sum(range(n + 1)) for n in range(rows)]
+from tests.unit.runtime.in_memory import Fault, Written, metadata, running
+from tests.unit.runtime.sums import IN, OUT, ROWS, A, B, cluster, sums, totals
 
 
 def test_outputs_state_and_offsets_stand_in_the_same_transactions() -> None:
@@ -113,81 +91,6 @@ def test_after_a_restart_the_state_goes_on() -> None:
     log.inputs[A] += [(ROWS, b"k0", b"100", 0)]
     running(log, sums()).until_idle()
     assert log.values("out") == [*totals(), b"145"]
-
-
-def test_a_membership_that_is_none_commits_nothing() -> None:
-    """The coordinator would take generation -1 without a look."""
-    log = cluster()
-    run = running(log, sums())
-    while not run.worker.tasks:
-        run.worker.step()
-    committed = len(log.transactions)
-    run.member.is_live = False
-    for _ in range(5):
-        run.worker.step()
-        run.clock.now_s += 1
-    assert len(log.transactions) == committed
-    assert run.hooks.aborts
-    run.member.is_live = True
-    run.until_idle()
-    assert log.values("out") == totals()
-
-
-def test_revoked_partitions_are_committed_before_they_go() -> None:
-    log = cluster(partitions=2)
-    run = running(log, sums(), WorkerLimits(max_batch_records=4, commit_interval_s=20))
-    while log.calls["produce"] < 4:
-        run.worker.step()
-    run.member.events.append(("revoked", [A]))
-    run.worker.step()
-    assert set(run.worker.tasks) == {TaskId("in", 1)}
-    position = log.position_of(A)
-    assert position
-    assert len([v for t, _ in log.transactions for v in t if v.topic == "out" and v.key == b"k0"]) == position
-
-
-def test_records_that_a_poll_holds_while_it_revokes_are_not_committed_as_done() -> None:
-    """The callback runs when the poll has taken records that no task has seen yet."""
-    log = cluster(rows=12)
-    run = running(log, sums(), WorkerLimits(max_batch_records=4, commit_interval_s=20))
-    while log.calls["produce"] < 2:
-        run.worker.step()
-    run.member.happens_behind_records = True
-    run.member.events.append(("revoked", [A]))
-    run.worker.step()
-    position = log.position_of(A)
-    assert position == len(log.values("out")) == 4
-    run.member.events.append(("assigned", [A]))
-    run.until_idle()
-    assert log.values("out") == totals(12)
-
-
-def test_lost_partitions_commit_nothing() -> None:
-    log = cluster()
-    run = running(log, sums(), WorkerLimits(max_batch_records=4, commit_interval_s=20))
-    while log.calls["produce"] < 3:
-        run.worker.step()
-    committed = len(log.transactions)
-    run.member.events.append(("lost", [A]))
-    run.worker.step()
-    assert not run.worker.tasks
-    assert len(log.transactions) == committed
-    run.member.events.append(("assigned", [A]))
-    run.until_idle()
-    run.worker.close()
-    assert log.values("out") == totals()
-
-
-def test_partitions_that_go_during_the_restore_leave_nothing_behind() -> None:
-    log = cluster()
-    run = running(log, sums())
-    run.worker.step()
-    run.member.events.append(("revoked", [A]))
-    run.worker.step()
-    assert not run.worker.tasks
-    run.member.events.append(("assigned", [A]))
-    run.until_idle()
-    assert log.values("out") == totals()
 
 
 def test_a_record_that_fails_stops_its_task_with_the_records_before_it_committed() -> None:
@@ -316,63 +219,6 @@ def test_a_dead_letter_and_the_offset_behind_it_are_one_transaction() -> None:
     assert log.values("dlq.in") == [b"bad"]
 
 
-def test_what_is_buffered_enough_is_paused_until_half_of_it_is_done() -> None:
-    """One partition waits for the other by time, so its records pile up."""
-    left, right = Topic("left", key=str, value=str), Topic("right", key=str, value=str)
-    log = Cluster(
-        {
-            ("left", 0): [(n, b"k", b"l", 1_000 + n) for n in range(40)],
-            ("right", 0): [(n, b"k", b"r", n) for n in range(60)],
-        }
-    )
-    made = Pipeline("p")
-    made.stream(left).merge(made.stream(right)).to(OUT)
-    run = running(log, made, WorkerLimits(max_batch_records=10, max_buffered_records=10))
-    run.until_idle()
-    assert ("left", 0) in run.member.pauses
-    assert not run.member.paused
-    assert log.values("out") == [b"r"] * 60 + [b"l"] * 40
-
-
-def test_large_records_are_paused_by_their_bytes() -> None:
-    """Ten thousand of them are allowed, but each partition has its share of the bytes only."""
-    left, right = Topic("left", key=str, value=str), Topic("right", key=str, value=str)
-    log = Cluster(
-        {
-            ("left", 0): [(n, b"k", b"l" * 1_000, 1_000 + n) for n in range(40)],
-            ("right", 0): [(n, b"k", b"r", n) for n in range(60)],
-        }
-    )
-    made = Pipeline("p")
-    made.stream(left).merge(made.stream(right)).map(lambda text: text[0], name="first").to(OUT)
-    run = running(log, made, WorkerLimits(max_batch_records=10, max_buffered_records=10_000, max_buffered_bytes=40_000))
-    most = 0
-    for _ in range(30):
-        run.worker.step()
-        most = max(most, *(task.buffer.buffered(("left", 0)) for task in run.worker.tasks.values()), 0)
-    run.until_idle()
-    assert ("left", 0) in run.member.pauses
-    assert ("right", 0) not in run.member.pauses
-    assert 20 <= most < 40
-    assert not run.member.paused
-    assert log.values("out") == [b"r"] * 60 + [b"l"] * 40
-
-
-def test_only_so_many_tasks_are_brought_back_at_a_time() -> None:
-    """Each has a reader of its own, with threads and memory; the others wait for a place, and all come back."""
-    log = cluster(partitions=10)
-    run = running(log, sums(), WorkerLimits(max_restores=3))
-    at_once: list[int] = []  # in memory, a restore takes one step
-    for _ in range(6):
-        before = run.hooks.steps.count("restore")
-        run.worker.step()
-        at_once.append(run.hooks.steps.count("restore") - before)
-    assert [count for count in at_once if count] == [3, 3, 3, 1]
-    run.until_idle()
-    assert len(run.worker.tasks) == 10
-    assert Counter(log.values("out")) == Counter(totals() * 10)
-
-
 def test_a_transaction_of_another_writer_is_not_taken_for_ours() -> None:
     """In doubt, and the log shows the next sequence, but somebody else's: the task is restored, nothing is skipped."""
     log = cluster()
@@ -452,28 +298,3 @@ def test_closing_commits_what_is_done() -> None:
     run.worker.close()
     assert log.position_of(A) == len(log.values("out")) >= 4
     assert run.member.is_closed
-
-
-def test_a_task_that_is_back_is_claimed_although_another_cannot_come_back() -> None:
-    """One group offset was rewound by hand; the worker ends, and what it could claim is claimed."""
-    log = cluster(partitions=2)
-    running(log, sums()).until_idle()
-    claims = log.offsets[A].metadata
-    log.offsets[B] = Committed(3, "")
-    with pytest.raises(OperatorMustDecide, match=r"group is at in\[1\]=3, its changelog at in\[1\]=10"):
-        running(log, sums()).until_idle()
-    assert "oe=1" in claims
-    assert "oe=2" in log.offsets[A].metadata
-
-
-def test_no_poll_waits_beyond_the_commit() -> None:
-    """Behind the first of a transaction records are gathered for a moment, and not for longer than it may stay open."""
-    run = running(cluster(rows=3), sums(), WorkerLimits(commit_interval_s=0.08))
-    while not any(task.is_touched for task in run.worker.tasks.values()):
-        run.worker.step()
-    assert run.member.waits[-1] == pytest.approx(0.1)
-    run.worker.step()
-    assert run.member.waits[-1] == pytest.approx(0.02)
-    run.clock.now_s += 0.07
-    run.worker.step()
-    assert run.member.waits[-1] == pytest.approx(0.01)
