@@ -37,8 +37,8 @@ SEEDS ?= 300
 simulate: .venv/dev.stamp ## random pipelines under random faults, in memory (SEEDS=1000)
 	$(BIN)/python -m penstock.testing.simulation --seeds $(SEEDS) $(ARGS)
 
-mutants: .venv/dev.stamp ## break the engine on purpose, each time in another way: the simulation has to notice
-	$(BIN)/python -m penstock.testing.simulation --mutants --seeds $(SEEDS) $(ARGS)
+mutants: .venv/dev.stamp ## break the engine on purpose, each time in another way: the history checker has to notice
+	$(BIN)/python -m tests.mutants --seeds $(SEEDS) $(ARGS)
 
 full: .venv/dev.stamp ## everything, the long matrices and fuzzing included
 	$(TESTS) -m "" --timeout 3600 $(ARGS)

@@ -1,29 +1,28 @@
-"""Breakages of the commit, of going back, and of what a commit in doubt is taken for."""
+"""Breakages of the commit: what is written, which offsets go with it, what an answer is taken for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from penstock.errors import TransactionAborted
 from penstock.protocols import InputOffsets
 from penstock.runtime import worker as worker_module
 from penstock.runtime.commit import Committer
 from penstock.runtime.merge import Partition
 from penstock.runtime.task import PreparedTask, Task
 from penstock.runtime.worker import Worker
-from penstock.state.task_state import PreparedCommit, TaskState
+from penstock.testing.cluster.producer import SimulatedProducer
 from penstock.testing.history import Kind
 from penstock.transactions.session import TransactionSession
-from tests.mutants.mutant import Needs, mutant
+from tests.mutants.mutant import mutant
 
 Patches = pytest.MonkeyPatch
 
 
-@mutant(
-    "offset n", "commits the offset of the last record instead of the one behind it", Needs.TAKEOVER, Kind.DUPLICATE
-)
+@mutant("offset n", "commits the offset of the last record instead of the one behind it", Kind.DUPLICATE, Kind.TORN)
 def _(patches: Patches) -> None:
     whole = Task._next_offset
 
@@ -34,7 +33,7 @@ def _(patches: Patches) -> None:
     patches.setattr(Task, "_next_offset", one_short)
 
 
-@mutant("offset n + 2", "commits an offset that is one too far", Needs.TAKEOVER, Kind.LOST, Kind.PHANTOM)
+@mutant("offset n + 2", "commits an offset that is one too far", Kind.LOST, Kind.PHANTOM)
 def _(patches: Patches) -> None:
     whole = Task._next_offset
 
@@ -45,136 +44,36 @@ def _(patches: Patches) -> None:
     patches.setattr(Task, "_next_offset", one_too_far)
 
 
-@mutant(
-    "offsets outside",
-    "commits the offsets beside the transaction, before it",
-    Needs.CRASH | Needs.ABORT,
-    Kind.TORN,
-    Kind.LOST,
-)
-def _(patches: Patches) -> None:
-    live = Committer._live_membership
-
-    def commits_by_itself(self: Committer, tasks: Sequence[Task]) -> Any:
-        group = live(self, tasks)
-        member: Any = self._membership
-        prepared = [task._prepared for task in tasks]
-        member.commit(
-            {place: offset for each in prepared if each is not None for place, offset in each.offsets.items()}
-        )
-        return group
-
-    patches.setattr(Committer, "_live_membership", commits_by_itself)
-    patches.setattr(TransactionSession, "_send_offsets", lambda _self, _offsets: None)
-
-
-@mutant("no offsets", "commits transactions without offsets", Needs.TAKEOVER, Kind.TORN, Kind.DUPLICATE)
-def _(patches: Patches) -> None:
-    patches.setattr(TransactionSession, "_send_offsets", lambda _self, _offsets: None)
-
-
-@mutant(
-    "offsets filtered to the assignment",
-    "leaves the offsets of a partition that was given away out of the transaction, and commits the rest",
-    Needs.ZOMBIE | Needs.TAKEOVER,
-    Kind.TORN,
-    Kind.DUPLICATE,
-)
-def _(patches: Patches) -> None:
-    def only_membership(self: Committer, tasks: Sequence[Task]) -> Any:
-        del tasks
-        session: Any = self._session
-        session.is_ours_by_now = self._is_ours
-        return self._membership.group_metadata()
-
-    send = TransactionSession._send_offsets
-
-    def filtered(self: TransactionSession, offsets: InputOffsets) -> None:
-        is_ours: Callable[[Partition], bool] = vars(self)["is_ours_by_now"]
-        kept = {place: offset for place, offset in offsets.positions.items() if is_ours(place)}
-        if kept:
-            send(self, InputOffsets(kept, offsets.group))
-
-    patches.setattr(Committer, "_live_membership", only_membership)
-    patches.setattr(TransactionSession, "_send_offsets", filtered)
-
-
-@mutant(
-    "overlay kept on abort",
-    "leaves the state of a discarded transaction in place, and applies its inputs to it again",
-    Needs.ABORT | Needs.STATE,
-    Kind.DUPLICATE,
-)
-def _(patches: Patches) -> None:
-    def keeps(self: TaskState) -> None:
-        self._prepared = None
-        self._batch.clear()
-
-    patches.setattr(TaskState, "discard", keeps)
-
-
-@mutant(
-    "no seek after abort",
-    "goes on reading where it is after a transaction was discarded",
-    Needs.ABORT,
-    Kind.LOST,
-)
-def _(patches: Patches) -> None:
-    def stays(self: Worker) -> None:
-        self._must_rewind = False
-
-    patches.setattr(Worker, "_rewind", stays)
-
-
-@mutant(
-    "store applied before commit",
-    "makes a transaction's changes the committed state before Kafka has committed it",
-    Needs.ABORT | Needs.STATE,
-    Kind.DUPLICATE,
-    Kind.WRONG_VALUE,
-)
-def _(patches: Patches) -> None:
-    prepare, apply = TaskState.prepare, TaskState.apply
-
-    def at_once(self: TaskState) -> PreparedCommit:
-        prepared = prepare(self)
-        apply(self)
-        self._prepared = prepared
-        return prepared
-
-    def not_again(self: TaskState) -> int:
-        prepared, self._prepared = self._prepared, None
-        return 0 if prepared is None else len(prepared.keys)
-
-    patches.setattr(TaskState, "prepare", at_once)
-    patches.setattr(TaskState, "apply", not_again)
-
-
-@mutant(
-    "doubt taken for committed",
-    "believes that a commit without an answer has happened",
-    Needs.LOST_COMMIT,
-    Kind.LOST,
-    Kind.TORN,
-)
+@mutant("unknown taken for committed", "believes that a commit without an answer has happened", Kind.LOST, Kind.TORN)
 def _(patches: Patches) -> None:
     patches.setattr(worker_module, "was_committed", lambda tasks, _committer, _clock: bool(tasks))
 
 
-@mutant(
-    "doubt taken for aborted",
-    "believes that a commit without an answer has not happened",
-    Needs.DOUBT,
-    Kind.DUPLICATE,
-)
+@mutant("unknown taken for aborted", "believes that a commit without an answer has not happened", Kind.DUPLICATE)
 def _(patches: Patches) -> None:
     patches.setattr(worker_module, "was_committed", lambda _tasks, _committer, _clock: False)
+
+
+@mutant("abort taken for committed", "believes that a commit that was refused or given up has happened", Kind.LOST)
+def _(patches: Patches) -> None:
+    discard = Worker._discard
+
+    def believes(self: Worker, exc: Exception) -> None:
+        touched = self._touched()
+        if isinstance(exc, TransactionAborted) and touched and all(task._prepared is not None for task in touched):
+            self._session.open()
+            self._staging.reset()
+            for task in touched:
+                task.apply()
+            return
+        discard(self, exc)
+
+    patches.setattr(Worker, "_discard", believes)
 
 
 @mutant(
     "no doubt rotation",
     "keeps its producer although a request of the last transaction may have been sent twice",
-    Needs.LATE_REQUEST,
     Kind.TORN,
     Kind.OFFSET_REGRESSION,
 )
@@ -184,34 +83,52 @@ def _(patches: Patches) -> None:
 
 @mutant(
     "delivery errors ignored",
-    "commits although some records of the transaction were not acknowledged",
-    Needs.NOTHING,
+    "commits although some records of the transaction were not acknowledged; the client does not mind either",
     Kind.LOST,
     Kind.TORN,
 )
 def _(patches: Patches) -> None:
-    opened = TransactionSession.open
+    flush = SimulatedProducer.flush
 
-    def deaf(self: TransactionSession, budget_s: float | None = None) -> None:
-        opened(self, budget_s)
-        handle: Any = self.producer
-        flush = handle.flush
-
-        def silent(timeout_s: float) -> None:
+    def deaf(self: SimulatedProducer, timeout_s: float) -> None:
+        while True:
             try:
-                flush(timeout_s)
-            except Exception as error:  # noqa: BLE001 - this is the breakage
-                del error
+                return flush(self, timeout_s)
+            except TransactionAborted:
+                self._failure = None
 
-        handle.flush = silent
+    begin_call = SimulatedProducer._begin_call
 
-    patches.setattr(TransactionSession, "open", deaf)
+    def lenient(self: SimulatedProducer, call: Any) -> None:
+        if call == "flush" and not self._may:
+            self._may = frozenset({"flush"})
+        begin_call(self, call)
+
+    patches.setattr(SimulatedProducer, "flush", deaf)
+    patches.setattr(SimulatedProducer, "_begin_call", lenient)
+
+
+@mutant(
+    "offsets before the flush",
+    "lets the offsets go before what they stand for is acknowledged; without transactions, nothing takes them back",
+    Kind.LOST,
+    Kind.SILENT_DROP,
+)
+def _(patches: Patches) -> None:
+    commit = TransactionSession.commit
+
+    def turned(self: TransactionSession, offsets: Any = None) -> None:
+        send = vars(self.producer).get("_commit_offsets")  # of a producer without transactions
+        if send is not None and offsets is not None:
+            send(offsets().positions)
+        commit(self, offsets)
+
+    patches.setattr(TransactionSession, "commit", turned)
 
 
 @mutant(
     "commit record first",
     "writes the commit record in front of the changes that it speaks of",
-    Needs.STATE,
     Kind.TORN,
     Kind.STALE_RESTORE,
 )
@@ -228,20 +145,39 @@ def _(patches: Patches) -> None:
 
 
 @mutant(
-    "state outside",
-    "commits outputs and offsets, and leaves the changes of the state out",
-    Needs.STATE,
-    Kind.LOST,
-    Kind.WRONG_VALUE,
-    Kind.STALE_RESTORE,
-    Kind.TORN,
+    "membership read once",
+    "sends the membership of its first commit with all: the broker refuses each one after a rebalance, for ever",
+    "left behind",
 )
 def _(patches: Patches) -> None:
-    prepare = Task.prepare
+    live = Committer._live_membership
 
-    def without(self: Task, *, claim: bool = False) -> PreparedTask:
+    def first(self: Committer, tasks: Sequence[Task]) -> Any:
+        now = live(self, tasks)
+        return vars(self).setdefault("first_membership", now)
+
+    patches.setattr(Committer, "_live_membership", first)
+
+
+@mutant(
+    "unchanged offsets left out",
+    "commits the offsets that have moved, and none where none has: claims and what was parked have no offsets then",
+    Kind.TORN,
+    Kind.STALE_RESTORE,
+)
+def _(patches: Patches) -> None:
+    prepare, send = Task.prepare, TransactionSession._send_offsets
+
+    def moved(self: Task, *, claim: bool = False) -> PreparedTask:
         prepared = prepare(self, claim=claim)
-        del prepared.keys[:-1], prepared.values[:-1]
+        for place, (offset, _) in list(prepared.offsets.items()):
+            if offset == self.committed.next_offsets[place] and self.committed.sequence:
+                del prepared.offsets[place]
         return prepared
 
-    patches.setattr(Task, "prepare", without)
+    def perhaps(self: TransactionSession, offsets: InputOffsets) -> None:
+        if offsets.positions:
+            send(self, offsets)
+
+    patches.setattr(Task, "prepare", moved)
+    patches.setattr(TransactionSession, "_send_offsets", perhaps)

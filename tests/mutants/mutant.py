@@ -1,8 +1,11 @@
-"""A deliberate breakage of the engine: what it breaks, what it takes to show, and what the checker must call it.
+"""A deliberate breakage of the engine: what it breaks, and what the history checker must call it.
 
 A mutant changes what the code does and raises nothing of its own: it is caught by what it leaves in the logs, while the
-engine as it is passes the same run. Where the engine has a second guard behind the one that is broken, that is broken
-too, and the mutant says so: else it would show that the second one works.
+engine as it is passes the same run. Where the engine, or the broker, has a second guard behind the one that is broken,
+that is broken too, and the mutant says so: else it would show that the second one works.
+
+Some guards stand against what a sound cluster never does. Their mutants come with a `mishap`, which happens to the
+engine as it is as well: that has to stand it, or to stop in front of it, and to leave nothing wrong in the logs.
 """
 
 from __future__ import annotations
@@ -10,37 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import Flag, auto
 
 import pytest
 
 from penstock.testing.history import Kind
 
-
-class Needs(Flag):
-    """What has to happen for it to show.
-
-    * `ABORT`: a transaction is discarded after some of its records were handed over.
-    * `DOUBT`: a commit is not answered, and has happened.
-    * `LOST_COMMIT`: a commit is not answered, and has not happened.
-    * `CRASH`: the process dies with a transaction open.
-    * `TAKEOVER`: a task goes to another worker, or comes back to one that was restarted.
-    * `ZOMBIE`: a worker stands still past its session time-out, and goes on.
-    * `LATE_REQUEST`: a request is sent twice, and its copy comes in the next transaction.
-    * `BAD_RECORDS`: some records fail.
-    * `STATE`: the pipeline keeps state.
-    """
-
-    NOTHING = 0
-    ABORT = auto()
-    DOUBT = auto()
-    LOST_COMMIT = auto()
-    CRASH = auto()
-    TAKEOVER = auto()
-    ZOMBIE = auto()
-    LATE_REQUEST = auto()
-    BAD_RECORDS = auto()
-    STATE = auto()
+Patch = Callable[[pytest.MonkeyPatch], None]
 
 
 @dataclass(frozen=True)
@@ -50,16 +28,16 @@ class Mutant:
     Attributes:
         name: for tables.
         breaks: what the engine does then, in one sentence.
-        needs: circumstances.
-        verdicts: one of these must be found.
+        verdicts: names of findings, one of which must be found.
         patch: makes it so.
+        mishap: what the engine as it is has to stand beside it; None = nothing.
     """
 
     name: str
     breaks: str
-    needs: Needs
-    verdicts: frozenset[Kind]
-    patch: Callable[[pytest.MonkeyPatch], None]
+    verdicts: frozenset[str]
+    patch: Patch
+    mishap: Patch | None = None
 
     def __str__(self) -> str:
         return self.name
@@ -68,7 +46,17 @@ class Mutant:
     def planted(self) -> Generator[None]:
         """The engine is broken inside the block, and whole behind it."""
         with pytest.MonkeyPatch.context() as patches:
+            if self.mishap is not None:
+                self.mishap(patches)
             self.patch(patches)
+            yield
+
+    @contextmanager
+    def spared(self) -> Generator[None]:
+        """The engine is whole inside the block, and meets the same mishap."""
+        with pytest.MonkeyPatch.context() as patches:
+            if self.mishap is not None:
+                self.mishap(patches)
             yield
 
 
@@ -76,13 +64,12 @@ CATALOGUE: list[Mutant] = []
 """All of them, in the order of their modules; filled by `mutant` where they are written."""
 
 
-def mutant(
-    name: str, breaks: str, needs: Needs, *verdicts: Kind
-) -> Callable[[Callable[[pytest.MonkeyPatch], None]], Callable[[pytest.MonkeyPatch], None]]:
+def mutant(name: str, breaks: str, *verdicts: Kind | str, mishap: Patch | None = None) -> Callable[[Patch], Patch]:
     """Put what this decorates into the catalogue."""
 
-    def add(patch: Callable[[pytest.MonkeyPatch], None]) -> Callable[[pytest.MonkeyPatch], None]:
-        CATALOGUE.append(Mutant(name, breaks, needs, frozenset(verdicts), patch))
+    def add(patch: Patch) -> Patch:
+        names = frozenset(each.value if isinstance(each, Kind) else each for each in verdicts)
+        CATALOGUE.append(Mutant(name, breaks, names, patch, mishap))
         return patch
 
     return add

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import count
 from typing import Any
 
 import pytest
@@ -12,21 +11,28 @@ from penstock.protocols import GroupMetadata
 from penstock.runtime import suspended
 from penstock.runtime.commit import Committer
 from penstock.runtime.merge import Partition
-from penstock.runtime.opening import WorkerSurroundings
 from penstock.runtime.task import Task
 from penstock.runtime.worker import Worker
 from penstock.testing.history import Kind
-from penstock.topology.topology import Topology
-from penstock.transactions.session import TransactionSession
-from tests.mutants.mutant import Needs, mutant
+from tests.mutants.mutant import mutant
+from tests.mutants.tearing import keeps_what_is_revoked
 
 Patches = pytest.MonkeyPatch
+
+
+def without_ownership(patches: Patches) -> None:
+    """What a worker owns is not looked at before a commit; the coordinator checks the member only."""
+
+    def unchecked(self: Committer, tasks: Sequence[Task]) -> GroupMetadata:
+        del tasks
+        return self._membership.group_metadata()
+
+    patches.setattr(Committer, "_live_membership", unchecked)
 
 
 @mutant(
     "generation -1 accepted",
     "commits with a membership that is none, which the coordinator does not check, for partitions that it gave away",
-    Needs.ZOMBIE,
     Kind.DUPLICATE,
     Kind.DUAL_WRITER,
     Kind.OFFSET_REGRESSION,
@@ -36,74 +42,43 @@ def _(patches: Patches) -> None:
 
 
 @mutant(
-    "ownership unchecked",
-    "commits for partitions that were given away; the coordinator checks the member, not what it owns",
-    Needs.ZOMBIE | Needs.TAKEOVER,
+    "lost partitions committed",
+    "commits what is done for partitions that it has lost, as no member of the group",
     Kind.DUPLICATE,
     Kind.DUAL_WRITER,
     Kind.OFFSET_REGRESSION,
 )
 def _(patches: Patches) -> None:
-    def unchecked(self: Committer, tasks: Sequence[Task]) -> GroupMetadata:
-        del tasks
-        return self._membership.group_metadata()
+    live: Any = Committer._live_membership
+    lost: list[bool] = []
 
-    patches.setattr(Committer, "_live_membership", unchecked)
+    def on_lost(self: Worker, partitions: list[Partition]) -> None:
+        lost.append(True)
+        try:
+            self.on_revoked(partitions)
+        finally:
+            lost.pop()
+
+    def nobody(self: Committer, tasks: Sequence[Task]) -> Any:
+        return GroupMetadata(self._membership.group_metadata().opaque, -1, "") if lost else live(self, tasks)
+
+    patches.setattr(Worker, "on_lost", on_lost)
+    patches.setattr(Committer, "_live_membership", nobody)
 
 
 @mutant(
     "revoked partition processed",
     "keeps the tasks whose partitions were revoked, and commits for them; their ownership is not checked",
-    Needs.TAKEOVER,
     Kind.DUPLICATE,
     Kind.DUAL_WRITER,
     Kind.OFFSET_REGRESSION,
 )
 def _(patches: Patches) -> None:
-    def keeps(self: Worker, partitions: list[Partition], *, may_come_back: bool = False) -> None:
-        del may_come_back
-        self._place.assigned.difference_update(partitions)
-
-    def unchecked(self: Committer, tasks: Sequence[Task]) -> GroupMetadata:
-        del tasks
-        return self._membership.group_metadata()
-
-    patches.setattr(Worker, "_give_away", keeps)
-    patches.setattr(Committer, "_live_membership", unchecked)
+    keeps_what_is_revoked(patches)
+    without_ownership(patches)
 
 
-@mutant(
-    "revoked without offsets",
-    "commits what is done when partitions go, and leaves its offsets out",
-    Needs.TAKEOVER,
-    Kind.TORN,
-    Kind.DUPLICATE,
-)
-def _(patches: Patches) -> None:
-    revoked, send = Worker.on_revoked, TransactionSession._send_offsets
-
-    def without(self: Worker, partitions: list[Partition]) -> None:
-        session: Any = self._session
-        session.leaves_out = True
-        try:
-            revoked(self, partitions)
-        finally:
-            session.leaves_out = False
-
-    def perhaps(self: TransactionSession, offsets: Any) -> None:
-        if not vars(self).get("leaves_out"):
-            send(self, offsets)
-
-    patches.setattr(Worker, "on_revoked", without)
-    patches.setattr(TransactionSession, "_send_offsets", perhaps)
-
-
-@mutant(
-    "claim skipped",
-    "reads and commits without having claimed its tasks",
-    Needs.TAKEOVER,
-    Kind.DUAL_WRITER,
-)
+@mutant("claim skipped", "reads and commits without having claimed its tasks", Kind.DUAL_WRITER)
 def _(patches: Patches) -> None:
     def takes(self: Worker, tasks: list[Task]) -> None:
         for task in tasks:
@@ -113,26 +88,8 @@ def _(patches: Patches) -> None:
 
 
 @mutant(
-    "random transactional id",
-    "has another transactional.id in every life, so that nobody ends what the last one left open or fences it",
-    Needs.ZOMBIE | Needs.CRASH,
-    Kind.DUAL_WRITER,
-    Kind.DUPLICATE,
-)
-def _(patches: Patches) -> None:
-    lives = count()
-    writer = WorkerSurroundings.writer
-
-    def another(self: WorkerSurroundings, topology: Topology) -> str:
-        return f"{writer(self, topology)}{next(lives)}"
-
-    patches.setattr(WorkerSurroundings, "writer", another)
-
-
-@mutant(
     "suspended task believed",
     "goes on with a task that an eager rebalance gave back, whoever had it meanwhile",
-    Needs.TAKEOVER | Needs.STATE,
     Kind.DUPLICATE,
     Kind.STALE_RESTORE,
     Kind.OFFSET_REGRESSION,

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from penstock.batch import SourceBatch
+from penstock.kafka.reader import Isolation
 from penstock.protocols import TransactionalProducer
-from penstock.runtime.intake import Intake
-from penstock.runtime.merge import Partition
+from penstock.runtime import judge
+from penstock.runtime.parked import ParkedRecords
+from penstock.runtime.savepoint import RecordWaits, SavepointLogic
 from penstock.runtime.staged import DeadRecord, OutputBatch, Staged
 from penstock.runtime.staging import Staging
 from penstock.state.task_state import TaskState
+from penstock.testing.cluster.partition import SimulatedPartition
 from penstock.testing.history import Kind
-from tests.mutants.mutant import Needs, mutant
+from penstock.topology.policy import Classifier, Nature, nature_of
+from tests.mutants.mutant import mutant
 
 Patches = pytest.MonkeyPatch
 
 
-@mutant("dead letters dropped", "writes no dead letters", Needs.BAD_RECORDS, Kind.SILENT_DROP)
+@mutant("dead letters dropped", "writes no dead letters", Kind.SILENT_DROP)
 def _(patches: Patches) -> None:
     patches.setattr(Staging, "_dead_letter", lambda _self, _batch, _dead, _form: None)
 
 
-@mutant("dead letter twice", "writes every dead letter twice", Needs.BAD_RECORDS, Kind.DUPLICATE)
+@mutant("dead letter twice", "writes every dead letter twice", Kind.DUPLICATE)
 def _(patches: Patches) -> None:
     write = Staging._dead_letter
 
@@ -36,44 +41,34 @@ def _(patches: Patches) -> None:
 
 
 @mutant(
-    "dead letter committed by itself",
-    "commits a transaction as soon as a dead letter is in it, without offsets",
-    Needs.BAD_RECORDS | Needs.ABORT,
-    Kind.TORN,
-    Kind.DUPLICATE,
-)
-def _(patches: Patches) -> None:
-    write = Staging._dead_letter
-
-    def at_once(self: Staging, batch: SourceBatch, dead: DeadRecord, form: Any) -> None:
-        write(self, batch, dead, form)
-        self._session.commit()
-        self.begin()
-
-    patches.setattr(Staging, "_dead_letter", at_once)
-
-
-@mutant(
-    "good records dead-lettered",
-    "writes a dead letter in the place of an output, as if an outage were the record's fault",
-    Needs.NOTHING,
+    "registry outage dead-lettered",
+    "takes a dependency that is away for the record's fault: its dead letter stands in the place of an output",
     Kind.LOST,
+    Kind.PHANTOM,
 )
 def _(patches: Patches) -> None:
-    stage = Staging._stage
+    def is_to_blame(error: Exception, classify: Classifier | None = None) -> Nature:
+        nature = nature_of(error, classify)
+        return "poison" if nature == "transient" else nature
 
-    def judged(self: Staging, batch: SourceBatch, staged: Staged) -> None:
-        if len(batch) == 1 and staged.outputs and not staged.dead:
-            staged = Staged(dead=[DeadRecord(0, "process", "", OSError("away"))], records=1)
-        stage(self, batch, staged)
+    patches.setattr(judge, "nature_of", is_to_blame)
 
-    patches.setattr(Staging, "_stage", judged)
+
+@mutant("input read uncommitted", "reads what was aborted, and what is not decided yet", Kind.ABORTED_READ)
+def _(patches: Patches) -> None:
+    fetch = SimulatedPartition.fetch
+
+    def everything(self: SimulatedPartition, offset: int, max_records: int, isolation: Isolation) -> Any:
+        del isolation
+        return fetch(self, offset, max_records, "read_uncommitted")
+
+    patches.setattr(SimulatedPartition, "fetch", everything)
+    patches.setattr(SimulatedPartition, "last_stable_offset", property(lambda self: self.high_watermark))
 
 
 @mutant(
     "output beside the dead letter",
     "writes a dead letter for a record whose output it has written as well",
-    Needs.NOTHING,
     Kind.OUTPUT_AND_DEAD_LETTER,
 )
 def _(patches: Patches) -> None:
@@ -90,7 +85,6 @@ def _(patches: Patches) -> None:
 @mutant(
     "failed record's state kept",
     "leaves in the state what a record had written before it failed",
-    Needs.BAD_RECORDS | Needs.STATE,
     Kind.WRONG_VALUE,
     Kind.DUPLICATE,
 )
@@ -110,9 +104,7 @@ def _changed(output: OutputBatch, rows: slice) -> OutputBatch:
     )
 
 
-@mutant(
-    "outputs turned round", "hands the outputs of a batch over in the opposite order", Needs.NOTHING, Kind.REORDERED
-)
+@mutant("outputs turned round", "hands the outputs of a batch over in the opposite order", Kind.REORDERED)
 def _(patches: Patches) -> None:
     hand = OutputBatch.hand_to
 
@@ -122,7 +114,7 @@ def _(patches: Patches) -> None:
     patches.setattr(OutputBatch, "hand_to", backwards)
 
 
-@mutant("outputs twice", "hands the outputs of a batch over twice", Needs.NOTHING, Kind.DUPLICATE)
+@mutant("outputs twice", "hands the outputs of a batch over twice", Kind.DUPLICATE)
 def _(patches: Patches) -> None:
     hand = OutputBatch.hand_to
 
@@ -133,7 +125,7 @@ def _(patches: Patches) -> None:
     patches.setattr(OutputBatch, "hand_to", twice)
 
 
-@mutant("first output lost", "does not hand over the first output of a batch", Needs.NOTHING, Kind.LOST)
+@mutant("first output lost", "does not hand over the first output of a batch", Kind.LOST)
 def _(patches: Patches) -> None:
     hand = OutputBatch.hand_to
 
@@ -144,15 +136,42 @@ def _(patches: Patches) -> None:
 
 
 @mutant(
-    "chain unchecked",
-    "takes what was polled for what comes next, whether it follows what came before or not",
-    Needs.ABORT,
-    Kind.DUPLICATE,
-    Kind.LOST,
+    "parked key overtaken",
+    "does not keep the records of a key back while one of them is parked",
+    Kind.REORDERED,
+    Kind.WRONG_VALUE,
 )
 def _(patches: Patches) -> None:
-    def believes(self: Intake, partition: Partition, offset: int) -> None:
-        del offset
-        self._unproven.discard(partition)
+    patches.setattr(ParkedRecords, "held", lambda _self, _source, _places: [])
 
-    patches.setattr(Intake, "_follow", believes)
+
+@mutant(
+    "parked record forgotten",
+    "goes on behind a record that is to be tried again, and does not park it",
+    Kind.LOST,
+    Kind.SILENT_DROP,
+)
+def _(patches: Patches) -> None:
+    patches.setattr(ParkedRecords, "park", lambda _self, _source, _dead, _wait_s: None)
+
+
+@mutant(
+    "waiting task goes on",
+    "goes on behind a record that the task is to wait for",
+    Kind.LOST,
+    Kind.SILENT_DROP,
+)
+def _(patches: Patches) -> None:
+    run = SavepointLogic.run_batch
+
+    def steps_over(self: SavepointLogic, source: SourceBatch) -> Staged:
+        try:
+            return run(self, source)
+        except RecordWaits as waits:
+            behind = waits.place + 1
+            rest = self.run_batch(source.slice(behind, len(source))) if behind < len(source) else Staged()
+            rest.outputs = [*waits.staged.outputs, *rest.outputs]
+            rest.dead = [*waits.staged.dead, *(replace(dead, place=dead.place + behind) for dead in rest.dead)]
+            return rest
+
+    patches.setattr(SavepointLogic, "run_batch", steps_over)

@@ -1,19 +1,25 @@
-"""Breakages of how a task comes back: what is read of its changelog, where it begins."""
+"""Breakages of how a task comes back: what is read of its changelog or its checkpoint, where it begins."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
+from penstock.kafka.consumer import Committed
+from penstock.kafka.reader import Watermarks
+from penstock.runtime.changelog_reader import PartitionReader
 from penstock.runtime.inheritance import Inheritance
 from penstock.runtime.merge import Partition
-from penstock.runtime.restore import Restore, Restored
+from penstock.runtime.task import PreparedTask, Task
 from penstock.state.changelog import COMMIT_RECORD_KEY
 from penstock.state.replay import Replay
+from penstock.state.task_state import TaskState
+from penstock.testing.cluster.member import SimulatedMember
+from penstock.testing.cluster.offsets import GroupOffsets
 from penstock.testing.history import Kind
-from tests.mutants.mutant import Needs, mutant
+from tests.mutants.mutant import mutant
 
 Patches = pytest.MonkeyPatch
 
@@ -28,13 +34,8 @@ def without_comparison(patches: Patches) -> None:
     patches.setattr(Inheritance, "_compare", lambda _self, _record, _recorded, _spoken_of: None)
 
 
-@mutant(
-    "one record short",
-    "leaves the last change out of a restored state, and does not look at the digest",
-    Needs.TAKEOVER | Needs.STATE,
-    Kind.STALE_RESTORE,
-)
-def _(patches: Patches) -> None:
+def a_change_is_not_shown(patches: Patches) -> None:
+    """Whoever reads a changelog is not shown the last change in it, as a broken log or client would have it."""
     feed = Replay.feed
 
     def later(self: Replay, keys: Sequence[Any], values: Sequence[Any], offsets: Sequence[int]) -> None:
@@ -50,54 +51,83 @@ def _(patches: Patches) -> None:
             feed(self, [key], [value], [offset])
             self.next_offset = max(after, self.next_offset)
 
-    without_digest(patches)
     patches.setattr(Replay, "feed", later)
+
+
+@mutant(
+    "digest unchecked",
+    "does not compare the digest of what it has restored; beside it, a change in the changelog is not shown",
+    Kind.STALE_RESTORE,
+    Kind.WRONG_VALUE,
+    mishap=a_change_is_not_shown,
+)
+def _(patches: Patches) -> None:
+    without_digest(patches)
+
+
+@mutant(
+    "one record short",
+    "ends a restore some records before the end of the changelog; neither digest nor offsets are compared",
+    Kind.STALE_RESTORE,
+    Kind.OFFSET_REGRESSION,
+    Kind.DUPLICATE,
+)
+def _(patches: Patches) -> None:
+    def short(self: PartitionReader) -> Watermarks:
+        extent = self._extent.get()
+        return Watermarks(extent.begin, max(extent.begin, extent.high_watermark - 4))
+
+    without_digest(patches)
+    without_comparison(patches)
+    patches.setattr(PartitionReader, "watermarks", short)
 
 
 @mutant(
     "restore to the last stable offset",
     "takes a changelog for read where nothing more is shown, though a transaction is open there; nothing is compared",
-    Needs.CRASH | Needs.TAKEOVER | Needs.STATE,
     Kind.STALE_RESTORE,
     Kind.DUPLICATE,
     Kind.OFFSET_REGRESSION,
 )
 def _(patches: Patches) -> None:
-    read = Restore._read
-
-    def to_what_is_shown(self: Restore, changelog: Any) -> bool:
-        before = self._position
-        is_over = read(self, changelog)
-        return is_over or self._position == before
+    def to_what_is_stable(self: PartitionReader) -> Watermarks:
+        extent = self._extent.get()
+        return Watermarks(extent.begin, extent.last_stable)
 
     without_comparison(patches)
-    patches.setattr(Restore, "_read", to_what_is_shown)
+    patches.setattr(PartitionReader, "watermarks", to_what_is_stable)
 
 
 @mutant(
-    "end before offsets",
-    "asks for the end of the changelog before it asks for the group's offsets; the two are not compared",
-    Needs.TAKEOVER | Needs.ZOMBIE | Needs.STATE,
-    Kind.STALE_RESTORE,
+    "pending offsets not waited for",
+    "begins where the group was before a transaction that is decided and not over; the changelog is not compared",
+    Kind.DUPLICATE,
+    Kind.OFFSET_REGRESSION,
+    Kind.TORN,
 )
 def _(patches: Patches) -> None:
-    step = Restore.step
+    fetch = GroupOffsets.fetch
 
-    def turned(self: Restore) -> Restored | None:
-        if self._committed is None and self._changelog is not None:
-            changelog: Any = self._changelog
-            marks = changelog.watermarks()
-            changelog.watermarks = lambda: marks
-        return step(self)
+    def unstable(self: GroupOffsets, partitions: Iterable[Partition], *, is_stable: bool) -> Mapping[Any, Committed]:
+        del is_stable
+        return fetch(self, partitions, is_stable=False)
 
     without_comparison(patches)
-    patches.setattr(Restore, "step", turned)
+    patches.setattr(GroupOffsets, "fetch", unstable)
+
+
+@mutant("start position latest", "begins at the end of a partition that the group never read", Kind.LOST)
+def _(patches: Patches) -> None:
+    def at_the_end(self: SimulatedMember, partition: Partition) -> tuple[int, int]:
+        end = self.cluster.partition(partition).last_stable_offset
+        return end, end
+
+    patches.setattr(SimulatedMember, "end_offsets", at_the_end)
 
 
 @mutant(
     "start position skips",
     "begins some records behind the first in a partition that the group never read",
-    Needs.NOTHING,
     Kind.LOST,
 )
 def _(patches: Patches) -> None:
@@ -108,3 +138,30 @@ def _(patches: Patches) -> None:
         return {place: offset if place in self._committed else offset + 3 for place, offset in found.items()}
 
     patches.setattr(Inheritance, "_group_positions", further)
+
+
+@mutant(
+    "checkpoint before commit",
+    "writes a checkpoint of what a transaction is about to commit; it is not compared with the group's offsets",
+    Kind.DUPLICATE,
+    Kind.STALE_RESTORE,
+    Kind.OFFSET_REGRESSION,
+    Kind.TORN,
+)
+def _(patches: Patches) -> None:
+    prepare, take = Task.prepare, TaskState.take_unsaved
+
+    def with_what_is_prepared(self: TaskState) -> dict[bytes, bytes | None]:
+        prepared = self._prepared
+        ahead = {} if prepared is None else dict(zip(prepared.keys, prepared.values, strict=True))
+        return {**take(self), **ahead}
+
+    def early(self: Task, *, claim: bool = False) -> PreparedTask:
+        prepared = prepare(self, claim=claim)
+        if self._checkpoint is not None and prepared.record is not None:
+            self._checkpoint.finish(prepared.record, 1.0)
+        return prepared
+
+    without_comparison(patches)
+    patches.setattr(TaskState, "take_unsaved", with_what_is_prepared)
+    patches.setattr(Task, "prepare", early)

@@ -17,4 +17,4 @@ def test_a_worker_that_stands_still_in_a_restore_does_not_call_the_commits_of_ot
         workers=2,
         faults=(Fault(worker=0, step="load checkpoint", nth=2, action="freeze", seconds=5.0),),
     )
-    assert play(scenario).verdicts == []
+    assert play(scenario).findings == []

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from penstock.testing.simulation.hunt import hunted
-from penstock.testing.simulation.mutants import MUTANTS
-from penstock.testing.simulation.report import table_of
-from penstock.testing.simulation.scenario import Fault, Scenario, scenario_of
+from penstock.testing.simulation.report import Tally, page, table_of
+from penstock.testing.simulation.scenario import Action, Fault, Scenario, scenario_of
 from penstock.testing.simulation.shape import Operation, Shape
 from penstock.testing.simulation.shrink import as_test, shrunk
 from penstock.testing.simulation.world import play
-
-PLACES = {mutant.name: place for place, mutant in enumerate(MUTANTS)}
+from penstock.testing.steps import RARE_STEPS, REQUESTS, STEPS
+from tests.mutants.catalogue import mutants
 
 
 @pytest.mark.parametrize("tens", range(6))
 def test_ten_seeds_leave_what_a_fold_of_their_input_gives(tens: int) -> None:
     """`make simulate` plays more of them."""
     for seed in range(tens * 10, tens * 10 + 10):
-        assert play(scenario_of(seed)).verdicts == [], seed
+        assert play(scenario_of(seed)).findings == [], seed
+
+
+def test_among_these_seeds_are_all_policies_and_both_guarantees() -> None:
+    scenarios = [scenario_of(seed) for seed in range(60)]
+    assert {scenario.shape.retry for scenario in scenarios} == {"nobody", "partition", "key"}
+    assert {scenario.guarantee for scenario in scenarios} == {"exactly_once", "at_least_once"}
 
 
 def test_a_scenario_takes_the_same_course_every_time() -> None:
@@ -32,27 +39,12 @@ def test_a_scenario_takes_the_same_course_every_time() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "no offsets in the transaction",
-        "the offset of the last record instead of the next one",
-        "an unknown commit is taken for aborted",
-        "state is not rolled back",
-        "dead letters beside the transaction",
-    ],
-)
-def test_an_engine_that_is_broken_is_found(name: str) -> None:
-    """`make mutants` does so for all of them."""
-    assert hunted(PLACES[name], 100).verdict is not None
-
-
 def test_a_scenario_that_fails_is_made_smaller_and_printed_as_a_test() -> None:
-    mutant = MUTANTS[PLACES["the offset of the last record instead of the next one"]]
+    mutant = next(each for each in mutants() if each.name == "offset n")
 
     def fails(scenario: Scenario) -> bool:
-        with mutant.applied():
-            return any(verdict.name == "duplicate" for verdict in play(scenario).verdicts)
+        with mutant.planted():
+            return any(finding.name == "duplicate" for finding in play(scenario).findings)
 
     seed = next(seed for seed in range(100) if fails(scenario_of(seed)))
     small = shrunk(scenario_of(seed), fails, most_tries=40)
@@ -66,3 +58,19 @@ def test_a_scenario_that_fails_is_made_smaller_and_printed_as_a_test() -> None:
 def test_the_table_shows_where_each_fault_took_place() -> None:
     lines = list(table_of(Counter({("kill", "commit"): 12, ("slow", "end"): 3})))
     assert lines == ["        kill  slow", "commit    12     .", "end        .     3"]
+
+
+def test_the_page_has_a_column_for_each_fault_and_a_line_for_each_step_and_request() -> None:
+    """`make simulate ARGS="--write docs/reference/simulated-faults.md"` writes it."""
+    text = (Path(__file__).parents[3] / "docs" / "reference" / "simulated-faults.md").read_text()
+    (head, *lines) = re.findall(r"```text\n(.*?)\n```", text, re.DOTALL)[0].splitlines()
+    actions = {action for part in get_args(Action) for action in get_args(part) or (part,)}
+    assert set(head.split("  ")) - {""} == {f"{action}" for action in actions}
+    requests = {request for sent in REQUESTS.values() for request in sent}
+    assert {line.partition("  ")[0] for line in lines} == {*STEPS, *RARE_STEPS, *requests}
+
+
+def test_seeds_that_passed_are_written_as_that_page() -> None:
+    text = page(Tally(2, Counter({("kill", "commit"): 12}), seconds=3_600), 40)
+    assert "in 2 seeds of `make simulate`, from seed 40 on" in text
+    assert "```text\n        kill\ncommit    12\n```" in text

@@ -1,7 +1,8 @@
-"""Random pipelines under random faults on a simulated cluster, judged by a fold of their input that is code of its own.
+"""Random pipelines under random faults on a simulated cluster, judged by the history checker.
 
     make simulate SEEDS=1000       a thousand seeds from 0 on; a seed that fails is shrunk and printed as a test
-    make mutants                   the same against an engine that is broken on purpose: each has to be found
 
-Read `scenario.py` first: a scenario is plain data. `world.py` plays it, `model.py` says what should have come of it.
+Read `scenario.py` first: a scenario is plain data. `world.py` plays it, `model.py` says what should have come of it,
+`finding.py` what is wrong with what has. That something would be found is shown by engines that are broken on purpose
+(`tests/mutants`, `make mutants`).
 """

@@ -1,105 +1,147 @@
-"""What should have come of the input: a plain fold, one record after another. None of the engine's code is used.
+"""What a shape should do, as a model for the history checker: a function of one record and a task's state.
 
-The promise is that for every input partition committed state and visible output are those of one run over everything in
-front of the committed offset. So this can be asked at any moment, also of a pipeline that stands still.
+None of the engine's code is used. The promise is that for every input partition committed state and visible output are
+those of one run over everything in front of the committed offset, so this can be asked at any moment.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
 
-from penstock.testing.simulation.shape import Operation, Shape
+import msgspec
 
+from penstock.testing.history import DeadLetter, Effect, Input, Model, Output, Stage, State
+from penstock.testing.simulation.shape import (
+    BETWEEN,
+    FIRST,
+    IN,
+    PIPELINE,
+    PLAIN,
+    SECOND,
+    TABLE,
+    Operation,
+    Shape,
+    number_of,
+)
 
-class Given(NamedTuple):
-    """A record that a task has dealt with: its offset, key and value."""
+Process = Callable[[Input, State], Iterator[Effect]]
 
-    offset: int
-    key: str
-    value: bytes
-
-
-@dataclass(slots=True)
-class Made:
-    """What comes of one task's input.
-
-    Attributes:
-        plain: {key: values written, in their order}.
-        again: likewise, of the repartition topic.
-        histories: {key: names that a fold was given, in their order}.
-        dead: offsets of the records that are set aside.
-    """
-
-    plain: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    again: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    histories: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    dead: list[int] = field(default_factory=list[int])
+_TABLES = frozenset({"first", "second", "labels"})
 
 
-def first_half(shape: Shape, records: Iterable[Given], table: dict[str, str]) -> Made:
-    """What comes of one partition of `in`."""
-    made = Made()
-    for record in records:
-        values = values_of(record, shape.before, table if shape.joins else None)
-        if values is None:
-            made.dead.append(record.offset)
-            continue
-        for value in values:
-            if shape.writes_plain:
-                made.plain[record.key].append(value)
-            if shape.folds:
-                made.histories[record.key].append(value)
-            if shape.keys:
-                number, _, _ = value.partition("/")
-                made.again[f"k{int(number) % shape.keys}"].append(value)
-    return made
+def model_of(shape: Shape) -> Model:
+    """The pipeline, as the checker has to know it."""
+    sources = [TABLE, IN] if shape.joins else [IN]
+    outputs = {PLAIN: shape.writes_plain, FIRST: shape.folds, BETWEEN: shape.keys > 0}
+    parks = shape.retry == "key"
+    stages = [
+        Stage(
+            "in",
+            sources,
+            _first_half(shape),
+            outputs=[topic for topic, is_there in outputs.items() if is_there],
+            dead_letters={topic: f"dlq.{PIPELINE}.{topic}" for topic in sources},
+            changelog=f"{PIPELINE}.{IN}.changelog" if shape.folds or shape.joins or parks else None,
+            key=_key,
+            value=_value,
+            parks=parks,
+        ),
+        Stage(
+            "again",
+            [BETWEEN],
+            _second_half(shape),
+            outputs=[SECOND],
+            dead_letters={BETWEEN: f"dlq.{BETWEEN}"},
+            changelog=f"{PIPELINE}.again.changelog",
+            key=_key,
+            value=_value,
+            parks=parks,
+        ),
+    ]
+    return Model(PIPELINE, stages if shape.keys else stages[:1])
 
 
-def second_half(shape: Shape, records: Iterable[Given]) -> Made:
-    """What comes of one partition of the repartition topic."""
-    made = Made()
-    for record in records:
-        values = values_of(record, shape.after, None)
-        if values is None:
-            made.dead.append(record.offset)
-            continue
-        made.histories[record.key] += values
-    return made
-
-
-def values_of(record: Given, operations: Iterable[Operation], table: dict[str, str] | None) -> list[str] | None:
-    """What a record turns into; None = it fails."""
+def values_of(value: bytes, operations: Iterable[Operation]) -> list[str] | None:
+    """What a record turns into; None = it fails for good."""
     try:
-        values = [record.value.decode()]
+        values = [value.decode()]
     except UnicodeDecodeError:
         return None
     for operation in operations:
         following: list[str] = []
-        for value in values:
-            number, _, name = value.partition("/")
+        for each in values:
+            number, _, name = each.partition("/")
             amount = int(number)
+            is_multiple = amount % operation.number == 0
             if operation.verb == "map":
                 following.append(f"{amount + operation.number}/{name}")
             elif operation.verb == "split" and amount % 2 == 0:
                 following += [f"{number}/{name}a", f"{number}/{name}b"]
-            elif operation.verb == "refuse" and amount % operation.number == 0:
+            elif operation.verb in {"refuse", "despair"} and is_multiple:
                 return None
-            elif operation.verb != "filter" or amount % operation.number != 0:
-                following.append(value)
+            elif operation.verb != "filter" or not is_multiple:
+                following.append(each)
         values = following
-    if table is None:
-        return values
-    return [f"{value}+{table[record.key]}" for value in values if record.key in table]
+    return values
 
 
-def grown(history: Iterable[str]) -> list[str]:
-    """What a fold writes: after each value the whole history so far."""
-    written: list[str] = []
-    so_far = ""
-    for value in history:
-        so_far = f"{so_far} {value}" if so_far else value
-        written.append(so_far)
-    return written
+def _first_half(shape: Shape) -> Process:
+    def process(record: Input, state: State) -> Iterator[Effect]:
+        key = (record.key or b"").decode()
+        if record.topic == TABLE:
+            state["labels", key] = (record.value or b"").decode()
+            return
+        values = values_of(record.value or b"", shape.before)
+        if values is not None and shape.joins:
+            label = state.get(("labels", key))
+            values = [] if label is None else [f"{value}+{label}" for value in values]
+        if values is None or _cannot_be_shown(shape, values):
+            yield DeadLetter()
+            return
+        for value in values if shape.writes_plain else ():
+            yield Output(PLAIN, record.key, value.encode())
+        for value in values if shape.folds else ():
+            yield _grown("first", FIRST, key, value, state)
+        for value in values if shape.keys else ():
+            yield Output(BETWEEN, f"k{number_of(value) % shape.keys}".encode(), value.encode())
+
+    return process
+
+
+def _cannot_be_shown(shape: Shape, values: Iterable[str]) -> bool:
+    return shape.folds and shape.hides > 0 and any(number_of(value) % shape.hides == 0 for value in values)
+
+
+def _second_half(shape: Shape) -> Process:
+    def process(record: Input, state: State) -> Iterator[Effect]:
+        values = values_of(record.value or b"", shape.after)
+        if values is None:
+            yield DeadLetter()
+            return
+        for value in values:
+            yield _grown("second", SECOND, (record.key or b"").decode(), value, state)
+
+    return process
+
+
+def _grown(store: str, topic: str, key: str, value: str, state: State) -> Output:
+    before = state.get((store, key), "")
+    state[store, key] = grown = f"{before} {value}" if before else value
+    return Output(topic, key.encode(), grown.encode())
+
+
+def _key(stored: bytes) -> tuple[str, str] | None:
+    """A changelog's key: the store's name behind its length, then the key (docs/reference/names-and-formats.md).
+
+    What is parked is no part of the model: it is on its way.
+    """
+    length = stored[0]
+    store = stored[1 : length + 1].decode()
+    return (store, stored[length + 1 :].decode()) if store in _TABLES else None
+
+
+def _value(key: bytes, stored: bytes) -> str:
+    """A table's value stands behind a version and beside a time."""
+    del key
+    value, _time_ms = msgspec.msgpack.decode(stored[1:], type=tuple[str, int])
+    return value

@@ -5,8 +5,25 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Final, Self
 
-from penstock.testing.simulation.verdict import Verdict
+from penstock.testing.simulation.finding import Finding
+from penstock.testing.simulation.scenario import Scenario
+from penstock.testing.simulation.world import Played
+
+_PAGE: Final = """\
+<!-- Written by `make simulate ARGS="--write docs/reference/simulated-faults.md"`. -->
+# Simulated faults
+
+How often each fault took place at each step or request, in {seeds:,} seeds of `make simulate`, from seed {first} on.
+None of them failed. [What the faults are](../explanation/simulation.md#random-pipelines-random-faults).
+
+```text
+{table}
+```
+
+{sums}.
+"""
 
 
 @dataclass(slots=True)
@@ -21,15 +38,39 @@ class Tally:
         rotations: producers that were replaced.
         lives: of workers.
         seconds: on the clusters' clocks.
+        shapes: {a property of pipelines: how many had it}.
     """
 
     seeds: int = 0
     happened: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
-    failed: dict[int, list[Verdict]] = field(default_factory=dict[int, list[Verdict]])
+    failed: dict[int, list[Finding]] = field(default_factory=dict[int, list[Finding]])
     aborts: int = 0
     rotations: int = 0
     lives: int = 0
     seconds: float = 0.0
+    shapes: Counter[str] = field(default_factory=Counter[str])
+
+    @classmethod
+    def of(cls, scenario: Scenario, played: Played) -> Self:
+        """One seed."""
+        shape = scenario.shape
+        has = {
+            "a table to join": shape.joins,
+            "a second half": shape.keys > 0,
+            "what fails tried again while its task waits": shape.retry == "partition",
+            "what fails parked with its key": shape.retry == "key",
+            "no transactions (at least once)": scenario.guarantee == "at_least_once",
+        }
+        return cls(
+            1,
+            played.happened,
+            {scenario.seed: played.findings} if played.findings else {},
+            played.aborts,
+            played.rotations,
+            played.lives,
+            played.seconds,
+            Counter(name for name, is_so in has.items() if is_so),
+        )
 
     def add(self, other: Tally) -> None:
         """Take another one in."""
@@ -40,17 +81,27 @@ class Tally:
         self.rotations += other.rotations
         self.lives += other.lives
         self.seconds += other.seconds
+        self.shapes += other.shapes
 
     def lines(self) -> Iterator[str]:
         """Coverage and sums."""
         yield from table_of(self.happened)
-        faults = self.happened.total()
         yield ""
-        yield (
-            f"{self.seeds:,} seeds: {faults:,} faults, {self.lives:,} lives of workers, {self.aborts:,} transactions "
-            f"discarded, {self.rotations:,} producers replaced for a doubt, {self.seconds / 3600:,.1f} h on the "
-            "clusters' clocks"
+        yield self.sums()
+
+    def sums(self) -> str:
+        """In one sentence."""
+        shapes = ", ".join(f"{count:,} with {name}" for name, count in sorted(self.shapes.items()))
+        return (
+            f"{self.seeds:,} seeds: {self.happened.total():,} faults, {self.lives:,} lives of workers, {self.aborts:,} "
+            f"transactions discarded, {self.rotations:,} producers replaced for a doubt, {self.seconds / 3600:,.1f} h "
+            f"on the clusters' clocks; pipelines: {shapes or 'none of note'}"
         )
+
+
+def page(tally: Tally, first: int) -> str:
+    """The page for the documentation, of seeds from `first` on that all passed."""
+    return _PAGE.format(seeds=tally.seeds, first=first, table="\n".join(table_of(tally.happened)), sums=tally.sums())
 
 
 def table_of(happened: Counter[tuple[str, str]]) -> Iterator[str]:
@@ -63,9 +114,9 @@ def table_of(happened: Counter[tuple[str, str]]) -> Iterator[str]:
         yield f"{step:{width}}  " + "  ".join(f"{happened[action, step] or '.':>{len(action)}}" for action in actions)
 
 
-def told(verdicts: Iterable[Verdict], most: int = 5) -> Iterator[str]:
+def told(findings: Iterable[Finding], most: int = 5) -> Iterator[str]:
     """A line each."""
-    found = list(verdicts)
-    yield from (f"    {verdict}" for verdict in found[:most])
+    found = list(findings)
+    yield from (f"    {finding}" for finding in found[:most])
     if len(found) > most:
         yield f"    and {len(found) - most} more"

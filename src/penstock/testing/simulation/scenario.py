@@ -6,14 +6,20 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, Literal
 
+from penstock.runtime.guarantee import Guarantee
 from penstock.testing.cluster.process import Mishap
-from penstock.testing.simulation.shape import Operation, Shape, Verb
+from penstock.testing.simulation.shape import Operation, Shape, Verb, Waiting
+from penstock.testing.steps import RARE_STEPS, REQUESTS, STEPS
 
 RECORDS: Final = 200
 WORKERS: Final = 2
 FAULTS: Final = (4, 8)
+_AT_LEAST_ONCE: Final = 0.1
+_VERBS: Final[tuple[Verb, ...]] = ("map", "filter", "split", "refuse", "outage")
+_TRIED_AGAIN: Final[tuple[Verb, ...]] = ("stumble", "stumble", "despair")
 
-Action = Literal["kill", "lose", "stop", "raise", "abort", "doubt", "pause", "freeze", "fence", "rebalance"] | Mishap
+AtStep = Literal["kill", "lose", "stop", "raise", "abort", "doubt", "pause", "freeze", "fence", "rebalance", "overtake"]
+Action = AtStep | Mishap
 """What goes wrong.
 
 * `kill`: SIGKILL, and a restart later. `lose`: likewise, with the machine and so the checkpoints.
@@ -22,18 +28,10 @@ Action = Literal["kill", "lose", "stop", "raise", "abort", "doubt", "pause", "fr
 * `abort`, `doubt`: an error that says that nothing became visible, or that nobody knows.
 * `pause`: it stands still for a moment while others work. `freeze`: past every time-out.
 * `fence`: another producer takes its `transactional.id`.
-* `rebalance`: everybody has to join the group anew.
+* `rebalance`: everybody has to join the group anew. `overtake`: and this worker stands still past every time-out behind
+  its next commit, with which it gives its partitions away.
 * the others happen to the next request behind the step; see `Mishap`.
 """
-
-REQUESTS: Final = {
-    "init": ("init",),
-    "produce": ("add partitions", "produce"),
-    "flush": ("add partitions", "produce"),
-    "send offsets": ("add offsets", "commit offsets"),
-    "commit": ("end",),
-}
-"""{step: what is sent behind it}."""
 
 _MISHAPS: Final[tuple[Mishap, ...]] = (
     "lost request",
@@ -45,7 +43,7 @@ _MISHAPS: Final[tuple[Mishap, ...]] = (
     "die before",
     "die behind",
 )
-_AT_STEPS: Final[tuple[Action, ...]] = (
+_AT_STEPS: Final[tuple[AtStep, ...]] = (
     "kill",
     "lose",
     "stop",
@@ -58,33 +56,18 @@ _AT_STEPS: Final[tuple[Action, ...]] = (
     "freeze",
     "fence",
     "rebalance",
+    "overtake",
 )
-_STEPS: Final = (
-    "init",
-    "poll",
-    "restore",
-    "claim",
-    "process",
-    "begin",
-    "produce",
-    "changelog",
-    "flush",
-    "metadata",
-    "send offsets",
-    "commit",
-    "committed",
-    "apply",
-)
-_RARE_STEPS: Final = ("deploy", "deployed", "load checkpoint", "takeover", "marks", "checkpoint write")
 _DECIDED: Final = {"committed", "apply", "deployed"}
 """Steps behind which an error that says that nothing became visible would be a lie."""
-_ELSEWHERE: Final = {"load checkpoint", "checkpoint write"}
+_ELSEWHERE: Final = {step for step in RARE_STEPS if "checkpoint" in step}
 """Steps that belong to no transaction."""
 
 _SECONDS: Final[dict[str, tuple[float, ...]]] = {
     "pause": (0.02, 0.2, 0.7),
     "freeze": (2.5, 5.0, 9.0),
-    "late copy": (0.02, 0.1, 0.3, 1.0),
+    "overtake": (2.5, 5.0, 9.0),
+    "late copy": (0.02, 0.1, 0.105, 0.11, 0.3, 1.0),  # 0.1 s behind a commit the next one is under way
     "slow": (0.05, 0.3, 1.0),
     "hang": (0.5, 2.0, 4.5),
 }
@@ -123,6 +106,7 @@ class Scenario:
         workers: at the beginning.
         faults: in no order.
         max_batch_records: of the workers.
+        guarantee: likewise.
     """
 
     seed: int
@@ -132,12 +116,14 @@ class Scenario:
     workers: int = WORKERS
     faults: tuple[Fault, ...] = ()
     max_batch_records: int = 1_000
+    guarantee: Guarantee = "exactly_once"
 
 
 def scenario_of(seed: int) -> Scenario:
     """The scenario of a seed, always the same."""
     chance = Random(seed)  # noqa: S311 - a schedule, not a secret
-    shape = _shape(chance)
+    guarantee: Guarantee = "at_least_once" if chance.random() < _AT_LEAST_ONCE else "exactly_once"
+    shape = _shape(chance) if guarantee == "exactly_once" else _stateless(chance)
     count = chance.randint(*FAULTS)
     return Scenario(
         seed,
@@ -145,27 +131,43 @@ def scenario_of(seed: int) -> Scenario:
         keys=chance.choice((1, 3, 8, 20)),
         faults=tuple(_fault(chance) for _ in range(count)),
         max_batch_records=chance.choice((1, 7, 40, 1_000)),
+        guarantee=guarantee,
     )
 
 
 def _shape(chance: Random) -> Shape:
     keys = chance.choice((0, 0, 2, 5))
     folds = chance.random() < 0.7
+    retry: Waiting = chance.choice(("nobody", "nobody", "partition", "key"))
     return Shape(
         partitions=chance.randint(1, 3),
-        before=_operations(chance),
+        before=_operations(chance, retry),
         joins=chance.random() < 0.3,
         writes_plain=chance.random() < 0.6 or (keys == 0 and not folds),
         folds=folds,
+        hides=chance.choice((0, 0, 5, 9)) if folds else 0,
         keys=keys,
         tasks=chance.randint(1, 3),
-        after=_operations(chance) if keys else (),
+        after=_operations(chance, retry) if keys else (),
+        retry=retry,
     )
 
 
-def _operations(chance: Random) -> tuple[Operation, ...]:
-    verbs: tuple[Verb, ...] = ("map", "filter", "split", "refuse")
-    return tuple(Operation(chance.choice(verbs), chance.randint(3, 9)) for _ in range(chance.randint(0, 2)))
+def _stateless(chance: Random) -> Shape:
+    """What can be run without transactions: nothing is kept, and nothing goes through a topic of the pipeline's own."""
+    retry: Waiting = chance.choice(("nobody", "partition"))
+    return Shape(partitions=chance.randint(1, 3), before=_operations(chance, retry), folds=False, retry=retry)
+
+
+def _operations(chance: Random, retry: Waiting) -> tuple[Operation, ...]:
+    # What stumbles would be set aside or not, by chance, where it is not tried again.
+    verbs = _VERBS if retry == "nobody" else _VERBS + _TRIED_AGAIN
+    return tuple(_operation(chance, chance.choice(verbs)) for _ in range(chance.randint(0, 2)))
+
+
+def _operation(chance: Random, verb: Verb) -> Operation:
+    # What is tried again holds others up, so there is less of it.
+    return Operation(verb, chance.randint(10, 40) if verb in {"stumble", "outage"} else chance.randint(3, 9))
 
 
 def _fault(chance: Random) -> Fault:
@@ -175,9 +177,9 @@ def _fault(chance: Random) -> Fault:
         action: Action = chance.choice(_MISHAPS)
         return Fault(worker, step, nth, action, _seconds(chance, action), chance.choice(REQUESTS[step]))
     if chance.random() < 0.1:
-        step, nth = chance.choice(_RARE_STEPS), chance.randint(1, 2)
+        step, nth = chance.choice(RARE_STEPS), chance.randint(1, 2)
     else:
-        step = chance.choice(_STEPS)
+        step = chance.choice(STEPS)
     action = chance.choice(_AT_STEPS)
     if (action == "abort" and step in _DECIDED) or (action in {"abort", "doubt"} and step in _ELSEWHERE):
         action = "kill"

@@ -54,6 +54,8 @@ def _smaller(scenario: Scenario) -> Iterator[Scenario]:
 def _simpler(shape: Shape) -> Iterator[Shape]:
     if shape.keys and (shape.folds or shape.writes_plain):
         yield replace(shape, keys=0, after=())
+    if shape.hides:
+        yield replace(shape, hides=0)
     if shape.joins:
         yield replace(shape, joins=False)
     if shape.folds and (shape.keys or shape.writes_plain):
@@ -75,5 +77,5 @@ def as_test(scenario: Scenario) -> str:
     text = repr(scenario).replace(", faults=", ",\n    faults=").replace(", shape=", ",\n    shape=")
     text = text.replace("Scenario(", "Scenario(\n    ", 1).replace("Fault(", "\n        Fault(")
     return (
-        f"def test_seed_{scenario.seed}() -> None:\n    scenario = {text}\n    assert play(scenario).verdicts == []\n"
+        f"def test_seed_{scenario.seed}() -> None:\n    scenario = {text}\n    assert play(scenario).findings == []\n"
     )

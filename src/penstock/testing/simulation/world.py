@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -24,11 +25,11 @@ from penstock.testing.cluster.clients import SimulatedClients
 from penstock.testing.cluster.cluster import SimulatedCluster
 from penstock.testing.cluster.process import Trouble
 from penstock.testing.cluster.worker import SimulatedWorker
-from penstock.testing.history import check
-from penstock.testing.simulation.recorded import history_of, model_of
+from penstock.testing.simulation.feed import Feed
+from penstock.testing.simulation.finding import Finding, findings
+from penstock.testing.simulation.recorded import parked_keys
 from penstock.testing.simulation.scenario import Fault, Scenario
 from penstock.testing.simulation.shape import IN, PIPELINE, TABLE
-from penstock.testing.simulation.verdict import Judge, Verdict
 from penstock.topology.topology import Topology
 
 TRANSACTION_TIMEOUT_MS: Final = 4_000
@@ -38,7 +39,7 @@ _CHECKPOINT_S: Final = 0.5
 _PURGE_S: Final = 1.0
 _MOST_STEPS: Final = 6_000
 _PATIENCE_S: Final = 60.0
-"""So long nothing may be committed while there is work: longer than any time-out, or all of them in a row."""
+"""So long nothing may move while there is work: longer than any time-out, or all of them in a row."""
 _ABSENCE_S: Final = (0.1, 1.0, 3.0)
 _MOST_NESTED: Final = 3
 _MEMORY: Final = "/dev/shm"  # noqa: S108 - a temporary folder of an unguessable name is made in it
@@ -53,7 +54,7 @@ class Played:
     """What came of a scenario.
 
     Attributes:
-        verdicts: what is wrong; empty = nothing.
+        findings: what is wrong; empty = nothing.
         happened: {(action, step or request): how often}, of what really took place.
         aborts: transactions that workers discarded.
         rotations: producers that were replaced because of a doubt.
@@ -62,7 +63,7 @@ class Played:
         cluster: as it was left.
     """
 
-    verdicts: list[Verdict]
+    findings: list[Finding]
     happened: Counter[tuple[str, str]]
     aborts: int
     rotations: int
@@ -125,9 +126,8 @@ class _World:
         self._rotations = 0
         self._steps = 0
         self._nested = 0
-        self._failures: list[Verdict] = []
-        self._unfed = scenario.records
-        self._named = 0
+        self._failures: list[Finding] = []
+        self._feed = Feed(self.cluster, scenario, self._chance)
         self._places = [
             _Place(number, folder / f"{number}", [f for f in scenario.faults if f.worker == number])
             for number in range(scenario.workers)
@@ -143,15 +143,15 @@ class _World:
 
     def run(self) -> None:
         """Until everything is dealt with, or it takes too long, or it cannot go on."""
-        clock, before, moved_at_s = self.cluster.clock, (0, 0), 0.0
+        clock, before, moved_at_s = self.cluster.clock, (0, 0, 0), 0.0
         while not (self._failures or self._is_over()):
-            now = self._unfed, self._committed()
+            now = self._feed.left, self._committed(), self._transactions()
             if now != before:
                 before, moved_at_s = now, clock.monotonic_s()
             if self._steps > _MOST_STEPS or clock.monotonic_s() > moved_at_s + _PATIENCE_S:
-                self._failures.append(Verdict("stands still", f"after {self._steps} steps: {self._left()}"))
+                self._failures.append(Finding("stands still", f"after {self._steps} steps: {self._left()}"))
                 return
-            self._feed()
+            self._feed.some()
             self._step_one()
 
     def judged(self) -> Played:
@@ -161,17 +161,11 @@ class _World:
                 self._account(place.worker)
                 self.cluster.kill(place.worker.process)
         self.cluster.clock.sleep(TRANSACTION_TIMEOUT_MS / 1000 + 2.0)
-        shape = self.scenario.shape
-        recorded = check(history_of(self.cluster, PIPELINE), model_of(shape))
-        verdicts = [
-            *(Verdict(found.kind.value, str(found)) for found in recorded),
-            *Judge(self.cluster, shape).verdicts(),
-            *self._failures,
-        ]
+        found = [*findings(self.cluster, self.scenario), *self._failures]
         for happening in self.cluster.happenings:
             self.happened[happening.what, happening.request] += 1
         return Played(
-            verdicts,
+            found,
             self.happened,
             self._aborts,
             self._rotations,
@@ -213,6 +207,7 @@ class _World:
             None,
             place.folder,
             instance=f"{place.number}",
+            guarantee=self.scenario.guarantee,
             limits=WorkerLimits(max_batch_records=self.scenario.max_batch_records),
             checkpoint_interval_s=_CHECKPOINT_S,
             purge_interval_s=_PURGE_S,
@@ -239,9 +234,9 @@ class _World:
         place.returns_at_s = self.cluster.clock.monotonic_s() + self._chance.choice(_ABSENCE_S)
         failure = worker.failure
         if isinstance(failure, OperatorMustDecide):
-            self._failures.append(Verdict("stopped", f"{worker.name}: {failure}"))
+            self._failures.append(Finding("stopped", f"{worker.name}: {failure}"))
         elif failure is not None and not isinstance(failure, PlannedFailure | PenstockError):
-            self._failures.append(Verdict("broken", f"{worker.name}: {type(failure).__name__}: {failure}"))
+            self._failures.append(Finding("broken", f"{worker.name}: {type(failure).__name__}: {failure}"))
         elif isinstance(failure, DuplicateIdentity):
             place.returns_at_s += 5.0  # whoever fenced it is gone by then
 
@@ -249,53 +244,15 @@ class _World:
         self._aborts += len(worker.hooks.aborts)
         self._rotations += len(worker.hooks.rotations)
 
-    # ------------------------------------------------------------ input
-
-    def _feed(self) -> None:
-        """Now and then some records, by a producer with or without transactions; some of those are aborted."""
-        if not self._unfed or self._chance.random() < 0.75:
-            return
-        chance = self._chance
-        count = min(self._unfed, chance.randint(1, 14))
-        style = chance.choice(("plain", "plain", "committed", "aborted"))
-        if style == "plain":
-            for _ in range(count):
-                key, value = self._record()
-                self.cluster.append(IN, key, value)
-        else:
-            self._feed_transaction(count, is_committed=style == "committed")
-        if style != "aborted":
-            self._unfed -= count
-
-    def _feed_transaction(self, count: int, *, is_committed: bool) -> None:
-        client = SimulatedClients(self.cluster, self.cluster.process("outside"))
-        producer = client.producer("outside", 60_000, max_batch_bytes=1_000_000)
-        producer.init_transactions(30.0)
-        producer.begin_transaction()
-        records = [self._record() for _ in range(count)]
-        producer.produce(IN, [key for key, _ in records], [value for _, value in records])
-        producer.flush(30.0)
-        if is_committed:
-            producer.commit_transaction(30.0)
-        else:
-            producer.close()
-            client.producer("outside", 60_000, max_batch_bytes=1_000_000).init_transactions(30.0)
-
-    def _record(self) -> tuple[bytes, bytes]:
-        number = self._chance.randrange(1_000)
-        key = f"{self._chance.randrange(self.scenario.keys)}".encode()
-        if self._chance.random() < 0.02:
-            return key, b"\xff"
-        self._named += 1
-        return key, f"{number}/{self._named}".encode()
+    # ------------------------------------------------------------ how far it is
 
     def _is_over(self) -> bool:
-        if self._unfed or self.cluster.transactions.open_ids:
+        if self._feed.left or self.cluster.transactions.open_ids:
             return False
         workers = [place.worker for place in self._places]
-        if not all(w is not None and w.worker is not None and w.worker.is_idle for w in workers):
+        if not all(w is not None and w.is_idle for w in workers):
             return False
-        return not self._left()
+        return not (self._left() or self._parked())
 
     def _places_read(self) -> list[tuple[str, int]]:
         return [
@@ -310,6 +267,15 @@ class _World:
         """Grows with every offset that is committed."""
         offsets = self.cluster.groups.group(PIPELINE).offsets.fetch(self._places_read(), is_stable=False)
         return sum(committed.next_offset for committed in offsets.values())
+
+    def _transactions(self) -> int:
+        """Grows with every transaction that is committed: what was parked moves no offset."""
+        return sum(decision.is_commit for decision in self.cluster.transactions.decisions)
+
+    def _parked(self) -> int:
+        """Keys with records that are to be tried again, as the changelogs have it: a task may be nobody's just now."""
+        groups = [group.name for group in self._topology.groups.values() if group.has_changelog]
+        return sum(parked_keys(self.cluster, f"{PIPELINE}.{group}.changelog") for group in groups)
 
     def _left(self) -> str:
         """A partition that is not read to its end."""
@@ -333,10 +299,9 @@ class _World:
 
     def _happen(self, place: _Place, worker: SimulatedWorker, fault: Fault) -> None:
         match fault.action:
-            case "kill":
-                worker.die()
-            case "lose":
-                place.folder = self._folder / f"{place.number}-{self._lives}"
+            case "kill" | "lose":
+                lost = self._folder / f"{place.number}-{self._lives}"
+                place.folder = lost if fault.action == "lose" else place.folder
                 worker.die()
             case "stop":
                 place.is_to_stop = True
@@ -355,10 +320,17 @@ class _World:
                 handle.init_transactions(30.0)
             case "rebalance":
                 self.cluster.groups.rebalance(PIPELINE)
+            case "overtake":
+                self._overtake(worker, fault.seconds)
             case _:
                 request = fault.request
                 trouble = Trouble(fault.action, fault.seconds)
                 worker.process.troubles[request, worker.process.requests[request] + 1] = trouble
+
+    def _overtake(self, worker: SimulatedWorker, seconds: float) -> None:
+        self.cluster.groups.rebalance(PIPELINE)
+        behind = "committed", worker.hooks.seen["committed"] + 1
+        worker.hooks.plans[behind] = partial(worker.stand_still, seconds, self._others_work)
 
     def _others_work(self, seconds: float) -> None:
         if self._nested >= _MOST_NESTED:
@@ -367,7 +339,7 @@ class _World:
         until_s = self.cluster.clock.monotonic_s() + seconds
         try:
             while self.cluster.clock.monotonic_s() < until_s and not self._failures and self._steps < _MOST_STEPS:
-                self._feed()
+                self._feed.some()
                 self._step_one()
         finally:
             self._nested -= 1
