@@ -65,6 +65,12 @@ def redrive(
             "record to write, or None to leave the letter as it is.",
         ),
     ] = None,
+    for_all: Annotated[
+        bool,
+        typer.Option(
+            "--for-all", help="For all that read the topic; else only the pipeline that failed takes the records again."
+        ),
+    ] = False,
     timestamp: Annotated[
         Literal["original", "now"], typer.Option(help="The time that the records are stamped with.")
     ] = "original",
@@ -79,8 +85,9 @@ def redrive(
     """Write the originals back to where they came from, exactly once.
 
     Records and the ledger of what was redriven are committed together: after any crash, or Ctrl-C, run the same
-    command again. A letter is redriven once, whatever selections overlap; `reopen` allows it a second time. Exit code 1
-    if letters were held back, each kind with its reason.
+    command again. A letter is redriven once, whatever selections overlap; `reopen` allows it a second time. Other
+    pipelines that read the topic pass over what is not for them. Exit code 1 if letters were held back, each kind with
+    its reason.
 
     \b
     penstock dlq redrive dlq.delays.flights --dry-run
@@ -99,7 +106,17 @@ def redrive(
             cluster.check(to)
         if to == topic:
             raise UsageError(f"--to {to}: that is the dead-letter topic itself")
-        return Route(cluster.targets(), run_id, to=to, edit=function, now=timestamp == "now", max_redrives=max_redrives)
+        return Route(
+            cluster.targets(),
+            run_id,
+            groups=cluster.groups(),
+            prefix=config.project.prefixed(""),
+            for_all=for_all,
+            to=to,
+            edit=function,
+            now=timestamp == "now",
+            max_redrives=max_redrives,
+        )
 
     _run(
         context,

@@ -13,6 +13,9 @@ share groups (KIP-1191); `none` where none do."""
 
 REDRIVE_ID = "penstock.dlq.redrive.id"
 REDRIVE_COUNT = "penstock.dlq.redrive.count"
+REDRIVE_GROUP = "penstock.dlq.redrive.group"
+REDRIVE_HEADERS = (REDRIVE_ID, REDRIVE_COUNT, REDRIVE_GROUP)
+"""What a redrive puts on a record: which one, how often so far, and the consumer group that is to take it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,12 @@ class Source:
         """`topic[partition]@offset`, as far as it is known."""
         partition = "" if self.partition is None else f"[{self.partition}]"
         return f"{self.topic}{partition}" if self.offset is None else f"{self.topic}{partition}@{self.offset}"
+
+
+def is_for_others(headers: Headers, group: str) -> bool:
+    """Whether this record was redriven for another consumer group: all others have dealt with its original."""
+    # The last of a name counts; who redrives replaces what was there.
+    return next((value != group.encode() for name, value in reversed(headers) if name == REDRIVE_GROUP), False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

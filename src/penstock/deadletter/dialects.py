@@ -20,7 +20,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from penstock.deadletter.dead_letter import REDRIVE_COUNT, REDRIVE_ID, DeadLetter, Dialect, Source
+from penstock.deadletter.dead_letter import REDRIVE_COUNT, REDRIVE_HEADERS, REDRIVE_ID, DeadLetter, Dialect, Source
 from penstock.deadletter.stack import fingerprint, place_in, skeleton
 from penstock.record import Headers
 
@@ -147,7 +147,7 @@ def read_letter(
 
 def _dialect(headers: Headers) -> Dialect:
     for name, _ in reversed(headers[-MAX_HEADERS:]):
-        if name in (REDRIVE_ID, REDRIVE_COUNT):
+        if name in REDRIVE_HEADERS:
             continue  # the original's: it was redriven, and failed again
         for prefix, dialect in _MARKERS.items():
             if name.startswith(prefix):

@@ -14,6 +14,7 @@ partition, behind its records, if its stream time has moved; and each claim of t
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -127,6 +128,11 @@ class Parted:
     places: list[int]
     event_times_ms: list[int]
     marks: dict[int, TimeMark]
+
+    def without(self, places: Collection[int]) -> Parted:
+        """The same but for the records at these places."""
+        kept = [(p, time_ms) for p, time_ms in zip(self.places, self.event_times_ms, strict=True) if p not in places]
+        return Parted([place for place, _ in kept], [time_ms for _, time_ms in kept], self.marks)
 
 
 def part(source: SourceBatch) -> Parted:

@@ -18,6 +18,7 @@ from penstock.clock import Clock, SystemClock
 from penstock.errors import ConfigurationError, UsageError
 from penstock.kafka.admin import Admin, TopicDescription
 from penstock.kafka.client import Connection
+from penstock.kafka.survey import Survey
 from penstock.kafka.transactional_producer import KafkaTransactionalProducer
 from penstock.protocols import TransactionHooks
 from penstock.redrive.ledger import Ledger, Run, ledger_topic, read_ledger
@@ -140,6 +141,14 @@ class Cluster:
         return {
             name: TargetTopic(self.topics[name].partitions, _retention_ms(config)) for name, config in settings.items()
         }
+
+    def groups(self) -> frozenset[str]:
+        """The consumer groups that we may see."""
+        survey = Survey(self._around.connection, "penstock-dlq")
+        try:
+            return frozenset(survey.groups())
+        finally:
+            survey.close()
 
     def max_batch_bytes(self) -> int:
         """The smallest `max.message.bytes` of all topics: it holds for whole batches."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from penstock.deadletter.dead_letter import REDRIVE_COUNT, REDRIVE_ID, DeadLetter
+from penstock.deadletter.dead_letter import REDRIVE_COUNT, REDRIVE_GROUP, REDRIVE_ID, DeadLetter
 from penstock.deadletter.envelope import place_of
 from penstock.errors import OperatorMustDecide
 from penstock.record import Headers, Record
@@ -17,12 +17,13 @@ RawRecord = Record[bytes | None, bytes | None]
 Edit = Callable[[RawRecord], "RawRecord | None"]
 """Given the original, with its place at its source; gives what is to be written instead, or None to leave it."""
 
-Hold = Literal["loop", "partial", "no source", "no topic", "retention", "left out", "refused"]
+Hold = Literal["loop", "partial", "no source", "no topic", "no group", "retention", "left out", "refused"]
 WHY: Final[dict[Hold, str]] = {
     "loop": "redriven and failed too often already; mend the cause, then --max-redrives",
     "partial": "holds only a part of the original; see `dlq show`",
     "no source": "nobody says where it came from; --to names a topic",
     "no topic": "the topic it came from is not there; --to names another",
+    "no group": "its pipeline has no consumer group that we see, so nobody would take it; --for-all, or --to",
     "retention": "so old that its topic would delete it at once; --timestamp now, or more retention there",
     "left out": "the edit function gave None for it",
     "refused": "its topic refused it; the log says why",
@@ -62,6 +63,10 @@ class Route:
     Attributes:
         topics: {name: topic} of those on the cluster.
         redrive_id: of this run.
+        groups: the consumer groups that are there.
+        prefix: of the project: precedes the names of pipelines in those of their groups.
+        for_all: whoever reads the topic takes the records; else only the pipeline that they failed in, for the others
+            have dealt with them.
         to: the topic to write to; None = where each came from.
         edit: changes them; None = as they were.
         now: stamp them with the time of now, instead of their own.
@@ -70,6 +75,9 @@ class Route:
 
     topics: Mapping[str, TargetTopic]
     redrive_id: str
+    groups: Collection[str] = ()
+    prefix: str = ""
+    for_all: bool = False
     to: str | None = None
     edit: Edit | None = None
     now: bool = False
@@ -84,10 +92,9 @@ class Route:
         if letter.redrives >= self.max_redrives:
             return "loop"
         topic = self.to or (letter.source.topic if letter.source is not None else "")
-        if not topic:
-            return "no source"
-        if topic not in self.topics:
-            return "no topic"
+        hold = self._nowhere(topic, letter)
+        if hold is not None:
+            return hold
         if not letter.is_whole and self.edit is None:
             return "partial"
         record = _original(letter)
@@ -98,14 +105,36 @@ class Route:
             record = edited
         return self._checked(letter, record, topic, now_ms)
 
+    def _nowhere(self, topic: str, letter: DeadLetter) -> Hold | None:
+        """Why it cannot go to this topic; None = it can."""
+        if not topic:
+            return "no source"
+        if topic not in self.topics:
+            return "no topic"
+        group = self._group(letter)
+        return None if group is None or group in self.groups else "no group"
+
     def _checked(self, letter: DeadLetter, record: RawRecord, topic: str, now_ms: int) -> Outgoing | Hold:
         target = self.topics[topic]
         stamp_ms = 0 if self.now else max(0, record.timestamp_ms or 0)
         if stamp_ms and target.retention_ms is not None and stamp_ms <= now_ms - target.retention_ms:
             return "retention"
-        marks = ((REDRIVE_ID, self.redrive_id.encode()), (REDRIVE_COUNT, str(letter.redrives + 1).encode()))
+        marks = [(REDRIVE_ID, self.redrive_id.encode()), (REDRIVE_COUNT, str(letter.redrives + 1).encode())]
+        group = self._group(letter)
+        if group is not None:
+            marks.append((REDRIVE_GROUP, group.encode()))
         headers = (*letter.restored, *record.headers, *marks)
         return Outgoing(topic, self._partition(letter, record, target), record.key, record.value, headers, stamp_ms)
+
+    def _group(self, letter: DeadLetter) -> str | None:
+        """The consumer group that the record is for; None = all that read the topic.
+
+        Only pipelines of ours heed it, and only they say where in the topic their dead letters come from.
+        """
+        if self.for_all or self.to is not None or letter.dialect != "penstock":
+            return None
+        is_a_pipelines = letter.source is not None and letter.source.partition is not None
+        return f"{self.prefix}{letter.pipeline}" if is_a_pipelines and letter.pipeline else None
 
     def _partition(self, letter: DeadLetter, record: RawRecord, target: TargetTopic) -> int:
         """Where the original stood, whoever chose that partition; by key where this is another topic or key."""

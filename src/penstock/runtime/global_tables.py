@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from penstock.clock import Clock
+from penstock.deadletter.dead_letter import is_for_others
 from penstock.errors import OperatorMustDecide, UndecodableRecord
 from penstock.kafka.reader import BEGINNING, RawRecord
 from penstock.runtime.merge import Partition
@@ -49,13 +50,15 @@ class TableContent:
     Args:
         name: of its node, for messages.
         bound: its topic.
+        consumer_group: of the pipeline.
 
     Attributes:
         name: see there.
     """
 
-    def __init__(self, name: str, bound: BoundTopic[Any, Any]) -> None:
+    def __init__(self, name: str, bound: BoundTopic[Any, Any], consumer_group: str = "") -> None:
         self.name = name
+        self._consumer_group = consumer_group
         self._bound = bound
         self._values: dict[Any, bytes] = {}
 
@@ -70,6 +73,8 @@ class TableContent:
             OperatorMustDecide: a record without a key, or with one that cannot be decoded.
             RegistryUnavailable: nothing was taken; call again.
         """
+        # What was redriven for another group was taken when it came first, and may be older than what is here now.
+        records = [record for record in records if not is_for_others(record.headers, self._consumer_group)]
         decoded = self._bound.decode_keys([record.key for record in records])
         for index, (key, record) in enumerate(zip(decoded.values, records, strict=True)):
             if key is None:

@@ -271,7 +271,9 @@ def _global_tables(
         return None
     sources = {node.name: node.source.topic for node in topology.global_tables if node.source is not None}
     contents = {
-        topic.name: TableContent(name, topic.bind(around.registry, auto_register=around.auto_register))
+        topic.name: TableContent(
+            name, topic.bind(around.registry, auto_register=around.auto_register), around.group(topology)
+        )
         for name, topic in sources.items()
     }
     reader = around.kafka.reader(f"{writer}.global")

@@ -6,12 +6,13 @@ Pure but for the task's state. Nothing here decides what becomes of a failure: t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 
 from penstock.batch import Batch, SourceBatch
 from penstock.clock import Clock
+from penstock.deadletter.dead_letter import is_for_others
 from penstock.deadletter.parking import Parking, ParkingLimits, parking_stores
 from penstock.errors import BadRecord, UndecodableRecord
 from penstock.operators.operator import AnyBatch, Fork, GlobalContent, OpenTopic, Operator, Place, Run, TaskContext
@@ -40,12 +41,19 @@ class Decoded:
         batch: what could be decoded; event times not yet known, unless it comes from a repartition topic.
         failures: {place in the source batch: why}, with coordinates.
         marks: {place in the source batch: time mark}; these are no records.
+        passed_over: places of records that were redriven for another consumer group.
     """
 
     source: SourceBatch
     batch: AnyBatch
     failures: dict[int, UndecodableRecord]
     marks: dict[int, TimeMark]
+    passed_over: list[int] = field(default_factory=list[int])
+
+    @property
+    def places(self) -> list[int]:
+        """All that could be decoded, and what needs no decoding."""
+        return sorted([*self.batch.rows, *self.marks, *self.passed_over])
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,7 @@ class Program:
         clock: time, for processors.
         partition: the task's.
         global_tables: {node: content} of those that the group looks things up in.
+        consumer_group: that it belongs to; None = it is named as the pipeline.
 
     Attributes:
         time: how far in event time the task is. To be set when it is restored.
@@ -85,8 +94,10 @@ class Program:
         clock: Clock,
         partition: int,
         global_tables: Mapping[str, GlobalContent] | None = None,
+        consumer_group: str | None = None,
     ) -> None:
         self.group = group
+        self._consumer_group = group.pipeline if consumer_group is None else consumer_group
         self.time = StreamTime()
         self._topics = topics
         self._timekeeping = _timekeeping(group, topics, partition)
@@ -173,7 +184,10 @@ class Program:
         given = self._inputs[source.topic]
         is_repartition = given.route.source.operation.is_cut
         parted = part(source) if is_repartition else Parted(list(range(len(source))), source.timestamps_ms, {})
-        records = source.take(parted.places) if parted.marks else source
+        passed_over = self._passed_over(source)
+        if passed_over:
+            parted = parted.without(passed_over)
+        records = source.take(parted.places) if parted.marks or passed_over else source
         keys, values = given.bound.decode_keys(records.keys), given.bound.decode_values(records.values)
         batch: AnyBatch = Batch(
             parted.places,
@@ -189,7 +203,13 @@ class Program:
         for index, failure in failures.items():
             failure.at(source.topic, source.partition, records.offsets[index])
         by_place = {parted.places[index]: failure for index, failure in failures.items()}
-        return Decoded(source, batch, by_place, parted.marks)
+        return Decoded(source, batch, by_place, parted.marks, passed_over)
+
+    def _passed_over(self, source: SourceBatch) -> list[int]:
+        """The places of records that were redriven for another consumer group: here their originals were dealt with."""
+        if source.headers is None:
+            return []
+        return [place for place, row in enumerate(source.headers) if row and is_for_others(row, self._consumer_group)]
 
     def run(self, decoded: Decoded) -> Staged:
         """Run what was decoded on the state's batch overlay.
@@ -204,17 +224,18 @@ class Program:
         route = self._inputs[source.topic].route
         batch.event_times_ms = _event_times(route.source, batch)
         times_ms, after = self._timekeeping.through(self.time, source, batch.rows, batch.event_times_ms, decoded.marks)
+        passed_over = len(decoded.passed_over)
         if not batch.rows:
             self.time = after
-            return Staged()
+            return Staged(records=passed_over, filtered=passed_over)
         self._task.begin(source)
         self._task.stream_times_ms = times_ms
         written, filtered = route.execute(batch)
         self.time = after
         return Staged(
             [self._output(topic, one, source.partition) for topic, one in written.items() if one.rows],
-            records=len(batch),
-            filtered=filtered,
+            records=len(batch) + passed_over,
+            filtered=filtered + passed_over,
             event_time_ms=batch.event_times_ms[-1],
         )
 

@@ -129,13 +129,13 @@ class SavepointLogic:
         held = self.parked.held(source, decoded.batch.rows)
         if held:
             if not self.parked.have_room(source, held):
-                return self._one_by_one(source, sorted([*decoded.batch.rows, *decoded.marks]), dead)
+                return self._one_by_one(source, decoded.places, dead)
             decoded = _without(decoded, held)
         try:
             staged = self._program.run(decoded)
         except OperatorFailed:
             self._state.drop_batch()
-            return self._one_by_one(source, sorted([*decoded.batch.rows, *decoded.marks, *held]), dead)
+            return self._one_by_one(source, sorted([*decoded.places, *held]), dead)
         except Exception as err:
             self._state.drop_batch()
             err.add_note(_span(source))
@@ -280,7 +280,7 @@ def _add(whole: Staged, one: Staged) -> None:
     whole.records += one.records
     whole.filtered += one.filtered
     whole.state_bytes += one.state_bytes
-    if one.records:
+    if one.event_time_ms is not None:
         whole.event_time_ms = one.event_time_ms
     there = {output.topic: output for output in whole.outputs}
     for output in one.outputs:

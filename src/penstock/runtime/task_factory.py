@@ -176,7 +176,15 @@ class TaskFactory:
         state = restored.state if restored.state is not None else TaskState()
         group = self._topology.groups[task_id.group]
         contents = {} if self._global_tables is None else self._global_tables.by_name
-        program = Program(group, self._open, state, self._around.clock, task_id.partition, contents)
+        program = Program(
+            group,
+            self._open,
+            state,
+            self._around.clock,
+            task_id.partition,
+            contents,
+            consumer_group=self._around.group(self._topology),
+        )
         program.open()
         tables = {node.source.topic.name for node in group.sources if node.source is not None and node.operation.stores}
         return Task(

@@ -101,12 +101,18 @@ def test_an_export_holds_everything_but_what_is_to_be_redacted(penstock: Penstoc
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(
     penstock: Penstock, kafka: KafkaUnderTest, letters: Letters
 ) -> None:
-    plan = shown(penstock("dlq", "redrive", letters.dead, "--dry-run", "--json"))
+    plan = shown(penstock("dlq", "redrive", letters.dead, "--for-all", "--dry-run", "--json"))
     assert (plan["letters"], plan["targets"]) == (len(letters.whole), {letters.source: len(letters.whole)})
     assert plan["held"] == {"partial": COUNT - len(letters.whole)}
     assert plan["samples"][0]["to"].startswith(f"{letters.source}[")
     assert not any(read(kafka.bootstrap_servers, letters.source).values())
     assert "nothing was done" in penstock("dlq", "redrive", letters.dead, "--dry-run").stdout
+
+
+def test_letters_of_a_pipeline_whose_group_is_not_there_are_held_back(penstock: Penstock, letters: Letters) -> None:
+    """Their records would be for nobody, and count as redriven."""
+    plan = shown(penstock("dlq", "redrive", letters.dead, "-w", "dialect=penstock", "--dry-run", "--json"))
+    assert (plan["letters"], plan["held"]) == (0, {"no group": 31})
 
 
 def test_letters_are_redriven_once_dropped_and_reopened_and_the_log_has_it(
@@ -116,7 +122,7 @@ def test_letters_are_redriven_once_dropped_and_reopened_and_the_log_has_it(
     assert (first["letters"], first["is_finished"]) == (30, True)
     drop = ("dlq", "drop", letters.dead, "--reason", "test data", "-w", "dialect=connect")
     assert shown(penstock(*drop, "--json"))["letters"] == 29
-    rest = shown(penstock("dlq", "redrive", letters.dead, "--json"), code=1)
+    rest = shown(penstock("dlq", "redrive", letters.dead, "--for-all", "--json"), code=1)
     assert rest["letters"] + 30 + 29 + 2 == COUNT
     assert rest["held"] == {"partial": 2}
     (row,) = shown(penstock("dlq", "ls", "--json"))

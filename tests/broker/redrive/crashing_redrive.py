@@ -51,7 +51,8 @@ def main() -> int:
             cluster=cluster,
             selection=Selection(tuple(map(Condition.of, args.where))),
             readable=lambda data: None if data is None else data.decode(),
-            route=Route(cluster.targets(), run_id),
+            # The pipeline that these letters name has never run here: its group is taken for there.
+            route=Route(cluster.targets(), run_id, groups={f"{args.prefix}.delays"}, prefix=f"{args.prefix}."),
             letters=cluster.letters(args.topic),
         ) as run:
             done = run.run()

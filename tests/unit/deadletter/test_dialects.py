@@ -244,7 +244,11 @@ def test_a_producers_row_has_no_topic_that_it_came_from() -> None:
 
 def test_a_record_that_was_redriven_and_fails_again_tells_how_often() -> None:
     """And one that only was redriven is no dead letter for it."""
-    redriven: Headers = (("penstock.dlq.redrive.id", b"20261126-1"), ("penstock.dlq.redrive.count", b"2"))
+    redriven: Headers = (
+        ("penstock.dlq.redrive.id", b"20261126-1"),
+        ("penstock.dlq.redrive.count", b"2"),
+        ("penstock.dlq.redrive.group", b"delays"),
+    )
     again = ours(USERS + redriven)
     assert (again.redrives, again.redrive_id, again.headers) == (2, "20261126-1", USERS)
     assert letter(USERS + redriven).dialect == "none"

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from penstock.deadletter.dead_letter import REDRIVE_GROUP
 from penstock.dsl.pipeline import Pipeline
 from penstock.dsl.stream import Stream, Table
 from penstock.operators.context import Context
@@ -181,7 +182,16 @@ OPERATORS: dict[str, Build] = {
 
 NUMBERS = st.integers(0, 60).map(lambda n: n.to_bytes(8, "big"))
 KEYS = st.sampled_from([b"a", b"b", b"c", b"a", b"b", None, b"\xff"])
-HEADERS = st.sampled_from([(), (), (("trace", b"1"),), (("penstock.secret", b"2"), ("trace", None))])
+HEADERS = st.sampled_from(
+    [
+        (),
+        (),
+        (("trace", b"1"),),
+        (("penstock.secret", b"2"), ("trace", None)),
+        (("trace", b"3"), (REDRIVE_GROUP, b"law")),
+        ((REDRIVE_GROUP, b"another"),),
+    ]
+)
 FEW = st.sampled_from([b"a", b"b"])
 TIMES = st.integers(0, 9)
 RECORDS = st.lists(

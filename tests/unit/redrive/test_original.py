@@ -69,6 +69,32 @@ def test_a_record_without_a_time_gets_that_of_now(time_ms: int) -> None:
     assert outgoing(dead_letter(original_ms=time_ms)).timestamp_ms == 0
 
 
+def from_p(**more: Any) -> Any:
+    return dead_letter(7, 2, pipeline="p", **more)
+
+
+def test_it_is_for_the_group_of_the_pipeline_that_it_failed_in_and_no_other() -> None:
+    made = outgoing(from_p(), groups={"dev.p"}, prefix="dev.")
+    assert made.headers == (("tag", b"1"), *MARKS, ("penstock.dlq.redrive.group", b"dev.p"))
+
+
+def test_what_nobody_would_take_stays() -> None:
+    assert outgoing(from_p(), groups={"dev.p"}) == "no group"
+
+
+@pytest.mark.parametrize(
+    ("letter", "route"),
+    [
+        (from_p(), {"for_all": True}),
+        (from_p(), {"to": "small"}),
+        (from_p(dialect="connect"), {}),  # other systems read no header of ours
+        (dead_letter(7, 2), {}),
+    ],
+)
+def test_it_is_for_all_where_that_is_asked_for_or_nobody_else_would_heed_it(letter: Any, route: Any) -> None:
+    assert outgoing(letter, **route).headers == (("tag", b"1"), *MARKS)
+
+
 def test_headers_that_readers_of_a_repartition_topic_need_stand_in_front() -> None:
     assert outgoing(dead_letter(restored=(("penstock.origin", b"x"),))).headers[0] == ("penstock.origin", b"x")
 

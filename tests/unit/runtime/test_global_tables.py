@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from penstock.deadletter.dead_letter import REDRIVE_GROUP
 from penstock.dsl.pipeline import Pipeline
 from penstock.errors import OperatorMustDecide, UndecodableRecord
 from penstock.kafka.reader import RawRecord
@@ -77,6 +78,16 @@ def test_it_is_ready_when_every_partition_was_read_to_its_end() -> None:
         steps += 1
     assert steps > 1, "a step is bounded"
     assert content.find(["b", "a", "c", None]) == [{"n": "2"}, {"n": "1"}, None, None]
+
+
+def test_what_was_redriven_for_another_group_changes_nothing() -> None:
+    """It was there when it came first, and what is there now may be newer."""
+    content = TableContent("everywhere", NAMES.bind(None), "p")
+    content.take([record("a", '{"n":"2"}'), record("b", '{"n":"2"}')])
+    for key, group in (("a", b"another"), ("b", b"p")):
+        again = Record(key=key.encode(), value=b'{"n":"1"}', headers=((REDRIVE_GROUP, group),))
+        content.take([again])
+    assert content.find(["a", "b"]) == [{"n": "2"}, {"n": "1"}]
 
 
 def test_later_changes_are_there_at_the_next_step_and_a_null_value_deletes() -> None:
