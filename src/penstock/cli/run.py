@@ -158,5 +158,6 @@ def _surroundings(
             max_batch_records=processing.max_batch_records,
             max_batch_s=processing.max_batch_ms / 1000,
             slow_batch_s=processing.slow_batch_ms / 1000,
+            hung_after_s=processing.hung_after_ms / 1000 or None,
         ),
     )

@@ -158,6 +158,8 @@ class ProcessingSettings(Section):
     """About how long a batch may take: slow code gets fewer records at once."""
     slow_batch_ms: Count = 10_000
     """A batch that takes longer is told in the log while it is at work, with the line of code it is in."""
+    hung_after_ms: Annotated[int, Field(ge=0), NotBool] = 120_000
+    """Code that takes longer for a batch does not come back: its process ends, and is started again. 0 = never."""
     transaction_timeout_ms: Annotated[int, Field(ge=1_000, le=900_000), NotBool] = 60_000
     """After this time the broker aborts a transaction that its worker left open."""
     transaction_budget_ms: Annotated[int, Field(ge=500), NotBool] = 45_000

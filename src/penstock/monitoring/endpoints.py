@@ -57,6 +57,7 @@ def status(worker: str, metrics: WorkerMetrics, health: Health, clock: Clock) ->
             {
                 "task": str(task.id),
                 "status": task.status,
+                "breaker": task.breaker.value,
                 "entries": task.entries,
                 "inputs": [
                     {

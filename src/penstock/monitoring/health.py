@@ -2,8 +2,8 @@
 
 * live: the loop has polled within half of `max.poll.interval.ms`. Never anything of brokers, lag or rebalances: workers
   that are restarted because a broker is away make an outage of the group out of it.
-* ready: live, in the group, every task that is here runs, none is on its way back, and nobody has asked it to stop.
-  A worker without partitions is ready: it stands by.
+* ready: live, in the group, every task that is here runs, none is on its way back, no circuit breaker is open, and
+  nobody has asked it to stop. A worker without partitions is ready: it stands by.
 * started: it has been ready once. Restoring may take long, so this is the one to be patient with.
 """
 
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from penstock.clock import Clock
 from penstock.monitoring.worker_metrics import WorkerMetrics
+from penstock.runtime.breaker_state import BreakerState
 
 _BEFORE_THE_FIRST_POLL_S = 120.0
 
@@ -69,6 +70,7 @@ class Health:
         """Why it is not ready, the gravest first."""
         live, view, unclaimed = self.live(), self._metrics.view, self._metrics.unclaimed
         stopped = [str(task.id) for task in view.tasks if task.status == "stopped"]
+        paused = [str(task.id) for task in view.tasks if task.breaker is BreakerState.OPEN]
         if self.is_draining:
             yield "is stopping"
         if self._metrics.last_poll_s is None:
@@ -77,6 +79,8 @@ class Health:
             yield live.reason
         if stopped:
             yield f"stopped in front of a record or a lost position: {', '.join(stopped)}"
+        if paused:
+            yield f"circuit breaker open, too much ends as dead letters: {', '.join(paused)}"
         if view.restoring:
             yield f"restoring: {', '.join(str(task_id) for task_id, _ in view.restoring)}"
         if unclaimed:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from penstock.runtime.breaker_state import BreakerState
 from penstock.runtime.merge import Partition
 from penstock.runtime.task import Task, TaskId
 
@@ -61,11 +62,12 @@ class TaskView:
 
     Attributes:
         id: its name.
-        status: `running` or `stopped`.
+        status: `running`, `stopped`, or `waiting`: it stands in front of a record, or its breaker is open.
         inputs: its partitions.
         sequence: committed transactions of it.
         entries: committed, in its stores; None where it has none.
         stream_time_ms: None before it has begun.
+        breaker: its circuit breaker.
     """
 
     id: TaskId
@@ -74,6 +76,7 @@ class TaskView:
     sequence: int
     entries: int | None
     stream_time_ms: int | None
+    breaker: BreakerState = BreakerState.CLOSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,7 @@ def _task(task: Task) -> TaskView:
         task.committed.sequence,
         None if task.state is None else len(task.state.committed),
         task.committed.time.now_ms,
+        task.breaker,
     )
 
 

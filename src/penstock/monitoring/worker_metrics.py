@@ -183,6 +183,11 @@ class WorkerMetrics(WorkerHooks):
             self._errors.add(1, "position", error_name(error))
         self._view_due_s = 0.0
 
+    def on_breaker(self, task: str, seconds: float) -> None:
+        """A task pauses; whoever asks is told at once."""
+        del task, seconds
+        self._view_due_s = 0.0
+
     # ------------------------------------------------------------ hooks: transactions
 
     def on_step(self, step: str) -> None:

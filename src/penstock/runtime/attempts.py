@@ -1,5 +1,7 @@
 """The attempt ledger: finding the record that kills the process (a crash in native code, too little memory).
 
+Or that holds it up for so long that a timer kills it (`hang_timer.py`).
+
 No exception tells which record it was. So a worker notes each batch in a file of its own before it touches it, and
 notes when it has survived it. The file is removed when the worker ends, however it ends by itself. One that finds it
 there had a predecessor that died, and knows what that one had in hand:
@@ -23,6 +25,7 @@ from typing import Final, NamedTuple, Self
 import msgspec
 
 from penstock.batch import SourceBatch
+from penstock.runtime.hang_timer import HangTimer
 from penstock.runtime.merge import Partition
 from penstock.runtime.verdict import Place, Verdict
 
@@ -56,10 +59,12 @@ class AttemptLedger:
 
     Args:
         file: of this worker alone.
+        timer: ends the process when what is in hand does not come back; None = nothing does.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, timer: HangTimer | None = None) -> None:
         self._file = file
+        self._timer = timer or HangTimer(None)
         self._suspects: list[_Span] = []
         self._deaths: dict[Place, int] = {}
         self._descriptor = -1
@@ -81,10 +86,12 @@ class AttemptLedger:
             self._suspects += [_Span(topic, partition, offset, offset) for topic, partition, offset in self._deaths]
         self._descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         self._write(None)
+        self._timer.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
         """The process lives: nothing that it did has killed it."""
+        self._timer.__exit__(kind, exc, tb)
         os.close(self._descriptor)
         self._file.unlink(missing_ok=True)
 
@@ -118,10 +125,12 @@ class AttemptLedger:
     def begin(self, batch: SourceBatch) -> None:
         """These records are about to be touched."""
         self._write(_Span(batch.topic, batch.partition, batch.offsets[0], batch.offsets[-1]))
+        self._timer.start()
 
     def end(self) -> None:
         """The process has survived what it touched, if it touched anything."""
         if self._is_in_hand:
+            self._timer.stop()
             self._write(None)
 
     def _read(self) -> _Noted:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from penstock.clock import Clock
+from penstock.runtime.breaker_state import BreakerState
 from penstock.runtime.staged import DeadRecord
 from penstock.runtime.task import TaskId
 from penstock.topology.policy import CircuitBreaker
@@ -64,6 +65,12 @@ class Breakers:
         """How many records the task's next batch may have; None = as usual."""
         breaker = self._breakers.get(task)
         return None if self.settings is None or breaker is None or not breaker.is_probing else self.settings.probe
+
+    def state(self, task: TaskId, *, is_open: bool) -> BreakerState:
+        """What the task's breaker does, given whether the task pauses for it now."""
+        if is_open:
+            return BreakerState.OPEN
+        return BreakerState.CLOSED if self.max_records(task) is None else BreakerState.HALF_OPEN
 
     def note(self, task: TaskId, records: int, dead: list[DeadRecord]) -> float | None:
         """A batch of so many records is dealt with. How long the task is to pause now, seconds; None = not at all.

@@ -17,6 +17,7 @@ class WorkerLimits:
         max_batch_records: per poll, and per batch of a task.
         max_batch_s: about how long a batch may take: slow code gets fewer records at once.
         slow_batch_s: after which a batch that is still being processed is told in the log.
+        hung_after_s: after which it is taken for hung, and the process ends itself by SIGALRM; None = never.
         max_buffered_records: per partition, before it is paused.
         max_buffered_bytes: of all partitions together, about; each has its share.
         max_restores: tasks that are brought back at the same time; each has a reader of its own.
@@ -28,6 +29,7 @@ class WorkerLimits:
     max_batch_records: int = 1_000
     max_batch_s: float = 1.0
     slow_batch_s: float = 10.0
+    hung_after_s: float | None = None
     max_buffered_records: int = 5_000
     max_buffered_bytes: int = 32 << 20
     max_restores: int = 8

@@ -8,7 +8,7 @@ from penstock.batch import SourceBatch
 from penstock.runtime.parked import ParkedRecords
 from penstock.runtime.staged import Staged
 from penstock.runtime.stream_time import StreamTime
-from penstock.runtime.verdict import Verdict
+from penstock.runtime.verdict import Attempts, Verdict
 
 
 class Logic(Protocol):
@@ -32,8 +32,11 @@ class Logic(Protocol):
         """
         ...
 
-    def retry(self) -> tuple[SourceBatch, Staged] | None:
+    def retry(self, attempts: Attempts | None = None) -> tuple[SourceBatch, Staged] | None:
         """Try a parked record that is due.
+
+        Args:
+            attempts: told before it is touched; knows those that kill the process.
 
         Raises:
             RecordFailed: its policy is to stop.

@@ -22,6 +22,7 @@ from penstock.runtime.clients import Clients, CommittingMember, GroupQuestions, 
 from penstock.runtime.deploy import deploy
 from penstock.runtime.global_tables import GlobalTables, TableContent
 from penstock.runtime.guarantee import Guarantee, check_guarantee
+from penstock.runtime.hang_timer import HangTimer
 from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.internal_topics import PipelineTopics
 from penstock.runtime.limits import WorkerLimits
@@ -218,7 +219,9 @@ def opened(topology: Topology, around: WorkerSurroundings, hooks: WorkerHooks) -
             around.clock,
             around.purge_interval_s,
         )
-        attempts = AttemptLedger(around.state_directory / "attempts" / f"{writer}.json")
+        attempts = AttemptLedger(
+            around.state_directory / "attempts" / f"{writer}.json", HangTimer(around.limits.hung_after_s)
+        )
         worker = Worker(
             topology.name,
             consumer=join,

@@ -19,6 +19,7 @@ from penstock.errors import BadRecord, UnencodableValue
 from penstock.protocols import RefusedRecord
 from penstock.runtime.judge import Judge, Wait
 from penstock.runtime.staged import DeadRecord, Staged
+from penstock.runtime.verdict import Attempts
 from penstock.state.task_state import TaskState
 
 LOOK_EVERY_S: Final = 0.1
@@ -27,6 +28,12 @@ _FULL_PAUSE_S: Final = 1.0
 
 class ParkingFull(BadRecord):
     """There is no more room to park records of this key: this one waits in front, and all that is behind it."""
+
+
+def killer(deaths: int) -> DeadRecord:
+    """A record, alone in its batch, on which the process died so many times."""
+    error = BadRecord(f"the process died {deaths} times on it, so it was not run again", reason="killed")
+    return DeadRecord(0, "process", "", error, deaths)
 
 
 class ParkedRecords:
@@ -130,8 +137,11 @@ class ParkedRecords:
         self._due = deque((parking, key) for parking in parkings if parking.keys for key in parking.due(now_ms))
         return bool(self._due)
 
-    def retry(self) -> tuple[SourceBatch, Staged, DeadRecord | None] | None:
+    def retry(self, attempts: Attempts | None = None) -> tuple[SourceBatch, Staged, DeadRecord | None] | None:
         """Try the next of the heads that `is_due` has found.
+
+        Args:
+            attempts: told before it is touched; knows those that kill the process.
 
         Returns:
             The head as a batch of its own, what it came to, and how it failed where the task has to stop for it; None
@@ -143,22 +153,31 @@ class ParkedRecords:
             head = parking.due_head(key, now_ms)  # what was due may be gone, with a transaction
             if head is not None:
                 self._due.appendleft((parking, key))  # for the next of its key, which is due if this one leaves
-                return self._tried(parking, head, now_ms)
+                return self._tried(parking, head, now_ms, attempts)
         return None
 
     def note_refused(self, batch: SourceBatch, refused: RefusedRecord) -> None:
         """What this head came to is refused by a topic: it is not run again."""
         self._refused.setdefault((batch.topic, batch.offsets[0]), []).append(refused)
 
-    def _tried(self, parking: Parking, head: Head, now_ms: int) -> tuple[SourceBatch, Staged, DeadRecord | None]:
+    def _tried(
+        self, parking: Parking, head: Head, now_ms: int, attempts: Attempts | None
+    ) -> tuple[SourceBatch, Staged, DeadRecord | None]:
         batch, staged, queue = parking.batch(head), Staged(), head.queue
-        failed = self._failure(batch, head, staged)
+        verdict = None
+        if attempts is not None:
+            verdict = attempts.verdict(batch)
+            attempts.begin(batch)
+        failed = killer(verdict.deaths) if verdict is not None else self._failure(batch, head, staged)
         if failed is None:
             parking.leave(head, now_ms)
             self._state.accept_batch()
             return batch, staged, None
         failures, age_s = queue.failures + 1, (now_ms - queue.first_failed_ms) / 1000
         sentence, gives_up_rest = self._judge.judge_parked(batch, failed, failures, age_s)
+        if verdict is not None:  # it is not tried again, whatever its schedule says
+            sentence = "stop" if self._judge.resort("", batch.topic) == "fail" else "set aside"
+            failures = verdict.deaths
         failed = DeadRecord(0, failed.stage, failed.operator, failed.error, failures, queue.first_failed_ms)
         if queue.is_given_up:
             sentence = "set aside"

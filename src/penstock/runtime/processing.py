@@ -120,6 +120,7 @@ class Processing:
                 self._retry_parked(task)
             if task.status is TaskStatus.WAITING and self._clock.monotonic_s() >= task.resume_at_s:
                 task.resume()
+                task.breaker = self._breakers.state(task.id, is_open=False)
                 self._resume(task)
             if task.status is TaskStatus.RUNNING:
                 self._run(task)
@@ -183,8 +184,7 @@ class Processing:
             return
         finally:
             self.at_work = None
-            if self._attempts is not None:
-                self._attempts.end()
+            self._survived()
         if done is None:
             return
         batch, staged = done
@@ -194,6 +194,7 @@ class Processing:
             self.suspects.take(task.id, batch)
         self._staging.add(batch, staged, duration_s)
         pause_s = self._breakers.note(task.id, len(batch), staged.dead)
+        task.breaker = self._breakers.state(task.id, is_open=pause_s is not None)
         if pause_s is not None:
             self._pause(task, pause_s)
         elif alone is not None:
@@ -214,7 +215,8 @@ class Processing:
             while len(self._retried[1]) < most and self._clock.monotonic_s() <= until_s:
                 began_at_s = self._clock.monotonic_s()
                 self.at_work = AtWork(task, began_at_s, get_ident())
-                done = task.retry()
+                done = task.retry(self._attempts)
+                self._survived()
                 if done is None:
                     break
                 self._staging.add(*done, self._clock.monotonic_s() - began_at_s)
@@ -225,7 +227,12 @@ class Processing:
             self._stop(task, failed)
         finally:
             self.at_work = None
+            self._survived()
         self._retried = None
+
+    def _survived(self) -> None:
+        if self._attempts is not None:
+            self._attempts.end()
 
     def refused(self, refused: Sequence[RefusedRecord], touched: Sequence[Task]) -> None:
         """The open transaction was refused. To be called before the tasks are discarded: they know how far they were.

@@ -17,14 +17,14 @@ from dataclasses import replace
 from penstock.batch import SourceBatch
 from penstock.clock import Clock, SystemClock
 from penstock.deadletter.envelope import message_of
-from penstock.errors import BadRecord, OperatorMustDecide, UnencodableValue
+from penstock.errors import OperatorMustDecide, UnencodableValue
 from penstock.runtime.judge import Judge, Park, Wait
-from penstock.runtime.parked import ParkedRecords
+from penstock.runtime.parked import ParkedRecords, killer
 from penstock.runtime.program import Decoded, Program
 from penstock.runtime.route import OperatorFailed
 from penstock.runtime.staged import DeadRecord, OutputBatch, Staged
 from penstock.runtime.stream_time import StreamTime
-from penstock.runtime.verdict import Verdict
+from penstock.runtime.verdict import Attempts, Verdict
 from penstock.state.task_state import TaskState
 from penstock.topology.policy import Policy, last_resort
 
@@ -149,14 +149,17 @@ class SavepointLogic:
         self._judge.passed(source)
         return staged
 
-    def retry(self) -> tuple[SourceBatch, Staged] | None:
+    def retry(self, attempts: Attempts | None = None) -> tuple[SourceBatch, Staged] | None:
         """Try a parked record that is due; what it came to, in a batch of its own. None = none is due.
+
+        Args:
+            attempts: told before it is touched; knows those that kill the process.
 
         Raises:
             RecordFailed: its policy is to stop.
         """
         try:
-            tried = self.parked.retry()
+            tried = self.parked.retry(attempts)
         except Exception:
             self._state.drop_batch()
             raise
@@ -198,8 +201,7 @@ class SavepointLogic:
         return Staged(dead=[dead], records=1)
 
     def _killer(self, source: SourceBatch, deaths: int) -> Staged:
-        error = BadRecord(f"the process died {deaths} times on it, so it was not run again", reason="killed")
-        dead = DeadRecord(0, "process", "", error, deaths)
+        dead = killer(deaths)
         if self._judge.resort("", source.topic) == "fail":
             raise RecordFailed(source, dead, Staged())
         return Staged(dead=[dead], records=1)

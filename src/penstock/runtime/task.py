@@ -17,11 +17,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
 from penstock.batch import SourceBatch
+from penstock.runtime.breaker_state import BreakerState
 from penstock.runtime.herald import Herald
 from penstock.runtime.logic import Logic as Logic  # noqa: PLC0414 - what a task is made of is named with it
 from penstock.runtime.merge import MergeBuffer, Partition
@@ -30,7 +31,7 @@ from penstock.runtime.savepoint import RecordFailed, RecordWaits
 from penstock.runtime.staged import OutputBatch, Staged
 from penstock.runtime.stream_time import StreamTime
 from penstock.runtime.task_checkpoint import TaskCheckpoint
-from penstock.runtime.verdict import Place, Verdict
+from penstock.runtime.verdict import Attempts, Place, Verdict
 from penstock.state import commit_record
 from penstock.state import digest as digests
 from penstock.state.changelog import COMMIT_RECORD_KEY
@@ -51,18 +52,6 @@ class TaskId:
     def __str__(self) -> str:
         """As in logs and messages."""
         return f"{self.group}[{self.partition}]"
-
-
-class Attempts(Protocol):
-    """Which records have killed the process; see `attempts.py`."""
-
-    def verdict(self, batch: SourceBatch) -> Verdict | None:
-        """What is known of the record, alone in its batch; None = run it."""
-        ...
-
-    def begin(self, batch: SourceBatch) -> None:
-        """These records are about to be touched."""
-        ...
 
 
 class TaskStatus(Enum):
@@ -144,6 +133,7 @@ class Task:
         self.sources = tuple(sources)
         self.status = TaskStatus.RUNNING
         self.resume_at_s = 0.0
+        self.breaker = BreakerState.CLOSED
         self.buffer = MergeBuffer(sources, tables)
         self.buffer.tables_first = not progress.streams_begun
         self.state = state
@@ -222,13 +212,16 @@ class Task:
         self._processed(batch, len(batch), staged)
         return batch, staged
 
-    def retry(self) -> tuple[SourceBatch, Staged] | None:
+    def retry(self, attempts: Attempts | None = None) -> tuple[SourceBatch, Staged] | None:
         """Try a parked record that is due, in a batch of its own; None = none is due.
+
+        Args:
+            attempts: as in `run`.
 
         Raises:
             RecordFailed: its policy is to stop.
         """
-        done = self._logic.retry()
+        done = self._logic.retry(attempts)
         if done is not None:
             self.is_touched = True
         return done

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
+from penstock.batch import SourceBatch
 from penstock.deadletter.letter import Form
 from penstock.protocols import RefusedRecord
 
@@ -26,3 +28,15 @@ class Verdict:
     form: Form = Form.WHOLE
     last_refusal: RefusedRecord | None = None
     deaths: int = 0
+
+
+class Attempts(Protocol):
+    """Which records have killed the process; see `attempts.py`."""
+
+    def verdict(self, batch: SourceBatch) -> Verdict | None:
+        """What is known of the record, alone in its batch; None = run it."""
+        ...
+
+    def begin(self, batch: SourceBatch) -> None:
+        """These records are about to be touched."""
+        ...

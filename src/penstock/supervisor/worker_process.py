@@ -22,6 +22,7 @@ from penstock.supervisor.lines import LineStream
 
 _STDOUT: Final = 1
 _STDERR: Final = 2
+_WHY: Final = {"SIGKILL": " (out of memory?)", "SIGALRM": " (its code did not come back)"}
 
 
 class Command(Protocol):
@@ -128,7 +129,7 @@ class WorkerProcess:
         if self.exit_code > 128:
             with suppress(ValueError):
                 name = signal.Signals(self.exit_code - 128).name
-                return f"was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+                return f"was killed by {name}{_WHY.get(name, '')}"
         return f"ended with exit code {self.exit_code}"
 
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
+import resource
 import signal
 import sys
+import threading
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import penstock as ps
@@ -14,19 +19,63 @@ from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.opening import WorkerSurroundings, opened
 
+HUNG_AFTER_S = 0.7
 
-def kill(text: str) -> str:
-    if text == "deadly":
-        os.kill(os.getpid(), signal.SIGSEGV)
-    return text
+
+def crash() -> None:
+    """As native code does that reaches into nowhere."""
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def use_memory_up() -> None:
+    """As the kernel does to whoever takes more memory than its cgroup has."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def loop() -> None:
+    """Python code without an end."""
+    while True:
+        pass
+
+
+def backtrack() -> None:
+    """C code without an end that one would wait for, and that lets no other thread run."""
+    re.fullmatch(r"(a+)+b", "a" * 60)
+
+
+def wait() -> None:
+    """For a lock that nobody releases."""
+    threading.Event().wait()
+
+
+def ask_for_too_much() -> None:
+    """More than the process may have at all: that is an exception, and no death."""
+    resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+    bytearray(16 << 30)
+
+
+DEADLY: dict[str, Callable[[], None]] = {
+    each.__name__: each for each in (crash, use_memory_up, loop, backtrack, wait, ask_for_too_much)
+}
 
 
 def main() -> int:
-    servers, name, state, last, policy = sys.argv[1:]
-    made = ps.Pipeline(name, on_error="dead_letter" if policy == "dead_letter" else "fail")
-    made.stream(ps.Topic(f"{name}-in", key=str, value=str)).map(kill, name="kill").to(
-        ps.Topic(f"{name}-out", key=str, value=str)
-    )
+    servers, name, state, last, policy, kind = sys.argv[1:]
+
+    def kill(text: str) -> str:
+        tried.append(text)
+        if text == "deadly":
+            if policy == "park" and tried.count("deadly") <= 2:  # in its batch and alone; behind that it is parked
+                raise ValueError(text)
+            DEADLY[kind]()
+        return text
+
+    tried: list[str] = []
+    parking = ps.Retry(keep="key", first=timedelta(milliseconds=50))
+    made = ps.Pipeline(name, on_error="fail" if policy == "fail" else "dead_letter")
+    numbers = made.stream(ps.Topic(f"{name}-in", key=str, value=str))
+    numbers = numbers.map(kill, name="kill", on_error=parking if policy == "park" else None)
+    numbers.to(ps.Topic(f"{name}-out", key=str, value=str))
     around = WorkerSurroundings(
         connection=Connection(servers),
         registry=None,
@@ -34,14 +83,16 @@ def main() -> int:
         transaction_timeout_ms=10_000,
         transaction_budget_ms=7_500,
         consumer_options={"session.timeout.ms": 1_500, "heartbeat.interval.ms": 300},
-        limits=WorkerLimits(commit_interval_s=0.02),
+        limits=WorkerLimits(commit_interval_s=0.02, hung_after_s=HUNG_AFTER_S),
     )
     try:
         with opened(made.topology(), around, WorkerHooks()) as worker:
             while True:
                 worker.step()
-                offsets = [o for task in worker.tasks.values() for o in task.committed.next_offsets.values()]
-                if worker.is_idle and offsets and min(offsets) >= int(last):
+                tasks = worker.tasks.values()
+                offsets = [o for task in tasks for o in task.committed.next_offsets.values()]
+                is_parked = any(task.parked.keys for task in tasks)
+                if worker.is_idle and not is_parked and offsets and min(offsets) >= int(last):
                     break
             worker.close()
     except PenstockError as exc:

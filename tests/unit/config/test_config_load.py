@@ -41,6 +41,7 @@ VALID: dict[tuple[str, str], str] = {
     ("processing", "shutdown_grace_ms"): "14",
     ("processing", "max_batch_ms"): "12",
     ("processing", "slow_batch_ms"): "13",
+    ("processing", "hung_after_ms"): "15",
     ("processing", "max_batch_records"): "3",
     ("processing", "transaction_timeout_ms"): "30000",
     ("processing", "transaction_budget_ms"): "20000",

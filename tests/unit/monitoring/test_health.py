@@ -11,6 +11,7 @@ from penstock.monitoring.endpoints import worker_pages
 from penstock.monitoring.health import Health
 from penstock.monitoring.task_view import InputView, TaskView, WorkerView
 from penstock.monitoring.worker_metrics import Place, WorkerMetrics
+from penstock.runtime.breaker_state import BreakerState
 from penstock.runtime.task import TaskId
 from tests.unit.publishing.in_memory import ManualClock
 
@@ -72,6 +73,18 @@ def test_a_worker_is_ready_when_nothing_restores_or_stands_still(probed: Probed)
     assert b"restoring: in[0]" in probed.pages["/readyz"]().body
     probed.metrics.view = WorkerView((TaskView(TASK, "running", (), 0, None, None),))
     assert probed.status("/readyz") == 200
+
+
+def test_a_worker_whose_circuit_breaker_is_open_is_not_ready_and_says_so(probed: Probed) -> None:
+    """It pauses by itself, so it is alive; whether it goes on, a few records will tell."""
+    probed.polls()
+    for state, code in ((BreakerState.OPEN, 503), (BreakerState.HALF_OPEN, 200), (BreakerState.CLOSED, 200)):
+        probed.metrics.view = WorkerView((TaskView(TASK, "waiting", (), 0, None, None, state),))
+        assert (probed.status("/livez"), probed.status("/readyz")) == (200, code)
+        (task,) = msgspec.json.decode(probed.pages["/status"]().body)["tasks"]
+        assert task["breaker"] == state.value
+        if state is BreakerState.OPEN:
+            assert probed.pages["/readyz"]().body == b"circuit breaker open, too much ends as dead letters: in[0]\n"
 
 
 def test_a_worker_is_not_ready_before_its_partitions_have_their_tasks(probed: Probed) -> None:

@@ -11,10 +11,13 @@ import pytest
 
 from penstock.dsl.pipeline import Pipeline
 from penstock.errors import ConfigurationError
+from penstock.monitoring.health import Health
+from penstock.monitoring.worker_metrics import Place, WorkerMetrics
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.task import TaskStatus
 from penstock.schemas.topic import Topic
 from penstock.topology.policy import CircuitBreaker
+from tests.unit.publishing.in_memory import ManualClock
 from tests.unit.runtime.in_memory import Cluster, Running, running
 
 A, B = ("in", 0), ("in", 1)
@@ -65,6 +68,34 @@ def test_it_opens_at_its_share_of_dead_letters_and_the_others_go_on() -> None:
     }
     assert log.position_of(B) == 100
     assert not run.worker.is_idle
+
+
+def test_its_state_is_told_and_a_worker_with_an_open_one_is_not_ready() -> None:
+    log, is_healed = cluster(lambda _: True, rows=60), [False]
+    seen: list[WorkerMetrics] = []
+
+    def counting(clock: ManualClock) -> WorkerMetrics:
+        seen.append(WorkerMetrics(Place("p", "kafka", "1", "2", None, 30.0), clock))
+        return seen[0]
+
+    breaker = CircuitBreaker(least=20, pause=timedelta(seconds=5), probe=3)
+    run = running(log, parsing(breaker, lambda: is_healed[0]), LIMITS, told=counting)
+    seen[0].watch(run.worker)
+    seen[0].on_join("p", {"in": 1}, 120.0)  # as `opened` does
+    health = Health(seen[0], run.clock)
+    states: list[str] = []
+    ready: list[bool] = []
+    for _ in range(120):
+        is_healed[0] = (log.position_of(A) or 0) >= 26
+        run.worker.step()
+        run.clock.now_s += 0.5
+        for task in run.worker.tasks.values():
+            states += [task.breaker.value] if [task.breaker.value] != states[-1:] else []
+            ready += [health.ready().is_good] if [health.ready().is_good] != ready[-1:] else []
+    # Each failed probe opens it again; the first good one closes it.
+    assert states == ["closed", *("open", "half open") * 3, "closed"]
+    assert ready == [False, True, *(False, True) * 3]  # at first its partition has no task yet
+    assert log.position_of(A) == 60
 
 
 def test_below_its_share_it_never_does() -> None:
