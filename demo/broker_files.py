@@ -94,6 +94,11 @@ class PartitionFiles:
         """The producer ids of transactions that have not ended."""
         return set(self._open)
 
+    @property
+    def open_records(self) -> int:
+        """Records of transactions that have not ended."""
+        return sum(part.records for part in self._open.values())
+
     def records_below(self, offset: int) -> int:
         """How many committed records have a smaller offset."""
         runs = sorted(run for part in self.committed for run in part.runs)
@@ -175,6 +180,11 @@ class TopicFiles:
     def open_producers(self) -> set[int]:
         """The producer ids of transactions that have not ended."""
         return {producer for partition in self.partitions.values() for producer in partition.open_producers}
+
+    @property
+    def open_records(self) -> int:
+        """Records of transactions that have not ended."""
+        return sum(partition.open_records for partition in self.partitions.values())
 
     def aborted_by_life(self) -> dict[tuple[int, int], int]:
         """{(producer id, epoch): records of its aborted transactions}."""

@@ -4,8 +4,9 @@ SELECT
     f.line, f.place, f."key",
     CASE WHEN 60.0 * distance_mi / air_time_min > 2 * cruising_speed_mph THEN 'aircraft' END AS reason,
     carrier, flight_number, f.tail_number, origin, destination, scheduled_departure_at, departed_at, arrived_at,
-    departure_delay_min - arrival_delay_min AS made_up_min, manufacturer, model, seats
+    departure_delay_min - arrival_delay_min AS made_up_min, manufacturer, model, seats, a.name AS airline
 FROM flights_rows AS f LEFT JOIN planes_rows AS p ON p."key" = f."key" AND p.reason IS NULL
+LEFT JOIN airlines_rows AS a USING (carrier)
 WHERE f.reason IS NULL AND NOT cancelled;
 
 CREATE VIEW cancelled_flights AS FROM flights_rows WHERE reason IS NULL AND cancelled;

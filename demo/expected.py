@@ -5,12 +5,14 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import ZipFile
 
 import duckdb
+
+from demo.directory import MISSING
 
 FLIGHT = ("carrier", "flight_number", "origin", "scheduled_departure_at")
 IDENTITY = {
@@ -51,11 +53,13 @@ class Expected:
         fields: the schema's fields in order.
         records: {identity: record}.
         dead_letters: {place in the published order of the rows: dead letter}.
+        brought_back: likewise those of which a redrive has made records in the end, which are among `records`.
     """
 
     fields: tuple[str, ...]
     records: dict[Values, ExpectedRecord]
     dead_letters: dict[int, ExpectedDeadLetter]
+    brought_back: dict[int, ExpectedDeadLetter] = field(default_factory=dict[int, ExpectedDeadLetter])
 
     @property
     def rows(self) -> int:
@@ -123,7 +127,21 @@ def _derived(database: duckdb.DuckDBPyConnection, name: str, flights: Expected) 
         for due in flights.records.values()
         if due.place in impossible
     }
-    return Expected(fields, records, dead_letters)
+    return Expected(fields, records, dead_letters, _brought_back(name, records, flights))
+
+
+def _brought_back(name: str, records: dict[Values, ExpectedRecord], flights: Expected) -> dict[int, ExpectedDeadLetter]:
+    """The flights of the airline that the directory does not know at first."""
+    if name != "flight-status":
+        return {}
+    carrier = FLIGHT.index("carrier")
+    return {
+        due.place: ExpectedDeadLetter(
+            "airline", dict(zip(flights.fields, flights.records[identity].values, strict=True))
+        )
+        for identity, due in records.items()
+        if identity[carrier] == MISSING
+    }
 
 
 @contextmanager

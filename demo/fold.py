@@ -37,6 +37,7 @@ class Input(NamedTuple):
 
     offset: int
     identity: Identity
+    is_redriven: bool = False
 
 
 class Entry(NamedTuple):
@@ -54,10 +55,18 @@ class Rules:
     Attributes:
         writes: the topic it is written to; None = none.
         changes: what it does to the state; None = nothing.
+        redriven: the topic that a redriven record is written to, without a change of state; None = none.
     """
 
     writes: Callable[[str, Identity], str | None]
     changes: Callable[[str, Identity], Change | None]
+    redriven: str | None = None
+
+    def apply(self, topic: str, record: Input) -> tuple[str | None, Change | None]:
+        """What a record comes to."""
+        if record.is_redriven:
+            return self.redriven, None
+        return self.writes(topic, record.identity), self.changes(topic, record.identity)
 
 
 @dataclass(slots=True)
@@ -151,9 +160,10 @@ class _Run:
             due: dict[tuple[str, str], Any] = {}
             written: dict[str, int] = {}
             for topic, record in self._up_to(next_offsets):
-                if (change := self.rules.changes(topic, record.identity)) is not None:
+                to, change = self.rules.apply(topic, record)
+                if change is not None:
                     due[change[0], change[1]] = change[2]
-                if (to := self.rules.writes(topic, record.identity)) is not None:
+                if to is not None:
                     due_outputs[to].append(record.identity)
                     written[to] = written.get(to, 0) + 1
             for topic, count in written.items():

@@ -18,6 +18,7 @@ Values = tuple[Any, ...]
 
 _PATIENCE_S = 30.0
 _TELL_EVERY = 1_000
+_REDRIVEN = "penstock.dlq.redrive.id"
 
 
 # Named tuples, because there is one for each of a third of a million records.
@@ -57,10 +58,17 @@ class ObservedDeadLetter(NamedTuple):
 
 @dataclass(slots=True)
 class Observed:
-    """What one data set has become; records in the order of each partition."""
+    """What one data set has become, in the order of each partition.
+
+    Attributes:
+        records: those that were written when they came up.
+        dead_letters: see there.
+        redriven: records that a redrive has written, by their headers.
+    """
 
     records: list[ObservedRecord] = field(default_factory=list[ObservedRecord])
     dead_letters: list[ObservedDeadLetter] = field(default_factory=list[ObservedDeadLetter])
+    redriven: list[ObservedRecord] = field(default_factory=list[ObservedRecord])
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +91,17 @@ def observe(source: Source, tell: Callable[[int], None] = lambda _: None) -> Obs
     """
     frames = _Frames(source.registry_url)
     observed = Observed()
-    for message in read(source.bootstrap_servers, source.topic):
+    for number, message in enumerate(read(source.bootstrap_servers, source.topic), 1):
         value = frames.decoded(message.value())
-        observed.records.append(
+        records = observed.redriven if _REDRIVEN in dict(message.headers() or ()) else observed.records
+        records.append(
             ObservedRecord(
                 message.partition() or 0, message.offset() or 0, _text(message.key()), _values(value, source.fields)
             )
         )
-        if len(observed.records) % _TELL_EVERY == 0:
+        if number % _TELL_EVERY == 0:
             tell(_TELL_EVERY)
-    tell(len(observed.records) % _TELL_EVERY)
+    tell((len(observed.records) + len(observed.redriven)) % _TELL_EVERY)
     for topic in source.dead_letter_topics:
         observed.dead_letters += [_dead_letter(message, frames) for message in read(source.bootstrap_servers, topic)]
     return observed

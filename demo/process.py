@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Final
 
 import msgspec
@@ -55,6 +56,33 @@ class PipelineKill(msgspec.Struct, kw_only=True):
     aborted: int = 0
 
 
+class Finale:
+    """Something that is done when one pipeline has come to the end of its input, while the workers of all live on.
+
+    What it adds to their inputs is dealt with before they stop.
+
+    Args:
+        pipeline: whose end it is.
+        act: what is done.
+    """
+
+    def __init__(self, pipeline: PipelineInDemo, act: Callable[[], None]) -> None:
+        self._pipeline, self._act = pipeline, act
+        self._is_over = Event()
+
+    def reach(self, pipeline: PipelineInDemo) -> None:
+        """This one has come to its end: do it, or wait until it is done."""
+        if pipeline == self._pipeline:
+            self._act()
+            self._is_over.set()
+        self._is_over.wait()
+
+    def leave(self, pipeline: PipelineInDemo) -> None:
+        """This one has stopped, however it was: nobody has to wait for it."""
+        if pipeline == self._pipeline:
+            self._is_over.set()
+
+
 class Cluster:
     """Where the pipelines run: how to ask the brokers, and where the files of one of them are."""
 
@@ -84,6 +112,7 @@ def run_all(
     seed: int,
     kills: int,
     workers: Sequence[int],
+    finale: Finale,
     tell: Callable[[PipelineKill], None],
 ) -> list[PipelineKill]:
     """Run all pipelines at once, each to the end of its input, each killed on the way; in the order of the kills.
@@ -95,6 +124,7 @@ def run_all(
         seed: of the moments of the kills, and of their victims.
         kills: of each pipeline.
         workers: of each pipeline, one number after the other; see `WORKERS`.
+        finale: what comes at the end, while they live.
         tell: of each kill, once it is recovered from.
 
     Raises:
@@ -103,7 +133,7 @@ def run_all(
     began = time.monotonic()
     with ThreadPoolExecutor(len(pipelines)) as together:
         runs = [
-            together.submit(_Run(project, cluster, pipeline, actor, began, tell).through, seed, kills, workers)
+            together.submit(_Run(project, cluster, pipeline, actor, began, tell).through, seed, kills, workers, finale)
             for pipeline, actor in pipelines
         ]
         return sorted((kill for run in runs for kill in run.result()), key=lambda kill: kill.after_s)
@@ -131,10 +161,9 @@ class _Run:
         self._read = {topic: TopicWatch(cluster.bootstrap_servers, topic) for topic in pipeline.read_topics}
         sent = (*pipeline.outputs, *pipeline.repartition_topics)
         self._sent = [TopicFiles(cluster.log_directory, topic) for topic in sent]
-        # The input stands still while the pipelines run.
-        self._total = sum(sum(self._read[topic].committed().values()) for topic in pipeline.inputs)
+        self._total = self._input_ends()  # it stands still until the finale
 
-    def through(self, seed: int, kills: int, workers: Sequence[int]) -> list[PipelineKill]:
+    def through(self, seed: int, kills: int, workers: Sequence[int], finale: Finale) -> list[PipelineKill]:
         """Run it, with more and with fewer workers, and kill them; the kills in their order."""
         dice = random.Random(f"{seed} {self._pipeline.name}")  # noqa: S311 - to be repeated, not to be kept secret
         acts: list[tuple[float, Callable[[], None]]] = [
@@ -151,9 +180,13 @@ class _Run:
                 time.sleep(dice.uniform(0, _COMMIT_INTERVAL_S))
                 act()
             self._wait_for(self._is_done)
+            finale.reach(self._pipeline)
+            self._total = self._input_ends()
+            self._wait_for(self._is_done)
             self._scale(0, dice)
             self._actor.done()
         finally:
+            finale.leave(self._pipeline)
             for worker in self._workers.values():
                 worker.kill()
         return self._kills
@@ -214,6 +247,9 @@ class _Run:
 
     def _committed(self) -> int:
         return sum(offset for (topic, _), offset in self._group.committed().items() if topic in self._pipeline.inputs)
+
+    def _input_ends(self) -> int:
+        return sum(sum(self._read[topic].committed().values()) for topic in self._pipeline.inputs)
 
     def _unfinished(self) -> dict[Partition, int]:
         """Where the group stands in each partition that it has not come to the end of."""

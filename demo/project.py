@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from penstock.errors import StartFailed
+from processors import airline_directory
 
 _NOTHING_HAS_BEGUN: Final = 128 + signal.SIGINT
 
@@ -27,19 +28,30 @@ class Project:
     def __init__(self, root: Path, environment: Mapping[str, str], logs: Path) -> None:
         self._root, self._environment, self._logs = root, dict(environment), logs
 
+    def printed(self, verb: str, name: str, arguments: Sequence[str] = ()) -> list[str]:
+        """Give a command, wait for its end, and return the lines that it printed.
+
+        Raises:
+            StartFailed: it ended with an error.
+        """
+        process = self.start(verb, name, arguments)
+        process.finish()
+        return process.printed()
+
     def start(self, verb: str, name: str, arguments: Sequence[str] = ()) -> ProjectProcess:
-        """Start a producer (`produce`) or a pipeline's worker (`run`)."""
+        """Start a producer (`produce`), a pipeline's worker (`run`), or any other command of `penstock`."""
         line = [verb, name, *arguments]
-        with (self._logs / f"{'_'.join(line)}.log").open("ab") as log:
+        told, log = (self._logs / f"{'_'.join(line)}.{kind}" for kind in ("out", "log"))
+        with told.open("wb") as out, log.open("ab") as errors:
             process = subprocess.Popen(
                 [str(Path(sys.executable).with_name("penstock")), *line],
                 cwd=self._root,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=out,
+                stderr=errors,
             )
-        return ProjectProcess(process, f"penstock {' '.join(line)}", Path(log.name))
+        return ProjectProcess(process, f"penstock {' '.join(line)}", told, log)
 
 
 class ProjectProcess:
@@ -48,11 +60,12 @@ class ProjectProcess:
     Args:
         process: that runs it.
         command: as it would be typed.
-        log: what it prints.
+        told: what it prints on standard output.
+        log: what it prints on standard error.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], command: str, log: Path) -> None:
-        self._process, self.command, self._log = process, command, log
+    def __init__(self, process: subprocess.Popen[bytes], command: str, told: Path, log: Path) -> None:
+        self._process, self.command, self._told, self._log = process, command, told, log
 
     @property
     def exit_code(self) -> int | None:
@@ -80,18 +93,30 @@ class ProjectProcess:
         if (code := self._process.wait()) != 0:
             raise StartFailed(f"`{self.command}` ended with code {code}:\n{self.last_words()}")
 
+    def printed(self) -> list[str]:
+        """The lines that it printed so far on standard output."""
+        return self._told.read_text(errors="replace").strip().splitlines()
+
     def last_words(self) -> str:
         """The last lines that it printed."""
-        return "\n".join(self._log.read_text(errors="replace").strip().splitlines()[-15:])
+        return "\n".join([*self.printed(), *self._log.read_text(errors="replace").strip().splitlines()][-15:])
 
 
-def environment(bootstrap_servers: str, registry_url: str, state: Path) -> dict[str, str]:
-    """Variables for producers and workers on this cluster; nobody's own settings mix in."""
+def environment(bootstrap_servers: str, registry_url: str, state: Path, airlines_url: str = "") -> dict[str, str]:
+    """Variables for producers and workers on this cluster; nobody's own settings mix in.
+
+    Args:
+        bootstrap_servers: of Kafka.
+        registry_url: of the schema registry.
+        state: a folder for state and locks.
+        airlines_url: of the directory of airlines; empty = nobody asks it.
+    """
     return {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")} | {
         "PENSTOCK_PROFILE": "dev",
         "PENSTOCK_KAFKA__BOOTSTRAP_SERVERS": bootstrap_servers,
         "PENSTOCK_REGISTRY__URL": registry_url,
         "PENSTOCK_STATE__DIRECTORY": str(state),
+        airline_directory.URL: airlines_url,
         # A worker that is started again has its partitions back at once, instead of when the dead one's session ends.
         "PENSTOCK_PROCESSING__STATIC_MEMBERSHIP": "true",
         # And one that has left for good is missed soon.

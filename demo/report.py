@@ -12,6 +12,7 @@ from demo.expected import IDENTITY
 from demo.fold import Fold
 from demo.process import PipelineKill
 from demo.publish import Kill
+from demo.redrive import Redrive
 from demo.verdict import DataSet
 
 MIN_KILLS = 10
@@ -25,11 +26,14 @@ class Report(msgspec.Struct, kw_only=True):
         ok: whether nothing is lost, duplicated or wrong, after enough kills of enough effect.
         input_records: committed in the topics of the data sets.
         output_records: committed in the pipelines' output topics.
-        dead_letters: of producers and pipelines.
+        dead_letters: of producers and pipelines, those that were brought back included.
+        redriven: records that a redrive has made of dead letters.
+        redrive_lost: dead letters of the cause that was mended without such a record, or without its result.
+        redrive_duplicated: likewise, with several of either.
         lost: rows and results that are in no topic.
         duplicated: records and dead letters that were there already.
         wrong: records, dead letters or commits that should be others.
-        kills: with SIGKILL, of the producer and of the workers.
+        kills: with SIGKILL, of the producer, of the workers and of the redrive.
         kills_inside: of workers with an open transaction: its aborted data is in the broker's files.
         recovery_s_p50: seconds from a worker's kill to its pipeline's next visible commit, the median.
         recovery_s_max: the longest of them.
@@ -37,6 +41,7 @@ class Report(msgspec.Struct, kw_only=True):
         seed: of the moments of the kills.
         producer_kills: one by one.
         pipeline_kills: one by one.
+        redrive: verdict on the dead letters that were brought back.
         nodes: brokers.
         broker_faults: brokers that were killed or paused, one by one.
         aborted: records of aborted transactions in the flights topic.
@@ -49,6 +54,9 @@ class Report(msgspec.Struct, kw_only=True):
     input_records: int
     output_records: int
     dead_letters: int
+    redriven: int
+    redrive_lost: int
+    redrive_duplicated: int
     lost: int
     duplicated: int
     wrong: int
@@ -60,6 +68,7 @@ class Report(msgspec.Struct, kw_only=True):
     seed: int
     producer_kills: list[Kill]
     pipeline_kills: list[PipelineKill]
+    redrive: Redrive
     nodes: int
     broker_faults: list[BrokerFault]
     aborted: int
@@ -77,6 +86,7 @@ class Report(msgspec.Struct, kw_only=True):
             yield "the topics are not what the files say"
         if not self.folds or not all(found.ok for found in self.folds.values()):
             yield "the pipelines' commits are not those of one run over their input"
+        yield from self.redrive.failures()
         if self.kills < MIN_KILLS:
             yield f"{self.kills} kills prove too little; {MIN_KILLS} are asked for"
         if self.kills_inside < MIN_KILLS_INSIDE:
@@ -88,6 +98,7 @@ class Report(msgspec.Struct, kw_only=True):
 def report_of(
     data_sets: dict[str, DataSet],
     folds: dict[str, Fold],
+    redrive: Redrive,
     producer_kills: list[Kill],
     pipeline_kills: list[PipelineKill],
     broker_faults: list[BrokerFault],
@@ -107,10 +118,15 @@ def report_of(
         input_records=sum(each.records for each in inputs),
         output_records=sum(each.records for each in outputs),
         dead_letters=sum(each.dead_letters for each in data_sets.values()),
+        redriven=redrive.redriven,
+        redrive_lost=redrive.lost,
+        redrive_duplicated=redrive.duplicated,
         lost=sum(each.missing for each in data_sets.values()),
         duplicated=sum(each.duplicates for each in data_sets.values()),
-        wrong=sum(each.wrong for each in data_sets.values()) + sum(each.wrong for each in folds.values()),
-        kills=len(producer_kills) + len(pipeline_kills),
+        wrong=sum(each.wrong for each in data_sets.values())
+        + sum(each.wrong for each in folds.values())
+        + redrive.wrong,
+        kills=len(producer_kills) + len(pipeline_kills) + redrive.kills,
         kills_inside=sum(kill.aborted > 0 for kill in pipeline_kills),
         recovery_s_p50=round(median(recoveries), 2),
         recovery_s_max=max(recoveries),
@@ -118,6 +134,7 @@ def report_of(
         seed=seed,
         producer_kills=producer_kills,
         pipeline_kills=pipeline_kills,
+        redrive=redrive,
         nodes=nodes,
         broker_faults=broker_faults,
         aborted=aborted,

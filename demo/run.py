@@ -1,4 +1,4 @@
-"""The demo in five steps: servers up; publish; run the pipelines, all of it killed on the way; read back; compare."""
+"""The demo: servers up; publish; run the pipelines; bring dead letters back, all of it killed; read back; compare."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import penstock as ps
 from demo.atomicity import torn
 from demo.broker_faults import BrokerFault, failing_brokers
 from demo.broker_files import TopicFiles
 from demo.coordinator_log import CoordinatorLog
+from demo.directory import Directory, names_in
 from demo.expected import IDENTITY, Expected, expect
 from demo.figures import Actor, Gauge, ProducerGauge
 from demo.fold import Fold, TaskLog, fold
 from demo.observed import Observed, Source, observe
-from demo.pipelines import FOLDED, PipelineInDemo
-from demo.process import WORKERS, Cluster, PipelineKill, count_aborted, run_all
+from demo.pipelines import FLIGHT_STATUS, FOLDED, PipelineInDemo
+from demo.process import WORKERS, Cluster, Finale, PipelineKill, count_aborted, run_all
 from demo.project import Project, environment
 from demo.publish import Kill, publish_and_kill, publish_whole, random_moments
+from demo.redrive import bring_back, judge_redrive
 from demo.report import Report, report_of
 from demo.screen import Screen
 from demo.task_logs import Findings, rules_of, task_logs
@@ -48,7 +51,8 @@ class Plan:
         rate: flights a second at most, so that there is time to watch; None = as fast as they go.
         kills_per_pipeline: of its workers; the verdict asks for enough of them.
         workers: of each pipeline, one number after the other.
-        pipelines: to run.
+        redrive_kills: of the redrive.
+        pipelines: to run; the one with the dead letters is among them.
         nodes: brokers, 1 or 3; of three, one after the other fails.
     """
 
@@ -56,6 +60,7 @@ class Plan:
     rate: int | None = None
     kills_per_pipeline: int = KILLS_PER_PIPELINE
     workers: Sequence[int] = WORKERS
+    redrive_kills: int = 1
     pipelines: Sequence[PipelineInDemo] = FOLDED
     nodes: int = 1
 
@@ -72,6 +77,7 @@ def run(screen: Screen, plan: Plan) -> Report:
         with (
             KafkaCluster(nodes=plan.nodes, java=embedded.java, jars=embedded.jars) as kafka,
             RegistryServer(bootstrap_servers=kafka.bootstrap_servers) as registry,
+            Directory(names_in(data_directory())) as directory,
         ):
             screen.say(f"Kafka is up at {kafka.bootstrap_servers}, the schema registry at {registry.url}")
             cluster = Cluster(kafka.bootstrap_servers, kafka.log_directory(1))
@@ -79,7 +85,7 @@ def run(screen: Screen, plan: Plan) -> Report:
             outputs = {topic for pipeline in plan.pipelines for topic in pipeline.outputs}
             due = {name: each for name, each in due.items() if name in outputs}
             with failing_brokers(kafka, plan.seed, lambda fault: screen.say(_told(fault))) as broker_faults:
-                producer_kills, pipeline_kills = _work(screen, cluster, registry.url, expected, plan)
+                done = _work(screen, cluster, registry.url, directory, expected, plan)
             screen.say("all done; reading the topics back with a bare consumer")
             fields = {name: each.fields for name, each in (expected | due).items()}
             observed = _observe(screen, cluster, registry.url, fields, plan.pipelines)
@@ -87,14 +93,21 @@ def run(screen: Screen, plan: Plan) -> Report:
             coordinator = CoordinatorLog(cluster.log_directory)
             coordinator.look()
             flights = _files(cluster, _KILLED)
-            aborted_output = count_aborted(plan.pipelines, pipeline_kills, cluster.log_directory)
+            aborted_output = count_aborted(plan.pipelines, done.pipeline_kills, cluster.log_directory)
     screen.say("comparing them with the files, row by row and commit by commit")
-    _count_committed(producer_kills, observed[_KILLED])
+    _count_committed(done.producer_kills, observed[_KILLED])
     report = report_of(
         _compare(expected, observed) | {name: judge(name, due[name], observed[name]) for name in due},
         {pipeline.name: _fold(pipeline, expected, logs[pipeline.name], coordinator) for pipeline in FOLDED},
-        producer_kills,
-        pipeline_kills,
+        judge_redrive(
+            expected[_KILLED],
+            expected[FLIGHT_STATUS.outputs[0]],
+            observed,
+            kills=done.redrive_kills,
+            turned_away=directory.turned_away,
+        ),
+        done.producer_kills,
+        done.pipeline_kills,
         broker_faults,
         nodes=plan.nodes,
         aborted=flights.aborted,
@@ -112,10 +125,23 @@ def _expect() -> tuple[dict[str, Expected], dict[str, Totals]]:
     return expected, totals(expected[_KILLED])
 
 
+class _Done(NamedTuple):
+    """What was killed on the way."""
+
+    producer_kills: list[Kill]
+    pipeline_kills: list[PipelineKill]
+    redrive_kills: list[int]
+
+
 def _work(
-    screen: Screen, cluster: Cluster, registry_url: str, expected: dict[str, Expected], plan: Plan
-) -> tuple[list[Kill], list[PipelineKill]]:
-    """Publish, then process, all in the live view."""
+    screen: Screen,
+    cluster: Cluster,
+    registry_url: str,
+    directory: Directory,
+    expected: dict[str, Expected],
+    plan: Plan,
+) -> _Done:
+    """Publish, then process, then bring dead letters back, all in the live view."""
     producers = {name: Actor(name) for name in (*_BESIDE, _KILLED)}
     pipelines = [(pipeline, Actor(pipeline.name)) for pipeline in plan.pipelines]
     project_name = ps.load_config(_ROOT).project.name
@@ -129,12 +155,16 @@ def _work(
     with tempfile.TemporaryDirectory(prefix="penstock-demo-") as scratch:
         state, logs = Path(scratch, "state"), Path(scratch, "logs")
         logs.mkdir()
-        project = Project(_ROOT, environment(cluster.bootstrap_servers, registry_url, state), logs)
+        project = Project(_ROOT, environment(cluster.bootstrap_servers, registry_url, state, directory.url), logs)
+        redrive_kills: list[int] = []
+        finale = Finale(
+            FLIGHT_STATUS,
+            lambda: redrive_kills.extend(bring_back(project, cluster, directory, plan.redrive_kills, screen.say)),
+        )
         with screen.live(cluster.log_directory, shown):
-            return (
-                _publish(screen, project, cluster, producers, expected[_KILLED].rows, plan),
-                _process(screen, project, cluster, pipelines, plan),
-            )
+            producer_kills = _publish(screen, project, cluster, producers, expected[_KILLED].rows, plan)
+            pipeline_kills = _process(screen, project, cluster, pipelines, finale, plan)
+        return _Done(producer_kills, pipeline_kills, redrive_kills)
 
 
 def _publish(
@@ -159,7 +189,12 @@ def _publish(
 
 
 def _process(
-    screen: Screen, project: Project, cluster: Cluster, pipelines: list[tuple[PipelineInDemo, Actor]], plan: Plan
+    screen: Screen,
+    project: Project,
+    cluster: Cluster,
+    pipelines: list[tuple[PipelineInDemo, Actor]],
+    finale: Finale,
+    plan: Plan,
 ) -> list[PipelineKill]:
     names = " and ".join(pipeline.name for pipeline, _ in pipelines)
     workers = ", then ".join(map(str, plan.workers))
@@ -171,6 +206,7 @@ def _process(
         seed=plan.seed,
         kills=plan.kills_per_pipeline,
         workers=plan.workers,
+        finale=finale,
         tell=lambda kill: screen.say(
             f"{kill.pipeline}: 1 of {kill.workers} killed, and its results go on after {kill.recovery_s:.1f} s"
         ),

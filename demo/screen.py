@@ -76,6 +76,7 @@ class Screen:
             for name, found in verdicts.items()
             for problem in found.problems
         ]
+        problems += [("redrive", problem) for problem in report.redrive.problems]
         for name, problem in problems:
             self._console.print(f"{name}: {problem}", style="red", markup=False, soft_wrap=True)
         failures = "; ".join(report.failures())
@@ -113,8 +114,17 @@ def _findings(report: Report) -> Table:
     found.add_row(
         "atomic", f"{transactions:,} transactions, looked at for outputs, state and offsets that belong together"
     )
+    redrive = report.redrive
     found.add_row(
-        "kills", f"{producers} of a producer, {workers} of workers, {report.kills_inside} inside a transaction"
+        "redrive",
+        f"{redrive.redriven:,} of {redrive.letters:,} dead letters came back when their cause was mended; "
+        f"lost {redrive.lost:,}, duplicated {redrive.duplicated:,}",
+    )
+    found.add_row("outage", f"{redrive.turned_away:,} questions while the directory was away; flights waited for it")
+    found.add_row(
+        "kills",
+        f"{producers} of a producer, {workers} of workers, {report.kills_inside} inside a transaction; "
+        f"{redrive.kills} of the redrive",
     )
     if report.broker_faults:
         killed = sum(fault.kind == "killed" for fault in report.broker_faults)

@@ -24,7 +24,10 @@ class Findings:
         self._identities: dict[str, dict[int, list[Input]]] = {}
 
     def identities(self, name: str) -> dict[int, list[Input]]:
-        """{partition: a topic's records in their order}; those of no row are left to the verdict by rows."""
+        """{partition: a topic's records in their order}; those of no row are left to the verdict by rows.
+
+        Redriven ones are among them, and are for the pipeline alone whose dead letters they were.
+        """
         if name not in self._identities:
             self._identities[name] = self._found(name)
         return self._identities[name]
@@ -33,10 +36,14 @@ class Findings:
         expected = self.expected[name]
         places = [expected.fields.index(field) for field in (IDENTITY | DERIVED)[name]]
         found: dict[int, list[Input]] = defaultdict(list)
-        for record in self.observed[name].records:
-            identity = () if record.values is None else tuple([record.values[at] for at in places])
-            if identity in expected.records:
-                found[record.partition].append(Input(record.offset, identity))
+        both = self.observed[name].records, self.observed[name].redriven
+        for records, is_redriven in zip(both, (False, True), strict=True):
+            for record in records:
+                identity = () if record.values is None else tuple([record.values[at] for at in places])
+                if identity in expected.records:
+                    found[record.partition].append(Input(record.offset, identity, is_redriven))
+        for inputs in found.values():
+            inputs.sort()  # by offset
         return found
 
     def dead_flights(self, name: str) -> dict[int, list[Identity]]:
@@ -94,11 +101,17 @@ def rules_of(pipeline: PipelineInDemo, expected: Mapping[str, Expected]) -> Rule
 def _flight_status(expected: Mapping[str, Expected]) -> Rules:
     status, cancelled, planes = (expected[name] for name in (*FLIGHT_STATUS.outputs, "planes"))
 
+    unknown = {
+        identity for identity, flight in expected[FLIGHTS].records.items() if flight.place in status.brought_back
+    }
+
     def writes(topic: str, identity: Identity) -> str | None:
         if topic != FLIGHTS:
             return None
         if identity in cancelled.records:
             return FLIGHT_STATUS.outputs[1]
+        if identity in unknown:  # to the directory, as long as it was not mended
+            return dead_letters_of_flights(FLIGHT_STATUS)
         return FLIGHT_STATUS.outputs[0] if identity in status.records else dead_letters_of_flights(FLIGHT_STATUS)
 
     def changes(topic: str, identity: Identity) -> Change | None:
@@ -107,7 +120,7 @@ def _flight_status(expected: Mapping[str, Expected]) -> Rules:
         plane = planes.records[identity]
         return "planes", plane.key, dict(zip(planes.fields, plane.values, strict=True))
 
-    return Rules(writes, changes)
+    return Rules(writes, changes, redriven=FLIGHT_STATUS.outputs[0])
 
 
 def _aircraft_rotation(expected: Mapping[str, Expected]) -> Rules:

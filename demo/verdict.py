@@ -23,6 +23,7 @@ class DataSet(msgspec.Struct, kw_only=True):
         rows: in the file, or flights that have to be here.
         records: committed in the topic.
         dead_letters: committed in the dead-letter topic.
+        brought_back: of these, those that have become records in the end.
         keys: whose records were found in the order of their rows.
         duplicates: records and dead letters that were there already.
         missing: rows of which there is neither record nor dead letter.
@@ -34,6 +35,7 @@ class DataSet(msgspec.Struct, kw_only=True):
     rows: int
     records: int
     dead_letters: int
+    brought_back: int = 0
     keys: int = 0
     duplicates: int = 0
     missing: int = 0
@@ -43,7 +45,8 @@ class DataSet(msgspec.Struct, kw_only=True):
     @property
     def ok(self) -> bool:
         """Whether every row is there exactly once."""
-        return not (self.duplicates or self.missing or self.wrong) and self.rows == self.records + self.dead_letters
+        there = self.records + self.dead_letters - self.brought_back
+        return not (self.duplicates or self.missing or self.wrong) and self.rows == there
 
     def take(self, findings: Iterable[tuple[str, str]]) -> None:
         """Count (kind, description) of what is off, and keep the first few of each kind.
@@ -67,7 +70,11 @@ def compare(name: str, expected: Expected, observed: Observed, flights: Places |
         flights: where they are, for the dead letters of a pipeline that read them.
     """
     result = DataSet(
-        rows=expected.rows, records=len(observed.records), dead_letters=len(observed.dead_letters), problems=[]
+        rows=expected.rows,
+        records=len(observed.records),
+        dead_letters=len(observed.dead_letters),
+        brought_back=len(expected.brought_back),
+        problems=[],
     )
     partition_of: dict[str, int] = {}
     findings = [*_records(name, expected, observed, partition_of), *_dead_letters(expected, observed, flights or {})]
@@ -112,11 +119,12 @@ def _records(
 
 def _dead_letters(expected: Expected, observed: Observed, flights: Places) -> Iterator[tuple[str, str]]:
     """(kind, description) of everything that is off with the dead letters."""
+    all_due = expected.dead_letters | expected.brought_back
     seen: set[int] = set()
     for letter in observed.dead_letters:
         where = f"dead letter [{letter.partition}]@{letter.offset} of {letter.source}"
         place = _place(letter, flights)
-        due = expected.dead_letters.get(place)
+        due = all_due.get(place)
         if due is None:
             yield "wrong", f"{where}: that is not impossible"
         elif place in seen:
@@ -124,8 +132,8 @@ def _dead_letters(expected: Expected, observed: Observed, flights: Places) -> It
         elif (letter.reason, letter.raw) != (due.reason, due.raw):
             yield "wrong", f"{where}: reason {letter.reason!r} instead of {due.reason!r}, or another row"
         seen.add(place)
-    for place in expected.dead_letters.keys() - seen:
-        yield "missing", f"row {place}: no dead letter with reason {expected.dead_letters[place].reason!r}"
+    for place in all_due.keys() - seen:
+        yield "missing", f"row {place}: no dead letter with reason {all_due[place].reason!r}"
 
 
 def _place(letter: ObservedDeadLetter, flights: Places) -> int:

@@ -1,10 +1,11 @@
-"""What became of each flight: flown ones with their aircraft, cancelled ones apart, impossible ones dead letters."""
+"""What became of each flight: flown ones with aircraft and airline, cancelled ones, impossible ones as dead letters."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 import penstock as ps
+from processors.airline_directory import NameAirline
 from producers.flights import FLIGHTS
 from producers.planes import PLANES
 from schemas.flights import Flight, FlightStatus, Plane
@@ -73,4 +74,9 @@ planes = pipeline.table(PLANES, name="planes")
 flights = pipeline.stream(FLIGHTS, timestamp=lambda flight: flight.scheduled_departure_at)
 cancelled, flown = flights.branch(is_cancelled)
 cancelled.to(CANCELLED)
-flown.map(possible, name="possible").left_join(planes, status, name="status").to(STATUS)
+(
+    flown.map(possible, name="possible")
+    .left_join(planes, status, name="status")
+    .process(NameAirline, name="airline")
+    .to(STATUS)
+)

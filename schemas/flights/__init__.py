@@ -317,6 +317,8 @@ class FlightStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The aircraft's model; null if it is not in the register."""
     seats: int | None = None
     """The aircraft's seats, the crew's included; null if it is not in the register."""
+    airline: str | None = None
+    """The airline's name; null where no directory was asked."""
 
     __avro_schema__: ClassVar[str] = (
         '{"type":"record","name":"flights.FlightStatus","doc":"What became of a flown flight,'
@@ -341,7 +343,9 @@ class FlightStatus(msgspec.Struct, frozen=True, kw_only=True):
         '{"name":"model","type":["null","string"],"default":null,'
         '"doc":"The aircraft\'s model; null if it is not in the register."},'
         '{"name":"seats","type":["null","int"],"default":null,"doc":"The aircraft\'s seats,'
-        " the crew's included; null if it is not in the register.\"}]}"
+        " the crew's included; null if it is not in the register.\"},"
+        '{"name":"airline","type":["null","string"],"default":null,'
+        '"doc":"The airline\'s name; null where no directory was asked."}]}'
     )
 
 

@@ -142,3 +142,25 @@ def test_nothing_compared_is_not_ok() -> None:
 def test_a_tables_entry_is_its_value_and_the_time_beside_it_is_left_out() -> None:
     timed = Entry(2, STORE + b"k", b"\x01" + msgspec.msgpack.encode(({"sum": 3}, 1_700_000_000_000)))
     assert verdict(replace(log(), changelog=swapped(log().changelog, 1, timed))).ok
+
+
+def redriven() -> TaskLog:
+    """As `log`, but c was a dead letter that came back at the end, in a transaction of its own."""
+    made = log()
+    return replace(
+        made,
+        inputs={"in": [*made.inputs["in"], Input(11, ("c",), is_redriven=True)]},
+        changelog=[*made.changelog, commit(10, 13, 5)],
+        outputs={"out": [("b",), ("d",), ("e",), ("c",)], "dlq": [("c",)]},
+        parts={"out": [1, 2, 1], "dlq": [1]},
+        group={"in": 13},
+    )
+
+
+@pytest.mark.parametrize(("to", "is_right"), [("out", True), ("dlq", False), (None, False)])
+def test_a_redriven_record_is_an_input_of_its_own_that_changes_no_state(to: str | None, is_right: bool) -> None:
+    def set_aside(topic: str, identity: Identity) -> str | None:
+        return "dlq" if identity == ("c",) else writes(topic, identity)
+
+    found = fold("p", {0: redriven()}, Rules(set_aside, changes, redriven=to))
+    assert (found.wrong == 0) == is_right, found.problems

@@ -10,12 +10,14 @@ from demo.broker_faults import BrokerFault
 from demo.fold import Fold
 from demo.process import PipelineKill
 from demo.publish import Kill
+from demo.redrive import Redrive
 from demo.report import Report, report_of
 from demo.screen import Screen
 from demo.verdict import DataSet
 
 KILL = Kill(after_s=1.5, uncommitted=20, last_stable_offsets={0: 100}, committed=96)
 GOOD = DataSet(rows=1_005, records=1_000, dead_letters=5, keys=40)
+BACK = Redrive(letters=7, redriven=7, kills=1, turned_away=3)
 FOLDED = Fold(partitions=8, transactions=200, commits=1_100, records=1_000, changes=900)
 
 
@@ -25,6 +27,7 @@ def report(
     kills: int = 10,
     inside: int = 3,
     faults: Sequence[BrokerFault] | None = None,
+    redrive: Redrive = BACK,
 ) -> Report:
     workers = [
         PipelineKill(
@@ -42,6 +45,7 @@ def report(
     return report_of(
         data_sets,
         {"p": FOLDED} if folds is None else folds,
+        redrive,
         [KILL],
         workers,
         list(faults or ()),
@@ -55,7 +59,7 @@ def report(
 
 def test_a_good_verdict_says_so_with_all_figures(capsys: pytest.CaptureFixture[str]) -> None:
     made = report({"flights": GOOD, "flight-status": DataSet(rows=7, records=7, dead_letters=0, keys=2)})
-    assert (made.ok, made.kills, made.kills_inside, made.recovery_s_p50, made.recovery_s_max) == (True, 10, 3, 5.0, 9.0)
+    assert (made.ok, made.kills, made.kills_inside, made.recovery_s_p50, made.recovery_s_max) == (True, 11, 3, 5.0, 9.0)
     assert (made.input_records, made.output_records, made.dead_letters) == (1_000, 7, 5)
     Screen().verdict(made)
     told = " ".join(capsys.readouterr().out.split())
@@ -63,7 +67,10 @@ def test_a_good_verdict_says_so_with_all_figures(capsys: pytest.CaptureFixture[s
     assert "order 42 times" in told
     assert "state 1,100 commits" in told
     assert "atomic 200 transactions" in told
-    assert "kills 1 of a producer, 9 of workers, 3 inside a transaction" in told
+    assert (made.redriven, made.redrive_lost, made.redrive_duplicated) == (7, 0, 0)
+    assert "redrive 7 of 7 dead letters came back when their cause was mended; lost 0, duplicated 0" in told
+    assert "outage 3 questions while the directory was away" in told
+    assert "kills 1 of a producer, 9 of workers, 3 inside a transaction; 1 of the redrive" in told
     assert "aborted 27 records" in told
     assert "recovery 5.0 s (median), 9.0 s (longest)" in told
     assert "PASS" in told
@@ -119,7 +126,28 @@ def test_commits_that_are_off_or_were_not_compared_are_a_failed_verdict(
     assert "PASS" not in told
 
 
-@pytest.mark.parametrize(("kills", "inside"), [(9, 3), (10, 2), (10, 0)])
+@pytest.mark.parametrize(
+    ("redrive", "why"),
+    [
+        (
+            Redrive(letters=7, redriven=6, lost=1, kills=1, turned_away=3),
+            "not every dead letter came back exactly once",
+        ),
+        (Redrive(letters=7, redriven=8, duplicated=1, kills=1, turned_away=3), "came back exactly once"),
+        (Redrive(letters=7, redriven=7, wrong=1, kills=1, turned_away=3), "came back exactly once"),
+        (Redrive(letters=7, redriven=8, kills=1, turned_away=3), "came back exactly once"),
+        (Redrive(letters=0, kills=1, turned_away=3), "there was no dead letter to bring back"),
+        (Redrive(letters=7, redriven=7, turned_away=3), "the redrive was not killed"),
+        (Redrive(letters=7, redriven=7, kills=1), "nobody asked the directory of airlines while it was away"),
+    ],
+)
+def test_a_redrive_that_lost_or_doubled_or_proved_nothing_is_a_failed_verdict(redrive: Redrive, why: str) -> None:
+    made = report({"flights": GOOD}, redrive=redrive)
+    assert not made.ok
+    assert [why in each for each in made.failures()] == [True]
+
+
+@pytest.mark.parametrize(("kills", "inside"), [(8, 3), (10, 2), (10, 0)])
 def test_too_few_kills_are_a_failed_verdict(capsys: pytest.CaptureFixture[str], kills: int, inside: int) -> None:
     """A demo that hardly killed anything has shown nothing."""
     made = report({"flights": GOOD}, kills=kills, inside=inside)

@@ -48,6 +48,19 @@ def test_everything_exactly_once_is_ok() -> None:
     assert found.problems == []
 
 
+def test_a_dead_letter_that_became_a_record_in_the_end_is_both_and_counts_once() -> None:
+    due = expected()
+    due.brought_back[0] = ExpectedDeadLetter("airline", RAW)
+    assert not compare("weather", due, observed()).ok
+    found = observed()
+    found.dead_letters.append(ObservedDeadLetter(0, 1, "airline", "0", None, RAW))
+    result = compare("weather", due, found)
+    assert result.ok, result.problems
+    assert (result.rows, result.records, result.dead_letters, result.brought_back) == (5, 4, 2, 1)
+    del found.records[0]
+    assert compare("weather", due, found).missing == 1
+
+
 def test_a_record_twice_is_a_duplicate() -> None:
     found = observed()
     found.records.append(found.records[0]._replace(offset=9))
