@@ -13,6 +13,7 @@ from penstock.cli.decoding import avro_decoder
 from penstock.cli.dlq_display import document, group_document, print_groups, print_letter, shown_time, topic_row
 from penstock.cli.dlq_options import (
     AsJson,
+    Newest,
     Partition,
     Since,
     Topic,
@@ -54,22 +55,30 @@ def list_topics(
     topics: Annotated[
         list[str] | None, typer.Argument(help="Dead-letter topics; left out, all of this project (dlq.*).")
     ] = None,
+    *,
+    since: Since = None,
+    until: Until = None,
+    limit: Newest = None,
     as_json: AsJson = False,
 ) -> None:
     """List dead-letter topics: how many letters are open, redriven, dropped; of how many kinds; since when.
 
+    Reads all of a topic, which takes its time where it is long; with --since or --limit only its end.
+
     \b
     penstock dlq ls
+    penstock dlq ls --since 2026-01-31
     penstock dlq ls connect-errors       one that another system writes
     """  # noqa: D301 - \b keeps the lines of the example apart in the help
     from penstock.redrive.groups import Groups  # noqa: PLC0415 - keeps `--help` fast
     from penstock.redrive.opening import Cluster  # noqa: PLC0415
 
+    selection = selection_of(None, since, until)
     cluster = Cluster(surroundings(project_config(context)))
     rows: list[dict[str, Any]] = []
     for topic in topics or cluster.dead_letter_topics():
         groups = Groups()
-        for letter, fate in _fated(cluster, topic, None):
+        for letter, fate in _selected(cluster, topic, None, selection, lambda data: data, newest=limit):
             groups.add(letter, fate)
         rows.append(topic_row(topic, groups.largest_first()))
     if as_json:
@@ -109,14 +118,17 @@ def stats(
     since: Since = None,
     until: Until = None,
     partition: Partition = None,
+    limit: Newest = None,
     as_json: AsJson = False,
 ) -> None:
     """Group the letters of a topic by cause: how many, first and last seen, where the first few stand.
 
-    A fingerprint is equal for failures with the same stage, exception and place in the code.
+    A fingerprint is equal for failures with the same stage, exception and place in the code. Reads all of the topic,
+    which takes its time where it is long; with --since or --limit only its end.
 
     \b
     penstock dlq stats dlq.delays.flights
+    penstock dlq stats dlq.delays.flights --limit 1000
     penstock dlq stats dlq.delays.flights --by operator --since 2026-01-31
     """  # noqa: D301 - as above
     from penstock.redrive.groups import BY, Groups  # noqa: PLC0415 - keeps `--help` fast
@@ -129,15 +141,16 @@ def stats(
     groups = Groups(by)
     with avro_decoder(config) as decode_avro:
         cluster = Cluster(surroundings(config))
-        for letter, fate in _selected(cluster, topic, partition, selection, readable_by(decode_avro)):
+        found = _selected(cluster, topic, partition, selection, readable_by(decode_avro), newest=limit)
+        for letter, fate in found:
             groups.add(letter, fate)
-    found = groups.largest_first()
+    by_size = groups.largest_first()
     if as_json:
-        print_json([group_document(group, by) for group in found])
-    elif not found:
+        print_json([group_document(group, by) for group in by_size])
+    elif not by_size:
         typer.echo("no such letters", err=True)
     else:
-        print_groups(found, by)
+        print_groups(by_size, by)
 
 
 @app.command()
@@ -215,17 +228,26 @@ def export(
 # ---------------------------------------------------------------- reading
 
 
-def _fated(cluster: Cluster, topic: str, partition: int | None) -> Iterator[tuple[DeadLetter, Fate]]:
+def _fated(
+    cluster: Cluster, topic: str, partition: int | None, since_ms: int | None, newest: int | None
+) -> Iterator[tuple[DeadLetter, Fate]]:
     from penstock.cli.reading_display import ReadingDisplay  # noqa: PLC0415 - keeps `--help` fast
+    from penstock.redrive.newest import Tail  # noqa: PLC0415 - as above
 
     letters = cluster.letters(topic, partition)
     ledger = cluster.ledger(topic)
+    tail = None if newest is None else Tail(newest)
     with ReadingDisplay() as display:
         display.begin(topic)
-        for batch in letters.read():
+        for batch in letters.read(letters.starts(since_ms=since_ms, most=newest)):
             display.advance(letters.done, letters.total)
+            if tail is not None:
+                tail.take(batch)
+                continue
             for letter in batch:
                 yield letter, ledger.fate(letter.partition, letter.offset)
+    for letter in () if tail is None else tail.letters():
+        yield letter, ledger.fate(letter.partition, letter.offset)
 
 
 def _selected(
@@ -236,7 +258,8 @@ def _selected(
     readable: Readable,
     *,
     show_all: bool = True,
+    newest: int | None = None,
 ) -> Iterator[tuple[DeadLetter, Fate]]:
-    for letter, fate in _fated(cluster, topic, partition):
+    for letter, fate in _fated(cluster, topic, partition, selection.since_ms, newest):
         if (show_all or fate == "open") and selection.holds(letter, readable):
             yield letter, fate

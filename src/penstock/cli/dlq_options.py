@@ -30,6 +30,9 @@ Where = Annotated[
 Since = Annotated[str | None, typer.Option(metavar="TIME", help="Failed at this time or later; 2026-01-31T12:00, UTC.")]
 Until = Annotated[str | None, typer.Option(metavar="TIME", help="Failed before this time.")]
 Partition = Annotated[int | None, typer.Option(min=0, help="Only this partition of the dead-letter topic.")]
+Newest = Annotated[
+    int | None, typer.Option("--limit", min=1, metavar="N", help="Only the newest N letters of each partition.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Final
 
 from penstock.deadletter.dead_letter import DeadLetter
@@ -12,6 +13,7 @@ from penstock.errors import ServerUnreachable
 from penstock.kafka.admin import Admin
 from penstock.kafka.client import Connection
 from penstock.kafka.reader import RawRecord, Reader
+from penstock.redrive.newest import first_offset_of, first_offset_since
 
 _POLL_S: Final = 0.2
 _BUDGET_S: Final = 30.0
@@ -47,6 +49,47 @@ class DeadLetters:
         self._client_id = client_id
         self._stall_s = stall_s
         self.total = self.done = 0
+
+    def starts(self, *, since_ms: int | None = None, most: int | None = None) -> dict[int, int]:
+        """{partition: where to begin to read} for who wants no older letters; see `newest.py`.
+
+        Args:
+            since_ms: those that failed at this time or later, milliseconds since 1970 UTC; None = of any time.
+            most: so many of each partition, the last ones; None = all.
+
+        Raises:
+            ServerUnreachable: a partition answers neither with records nor with its end.
+        """
+        if since_ms is None and most is None:
+            return {}
+        admin = Admin(self._connection, budget_s=_BUDGET_S)
+        places = [(self._topic, partition) for partition in self._partitions]
+        begins, ends = admin.begin_offsets(places), admin.end_offsets(places, "read_committed")
+        found: dict[int, int] = {}
+        with Reader(self._connection, client_id=self._client_id) as reader:
+            for at in places:
+                sample = partial(self._sample, reader, at, ends[at])
+                starts = [begins[at]]
+                if since_ms is not None:
+                    starts.append(first_offset_since(begins[at], ends[at], since_ms, sample))
+                if most is not None:
+                    starts.append(first_offset_of(begins[at], ends[at], most, sample))
+                found[at[1]] = max(starts)
+        return found
+
+    def _sample(self, reader: Reader, at: tuple[str, int], end: int, offset: int, most: int) -> list[DeadLetter]:
+        """The first letters of a partition from an offset on, at most so many; fewer where it ends before."""
+        reader.assign({at: offset})
+        letters: list[DeadLetter] = []
+        position, moved_at_s = offset, time.monotonic()
+        while len(letters) < most and position < end:
+            letters += [_letter(record) for record in reader.poll(_POLL_S, most - len(letters))]
+            now = reader.position(*at) or offset
+            if now > position:
+                position, moved_at_s = now, time.monotonic()
+            elif time.monotonic() - moved_at_s > self._stall_s:
+                raise ServerUnreachable(f"{at[0]}[{at[1]}]: no record for {self._stall_s:.0f} s; no leader?")
+        return letters
 
     def read(self, starts: Mapping[int, int] | None = None) -> Iterator[list[DeadLetter]]:
         """Batches in offset order per partition, empty ones where nothing came in time.

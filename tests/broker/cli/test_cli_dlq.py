@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from penstock.testing.pytest_plugin import KafkaUnderTest
 from tests.broker.harness.bare_reader import read
 from tests.broker.harness.topics import create
-from tests.broker.redrive.dead_letters import Letters
+from tests.broker.redrive.dead_letters import FIRST_MS, Letters
 
 pytestmark = pytest.mark.broker
 
@@ -70,6 +71,20 @@ def test_letters_are_grouped_by_cause_and_no_payload_is_shown(penstock: Penstock
     assert "secret" not in people
     (connect,) = shown(penstock("dlq", "stats", letters.dead, "--by", "stage", "-w", "dialect=connect", "--json"))
     assert (connect["stage"], connect["open"]) == ("decode", 29)
+
+
+def test_only_the_newest_are_counted_where_that_is_asked_for(penstock: Penstock, letters: Letters) -> None:
+    """Ten of each of three partitions, and those from a moment on: letter n failed n milliseconds behind the first."""
+    (row,) = shown(penstock("dlq", "ls", "--limit", "10", "--json"))
+    assert row["open"] == 30
+    groups = shown(penstock("dlq", "stats", letters.dead, "--limit", "10", "--json"))
+    assert sum(group["open"] for group in groups) == 30
+    assert min(group["first_ms"] for group in groups) == FIRST_MS + COUNT - 30
+    since = datetime.fromtimestamp((FIRST_MS + 100) / 1000, UTC).isoformat()
+    (row,) = shown(penstock("dlq", "ls", "--since", since, "--json"))
+    assert (row["open"], row["first_ms"]) == (20, FIRST_MS + 100)
+    (row,) = shown(penstock("dlq", "ls", "--until", since, "--json"))
+    assert (row["open"], row["last_ms"]) == (100, FIRST_MS + 99)
 
 
 def test_a_letter_is_shown_with_its_payload_only_where_it_is_asked_for(penstock: Penstock, letters: Letters) -> None:
