@@ -130,7 +130,8 @@ def _work(
 def _surroundings(
     config: Config, registry: RegistryClient, instance: str, number: int, *, accept_state_loss: bool
 ) -> WorkerSurroundings:
-    from penstock.kafka.client import Connection  # noqa: PLC0415 - keeps `--help` fast
+    from penstock.deadletter.parking import ParkingLimits  # noqa: PLC0415 - keeps `--help` fast
+    from penstock.kafka.client import Connection  # noqa: PLC0415 - as above
     from penstock.runtime.limits import WorkerLimits  # noqa: PLC0415 - as above
     from penstock.runtime.opening import WorkerSurroundings  # noqa: PLC0415 - as above
 
@@ -159,5 +160,11 @@ def _surroundings(
             max_batch_s=processing.max_batch_ms / 1000,
             slow_batch_s=processing.slow_batch_ms / 1000,
             hung_after_s=processing.hung_after_ms / 1000 or None,
+            parking=ParkingLimits(
+                max_keys=config.parking.max_keys,
+                max_records_per_key=config.parking.max_records_per_key,
+                max_bytes_per_key=config.parking.max_bytes_per_key,
+                max_bytes=config.parking.max_bytes,
+            ),
         ),
     )

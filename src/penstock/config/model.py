@@ -172,6 +172,19 @@ class ProcessingSettings(Section):
     """Whether a worker that restarts within the session time-out gets its partitions back and nobody else notices."""
 
 
+class ParkingSettings(Section):
+    """How many records of one input of a task wait for others of their key; what exceeds it is waited for in front."""
+
+    max_keys: Count = 10_000
+    """Keys that are parked at the same time."""
+    max_records_per_key: Count = 10_000
+    """Records of one key."""
+    max_bytes_per_key: Count = 67_108_864
+    """Values and headers of the records of one key."""
+    max_bytes: Count = 268_435_456
+    """The same of all keys together: they are part of the state, and so in memory."""
+
+
 class StateSettings(Section):
     """What is kept on this machine."""
 
@@ -270,6 +283,7 @@ class Config(BaseSettings):
     registry: RegistrySettings = RegistrySettings()
     publishing: PublishingSettings = PublishingSettings()
     processing: ProcessingSettings = ProcessingSettings()
+    parking: ParkingSettings = ParkingSettings()
     state: StateSettings = StateSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
     embedded: EmbeddedSettings = EmbeddedSettings()

@@ -82,12 +82,14 @@ class ParkingLimits:
     Attributes:
         max_keys: keys.
         max_records_per_key: records of one of them.
-        max_bytes_per_key: likewise.
+        max_bytes_per_key: values and headers of these.
+        max_bytes: of all keys together.
     """
 
     max_keys: int = 10_000
     max_records_per_key: int = 10_000
     max_bytes_per_key: int = 64 << 20
+    max_bytes: int = 256 << 20
 
 
 class Head(NamedTuple):
@@ -130,6 +132,9 @@ class Parking:
         self._queues = queues
         self._records = records
         self._limits = limits
+        # Of all queues. Should the state be rolled back it is wrong until all of them are looked at the next time,
+        # which is a tenth of a second away; a little more or less may be parked in between.
+        self._size_bytes = 0
 
     @property
     def keys(self) -> int:
@@ -148,24 +153,36 @@ class Parking:
         if queue is None and self.keys >= self._limits.max_keys:
             return False
         count, size_bytes = (0, 0) if queue is None else (queue.records, queue.size_bytes)
-        size_bytes += sum(record.size_bytes for record in records)
-        return count + len(records) <= self._limits.max_records_per_key and size_bytes <= self._limits.max_bytes_per_key
+        more_bytes = sum(record.size_bytes for record in records)
+        return (
+            count + len(records) <= self._limits.max_records_per_key
+            and size_bytes + more_bytes <= self._limits.max_bytes_per_key
+            and self._size_bytes + more_bytes <= self._limits.max_bytes
+        )
 
     def park(self, key: bytes, record: ParkedRecord, queue: Queue) -> None:
         """It has failed, and is the head of a new queue."""
+        self._size_bytes += record.size_bytes
         self._records.put((key, 0), record)
         self._queues.put(key, queue)
 
     def join(self, key: bytes, record: ParkedRecord) -> None:
         """It stands behind others of its key."""
         queue = self._queue(key)
+        self._size_bytes += record.size_bytes
         self._records.put((key, queue.behind), record)
         size_bytes = queue.size_bytes + record.size_bytes
         self._queues.put(key, msgspec.structs.replace(queue, behind=queue.behind + 1, size_bytes=size_bytes))
 
     def due(self, now_ms: int) -> list[bytes]:
         """The keys whose heads are due, those first that have been for longest. Looks at every queue."""
-        return [key for _, key in sorted((q.due_ms, key) for key, q in self._queues.scan() if q.due_ms <= now_ms)]
+        found: list[tuple[int, bytes]] = []
+        self._size_bytes = 0
+        for key, queue in self._queues.scan():
+            self._size_bytes += queue.size_bytes
+            if queue.due_ms <= now_ms:
+                found.append((queue.due_ms, key))
+        return [key for _, key in sorted(found)]
 
     def due_head(self, key: bytes, now_ms: int) -> Head | None:
         """The head of this key's queue; None where there is none, or it is not due."""
@@ -180,6 +197,7 @@ class Parking:
     def leave(self, head: Head, now_ms: int, *, give_up_rest: bool = False) -> None:
         """The head is dealt with; the next one, if there is one, is due at once and has not failed yet."""
         key, queue, record = head
+        self._size_bytes -= record.size_bytes
         self._records.delete((key, queue.first))
         if queue.records == 1:
             self._queues.delete(key)

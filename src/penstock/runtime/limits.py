@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from penstock.deadletter.parking import ParkingLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,7 @@ class WorkerLimits:
         hung_after_s: after which it is taken for hung, and the process ends itself by SIGALRM; None = never.
         max_buffered_records: per partition, before it is paused.
         max_buffered_bytes: of all partitions together, about; each has its share.
+        parking: of records that wait because one of their key failed.
         max_restores: tasks that are brought back at the same time; each has a reader of its own.
     """
 
@@ -32,4 +35,5 @@ class WorkerLimits:
     hung_after_s: float | None = None
     max_buffered_records: int = 5_000
     max_buffered_bytes: int = 32 << 20
+    parking: ParkingLimits = field(default_factory=ParkingLimits)
     max_restores: int = 8

@@ -133,8 +133,7 @@ class ParkedRecords:
             return False
         self._look_at_s = now_s + LOOK_EVERY_S
         now_ms = self._clock.now_ms()
-        parkings = self._parkings.values()
-        self._due = deque((parking, key) for parking in parkings if parking.keys for key in parking.due(now_ms))
+        self._due = deque((parking, key) for parking in self._parkings.values() for key in parking.due(now_ms))
         return bool(self._due)
 
     def retry(self, attempts: Attempts | None = None) -> tuple[SourceBatch, Staged, DeadRecord | None] | None:

@@ -145,7 +145,7 @@ class Program:
         """The node by which this topic's records come in."""
         return self._inputs[topic].route.source
 
-    def parkings(self, limits: ParkingLimits | None = None) -> dict[str, Parking]:
+    def parkings(self, limits: ParkingLimits) -> dict[str, Parking]:
         """{topic: its parked records}, of the inputs that have a place for them."""
         found: dict[str, Parking] = {}
         for node in self.group.nodes:
@@ -157,7 +157,7 @@ class Program:
                     self._task.partition,
                     self._task.store(queues),
                     self._task.store(records),
-                    limits or ParkingLimits(),
+                    limits,
                 )
         return found
 

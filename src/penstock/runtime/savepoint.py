@@ -17,6 +17,7 @@ from dataclasses import replace
 from penstock.batch import SourceBatch
 from penstock.clock import Clock, SystemClock
 from penstock.deadletter.envelope import message_of
+from penstock.deadletter.parking import ParkingLimits
 from penstock.errors import OperatorMustDecide, UnencodableValue
 from penstock.runtime.judge import Judge, Park, Wait
 from penstock.runtime.parked import ParkedRecords, killer
@@ -86,14 +87,19 @@ class SavepointLogic:
         program: open.
         state: the one that the program works on.
         clock: time, for what is tried again.
+        parking: how much may be parked; None = the defaults.
     """
 
-    def __init__(self, program: Program, state: TaskState, clock: Clock | None = None) -> None:
+    def __init__(
+        self, program: Program, state: TaskState, clock: Clock | None = None, parking: ParkingLimits | None = None
+    ) -> None:
         self._program = program
         self._state = state
         clock = clock or SystemClock()
         self._judge = Judge(self._policy, program.group.classify, clock)
-        self.parked = ParkedRecords(program.parkings(), state, self._judge, self._alone, clock)
+        self.parked = ParkedRecords(
+            program.parkings(parking or ParkingLimits()), state, self._judge, self._alone, clock
+        )
 
     @property
     def time(self) -> StreamTime:

@@ -190,7 +190,7 @@ class TaskFactory:
         return Task(
             task_id,
             sources,
-            SavepointLogic(program, state, self._around.clock),
+            SavepointLogic(program, state, self._around.clock, self._around.limits.parking),
             restored.state,
             restored.progress,
             writer=self._writer,

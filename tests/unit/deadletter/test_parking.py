@@ -70,6 +70,10 @@ def test_heads_are_due_in_the_order_of_their_times_and_no_sooner() -> None:
         (ParkingLimits(max_records_per_key=3), b"a", 3, False),
         (ParkingLimits(max_bytes_per_key=3), b"a", 2, True),
         (ParkingLimits(max_bytes_per_key=3), b"a", 3, False),
+        (ParkingLimits(max_bytes=4), b"a", 2, True),
+        (ParkingLimits(max_bytes=4), b"a", 3, False),
+        (ParkingLimits(max_bytes=4), b"new", 2, True),
+        (ParkingLimits(max_bytes=4), b"new", 3, False),
     ],
 )
 def test_what_exceeds_a_bound_has_no_room(limits: ParkingLimits, key: bytes, count: int, *, has_room: bool) -> None:
@@ -77,6 +81,24 @@ def test_what_exceeds_a_bound_has_no_room(limits: ParkingLimits, key: bytes, cou
     fail(lot, b"a", 1)
     fail(lot, b"b", 2)
     assert lot.has_room(key, [record(9)] * count) is has_room
+
+
+def test_who_leaves_makes_room_and_what_was_rolled_back_does_with_the_next_look() -> None:
+    state = TaskState()
+    queues, records = parking_stores("in")
+    lot = Parking("in", 0, Store(queues, state), Store(records, state), ParkingLimits(max_bytes=2))
+    fail(lot, b"a", 1)
+    state.accept_batch()
+    fail(lot, b"b", 2)
+    assert not lot.has_room(b"a", [record(3)])
+    state.drop_batch()
+    assert lot.due(10) == [b"a"]
+    assert lot.has_room(b"a", [record(3)])
+    assert not lot.has_room(b"a", [record(3), record(4)])
+    head = lot.due_head(b"a", 10)
+    assert head is not None
+    lot.leave(head, 10)
+    assert lot.has_room(b"a", [record(3), record(4)])
 
 
 def test_a_record_that_no_entry_of_the_state_takes_has_none() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +13,6 @@ from penstock.deadletter.parking import ParkingLimits
 from penstock.dsl.pipeline import Pipeline
 from penstock.errors import OperatorMustDecide
 from penstock.runtime.limits import WorkerLimits
-from penstock.runtime.program import Program
 from penstock.runtime.task import TaskStatus
 from penstock.schemas.topic import Topic
 from penstock.topology.policy import Policy, Retry
@@ -202,19 +200,17 @@ def test_a_record_without_a_key_is_waited_for_by_all() -> None:
 
 
 @pytest.mark.parametrize(
-    "limits", [ParkingLimits(max_keys=1), ParkingLimits(max_records_per_key=2), ParkingLimits(max_bytes_per_key=4)]
+    "limits",
+    [
+        ParkingLimits(max_keys=1),
+        ParkingLimits(max_records_per_key=2),
+        ParkingLimits(max_bytes_per_key=4),
+        ParkingLimits(max_bytes=5),
+    ],
 )
-def test_where_no_more_may_be_parked_all_wait_and_nothing_is_lost(
-    limits: ParkingLimits, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    roomy = Program.parkings
-
-    def narrow(program: Program, _: ParkingLimits | None = None) -> Any:
-        return roomy(program, limits)
-
-    monkeypatch.setattr(Program, "parkings", narrow)
+def test_where_no_more_may_be_parked_all_wait_and_nothing_is_lost(limits: ParkingLimits) -> None:
     log, flaky = cluster(), Flaky({4: 9, 5: 9})
-    run = running(log, listing(flaky))
+    run = running(log, listing(flaky), WorkerLimits(parking=limits))
     step_until(run, lambda: is_done(log))
     assert written(log) == lists_of(list(range(ROWS)))
     assert dead(log) == []
