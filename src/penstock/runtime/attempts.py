@@ -10,6 +10,9 @@ there had a predecessor that died, and knows what that one had in hand:
 2. Should it die again, one record has a death to its name.
 3. At `MAX_DEATHS` the record is not run again: its policy decides, and its dead letter says why.
 
+The record goes from worker to worker, for each death gives its partition away. So the workers of one place read each
+other's files: what one had in hand when it died is suspect for all, and the deaths of all count.
+
 What is written survives the process without being synced: it is in the kernel's hands. After a crash of the machine
 the file may be old or gone, and a death is not counted.
 """
@@ -17,7 +20,9 @@ the file may be old or gone, and a death is not counted.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import time
+from collections import Counter as Tally
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
@@ -31,6 +36,7 @@ from penstock.runtime.verdict import Place, Verdict
 
 MAX_DEATHS: Final = 3
 _ROOM_BYTES: Final = 512
+_LOOK_EVERY_S: Final = 1.0
 
 
 class _Span(NamedTuple):
@@ -48,25 +54,35 @@ class _Noted(msgspec.Struct):
     Attributes:
         in_hand: what was touched last and not survived yet; None = nothing.
         deaths: how often a process died on a record alone in its batch, as pairs.
+        suspects: what was in hand when processes died, and is not dealt with yet.
     """
 
     in_hand: _Span | None = None
     deaths: list[tuple[Place, int]] = []
+    suspects: list[_Span] = []
 
 
 class AttemptLedger:
     """The ledger of one worker. Use it as a context manager: leaving it says that the process has not died.
 
     Args:
-        file: of this worker alone.
+        file: of this worker alone; those of other workers of the place are named as it is but for the last number.
         timer: ends the process when what is in hand does not come back; None = nothing does.
+        monotonic_s: a clock.
     """
 
-    def __init__(self, file: Path, timer: HangTimer | None = None) -> None:
+    def __init__(
+        self, file: Path, timer: HangTimer | None = None, monotonic_s: Callable[[], float] = time.monotonic
+    ) -> None:
         self._file = file
         self._timer = timer or HangTimer(None)
+        self._monotonic_s = monotonic_s
         self._suspects: list[_Span] = []
         self._deaths: dict[Place, int] = {}
+        self._of_others: list[_Span] = []
+        self._deaths_of_others: Tally[Place] = Tally()
+        self._seen: set[Partition] = set()
+        self._look_at_s = 0.0
         self._descriptor = -1
         self._size_bytes = 0
         self._is_in_hand = False
@@ -75,15 +91,17 @@ class AttemptLedger:
         """Look what the predecessor left, and begin."""
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._file.exists():
-            noted = self._read()
+            noted = _read(self._file)
             self._deaths = dict(noted.deaths)
+            self._suspects = noted.suspects
             if noted.in_hand is not None:
                 topic, partition, first, last = noted.in_hand
                 self._suspects.append(noted.in_hand)
                 if first == last:
                     place = (topic, partition, first)
                     self._deaths[place] = self._deaths.get(place, 0) + 1
-            self._suspects += [_Span(topic, partition, offset, offset) for topic, partition, offset in self._deaths]
+            alone = [_Span(topic, partition, offset, offset) for topic, partition, offset in self._deaths]
+            self._suspects = list(dict.fromkeys([*self._suspects, *alone]))
         self._descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         self._write(None)
         self._timer.__enter__()
@@ -101,6 +119,9 @@ class AttemptLedger:
         Args:
             next_offsets: of the task.
         """
+        self._look_around(next_offsets)
+        if any(next_offsets.get((span.topic, span.partition), span.last + 1) <= span.last for span in self._of_others):
+            return 1
         if not self._suspects:
             return None
         left = [
@@ -117,9 +138,10 @@ class AttemptLedger:
 
     def verdict(self, batch: SourceBatch) -> Verdict | None:
         """What is known of the record, alone in its batch; None = run it."""
-        if not self._deaths or len(batch) > 1:
+        if len(batch) > 1 or not (self._deaths or self._deaths_of_others):
             return None
-        deaths = self._deaths.get((batch.topic, batch.partition, batch.offsets[0]), 0)
+        place = (batch.topic, batch.partition, batch.offsets[0])
+        deaths = self._deaths.get(place, 0) + self._deaths_of_others[place]
         return Verdict(deaths=deaths) if deaths >= MAX_DEATHS else None
 
     def begin(self, batch: SourceBatch) -> None:
@@ -133,15 +155,40 @@ class AttemptLedger:
             self._timer.stop()
             self._write(None)
 
-    def _read(self) -> _Noted:
-        try:
-            return msgspec.json.decode(self._file.read_bytes(), type=_Noted)
-        except msgspec.DecodeError:  # cut short by the machine; whoever it was, it is not counted
-            return _Noted()
+    def _look_around(self, next_offsets: Mapping[Partition, int]) -> None:
+        """What others of this place have died on: now and then, and where partitions come that may have been theirs.
+
+        One of them that lives has something in hand as well, but of partitions that are not ours.
+        """
+        now_s = self._monotonic_s()
+        if now_s < self._look_at_s and next_offsets.keys() <= self._seen:
+            return
+        self._look_at_s = now_s + _LOOK_EVERY_S
+        self._seen.update(next_offsets)
+        self._of_others, self._deaths_of_others = [], Tally()
+        place, _, _ = self._file.stem.rpartition(".")
+        for file in self._file.parent.glob(f"{place}.*.json"):
+            if file == self._file:
+                continue
+            noted = _read(file)
+            self._deaths_of_others.update(dict(noted.deaths))
+            self._of_others += noted.suspects
+            if noted.in_hand is not None:
+                topic, partition, first, last = noted.in_hand
+                self._of_others.append(noted.in_hand)
+                if first == last:  # it will say so itself, when it is started again
+                    self._deaths_of_others[topic, partition, first] += 1
 
     def _write(self, in_hand: _Span | None) -> None:
         self._is_in_hand = in_hand is not None
-        data = msgspec.json.encode(_Noted(in_hand, list(self._deaths.items())))
+        data = msgspec.json.encode(_Noted(in_hand, list(self._deaths.items()), self._suspects))
         # Blanks over what was there before: one call, so that there is no moment with half of each.
         self._size_bytes = max(self._size_bytes, _ROOM_BYTES, len(data))
         os.pwrite(self._descriptor, data.ljust(self._size_bytes), 0)
+
+
+def _read(file: Path) -> _Noted:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=_Noted)
+    except (FileNotFoundError, msgspec.DecodeError):  # ended meanwhile; or cut short by the machine: it is not counted
+        return _Noted()

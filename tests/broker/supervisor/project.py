@@ -16,6 +16,7 @@ from tests.broker.runtime.numbers_topic import PARTITIONS, Numbers
 PIPELINE = """
 import os
 import time
+from datetime import timedelta
 import penstock as ps
 
 NUMBERS = ps.Topic("{topic}", key=str, value=str)
@@ -28,7 +29,7 @@ def parse(text: str) -> int:
     return int(text)
 
 
-pipeline = ps.Pipeline("{name}", on_error="{on_error}")
+pipeline = ps.Pipeline("{name}", on_error="{on_error}", breaker={breaker})
 (
     pipeline.stream(NUMBERS)
     .map(parse, name="parse")
@@ -69,11 +70,23 @@ class Project:
     numbers: Numbers
     commands: list[subprocess.Popen[str]] = field(default_factory=list["subprocess.Popen[str]"])
 
-    def write(self, *, pause_s: float = 0.002, extra: str = "pass", on_error: str = "dead_letter") -> None:
-        """Write its files; `extra` is a line of Python that sees each `text`."""
+    def write(
+        self,
+        *,
+        pause_s: float = 0.002,
+        extra: str = "pass",
+        on_error: str = "dead_letter",
+        breaker: str = "None",
+    ) -> None:
+        """Write its files; `extra` is a line of Python that sees each `text`, `breaker` an expression."""
         (self.root / "processors").mkdir(exist_ok=True)
         code = PIPELINE.format(
-            topic=self.numbers.topic, name=self.name, pause_s=pause_s, extra=extra, on_error=on_error
+            topic=self.numbers.topic,
+            name=self.name,
+            pause_s=pause_s,
+            extra=extra,
+            on_error=on_error,
+            breaker=breaker,
         )
         (self.root / "processors" / "sums.py").write_text(code)
         settings = CONFIGURATION.format(bootstrap_servers=self.kafka.bootstrap_servers)

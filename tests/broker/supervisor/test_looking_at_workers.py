@@ -146,6 +146,25 @@ def test_a_worker_that_stands_in_front_of_a_record_is_alive_and_not_ready(projec
     assert command.wait(60) == 5, project.told(command)
 
 
+def test_a_worker_whose_circuit_breaker_is_open_is_alive_and_not_ready_and_says_why(project: Project) -> None:
+    """Everything fails, so each task opens its breaker and pauses; nothing more is set aside meanwhile."""
+    project.write(pause_s=0, extra="raise ValueError", breaker="ps.CircuitBreaker(least=20, pause=timedelta(hours=1))")
+    command = project.run(PENSTOCK_MONITORING__PORT="0")
+    until(lambda: "metrics and health at" in project.told(command))
+    found = re.search(r"metrics and health at (\S+)", project.told(command))
+    assert found is not None
+
+    def breakers() -> list[str]:
+        return [task["breaker"] for task in json.loads(get(f"{found[1]}/status")[1])["tasks"]]
+
+    until(lambda: breakers() == ["open"] * len(project.numbers.last))
+    code, why = get(f"{found[1]}/readyz")
+    assert code == 503
+    assert why.startswith("circuit breaker open, too much ends as dead letters: ")
+    assert get(f"{found[1]}/livez") == (200, "ok\n")
+    assert not project.is_done()
+
+
 def test_a_port_that_is_taken_ends_the_worker_before_it_begins(project: Project) -> None:
     project.write()
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from penstock.testing.pytest_plugin import KafkaUnderTest
+from tests.broker.harness.bare_reader import read
 from tests.broker.harness.victims import members, nothing_is_open, until
 from tests.broker.runtime import numbers_topic
 from tests.broker.runtime.numbers_topic import Numbers
@@ -128,13 +130,46 @@ def test_workers_that_stand_in_front_of_a_bad_record_are_not_started_again(proje
     assert project.committed() == [first_bad[partition] for partition in range(3)]
 
 
-def test_a_record_that_kills_every_worker_is_a_crash_loop(project: Project) -> None:
-    project.write(extra="print('at', text, flush=True) or os._exit(77) if text == '500' else None")
+def test_records_that_all_kill_their_worker_are_a_crash_loop(project: Project) -> None:
+    project.write(extra="print('at', text, flush=True) or os._exit(77) if text >= '500' else None")
     command = project.run("--workers", "2")
     assert command.wait(120) == 77, project.told(command)
     told = project.told(command)
     assert "7 deaths of workers within a minute" in told, told
-    assert told.count("at 500") == 7
+    assert told.count("at ") >= 7
+
+
+def test_a_record_that_kills_its_worker_is_set_aside_wherever_it_goes(project: Project) -> None:
+    """Its partition goes from the one to the other; they know of each other's deaths, and it is no crash loop."""
+    project.write(extra="os._exit(77) if text == '500' else None")
+    command = project.run("--workers", "2")
+    until(project.is_done, timeout_s=120)
+    command.terminate()
+    assert command.wait(60) == 0, project.told(command)
+    assert 4 <= project.told(command).count("ended with exit code 77") <= 6
+    assert killed(project) == [b"500"]
+
+
+def test_code_that_never_comes_back_is_ended_and_its_record_set_aside(project: Project) -> None:
+    """A loop without an end at one record: the process ends itself, and the fifth of them leaves the record out."""
+    project.write(pause_s=0.0, extra="while text == '1000': pass")
+    command = project.run("--workers", "1", PENSTOCK_PROCESSING__HUNG_AFTER_MS="700")
+    until(project.is_done, timeout_s=90)
+    command.terminate()
+    assert command.wait(60) == 0, project.told(command)
+    told = project.told(command)
+    assert told.count("was killed by SIGALRM (its code did not come back)") == 4, told
+    assert re.search(r"line \d+ in parse", told), "the last words of a process name the code it was in"
+    assert killed(project) == [b"1000"]
+
+
+def killed(project: Project) -> list[bytes | None]:
+    """What was set aside because it kills; all else that was set aside was bad from the start."""
+    topic = Topics.of(project.name, project.numbers.topic).dead_letters
+    letters = [record for records in read(project.kafka.bootstrap_servers, topic).values() for record in records]
+    found = [each.value for each in letters if dict(each.headers)["penstock.dlq.reason"] == b"killed"]
+    assert len(letters) == len(project.numbers.bad) + len(found)
+    return found
 
 
 def test_a_second_process_of_the_same_name_ends_at_once(project: Project) -> None:

@@ -75,6 +75,66 @@ def test_it_is_set_aside_after_its_deaths_and_everything_else_runs(
     assert not file.exists()
 
 
+class Worker:
+    """One of several of a place, which has died of nothing yet."""
+
+    def __init__(self, folder: Path, number: int, clock: list[float]) -> None:
+        self.ledger = AttemptLedger(folder / f"p.here.{number}.json", monotonic_s=lambda: clock[0])
+        self.ledger.__enter__()
+
+    def work(self, offsets: list[int], most: int, killer: int, done: list[int]) -> None:
+        """On these, in batches, until it dies at the killer."""
+        while left := [offset for offset in offsets if offset not in done and -offset not in done]:
+            limit = self.ledger.max_records({A: left[0]})
+            in_hand = batch(left[: min(most, limit or most)])
+            verdict = self.ledger.verdict(in_hand)
+            self.ledger.begin(in_hand)
+            if verdict is None and killer in in_hand.offsets:
+                raise Died
+            done += [-offset if verdict is not None else offset for offset in in_hand.offsets]
+            self.ledger.end()
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    killer=st.integers(1, 30),
+    most=st.integers(1, 20),
+    turns=st.lists(st.integers(0, 2), min_size=6, max_size=6),
+    comes_back=st.lists(st.booleans(), min_size=6, max_size=6),
+)
+def test_a_record_that_goes_from_worker_to_worker_is_found_by_the_deaths_of_all(
+    tmp_path_factory: pytest.TempPathFactory, killer: int, most: int, turns: list[int], comes_back: list[bool]
+) -> None:
+    """Whoever dies may be back, or not, when the next one has its partition."""
+    folder, clock = tmp_path_factory.mktemp("place"), [0.0]
+    workers = {number: Worker(folder, number, clock) for number in range(3)}
+    offsets, done, deaths = list(range(1, 31)), list[int](), 0
+    for turn, is_back in zip(turns, comes_back, strict=True):
+        if turn not in workers:
+            workers[turn] = Worker(folder, turn, clock)
+        try:
+            workers[turn].work(offsets, most, killer, done)
+            break
+        except Died:
+            deaths += 1
+            clock[0] += 2
+            del workers[turn]
+            if is_back:
+                workers[turn] = Worker(folder, turn, clock)
+    assert done == [-offset if offset == killer else offset for offset in offsets]
+    assert deaths <= MAX_DEATHS + 1
+
+
+def test_what_a_worker_of_another_place_or_pipeline_has_in_hand_is_no_business_of_ours(tmp_path: Path) -> None:
+    for name in ("p.there.0", "q.here.0"):
+        other = AttemptLedger(tmp_path / f"{name}.json")
+        other.__enter__()
+        other.begin(batch([5]))
+    ours = AttemptLedger(tmp_path / "p.here.0.json")
+    ours.__enter__()
+    assert ours.max_records({A: 1}) is None
+
+
 def test_one_that_ends_by_itself_leaves_no_suspicion(tmp_path: Path) -> None:
     file = tmp_path / "w.json"
 
