@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,21 +16,25 @@ HOUR_MS = SLACK_MS
 
 
 class Partition:
-    """Letters at these offsets, each failed at this time; None = it does not say. Counts what is looked at."""
+    """Letters at these offsets, each failed at the time that `failed_ms` says; None = it tells none.
 
-    def __init__(self, failed_ms: dict[int, int | None]) -> None:
-        self.letters = [dead_letter(offset, failed_ms=at_ms) for offset, at_ms in sorted(failed_ms.items())]
+    Counts what is looked at.
+    """
+
+    def __init__(self, offsets: Sequence[int], failed_ms: Callable[[int], int | None]) -> None:
+        self.offsets, self._failed_ms = offsets, failed_ms
         self.looked_at = 0
 
     def sample(self, offset: int, most: int) -> Sequence[DeadLetter]:
-        found = [letter for letter in self.letters if letter.offset >= offset][:most]
+        first = bisect_left(self.offsets, offset)
+        found = [dead_letter(at, failed_ms=self._failed_ms(at)) for at in self.offsets[first : first + most]]
         self.looked_at += len(found)
         return found
 
 
 def test_of_a_million_letters_a_few_hundred_are_looked_at_for_those_of_the_last_hours() -> None:
     """One a second: an hour is slack, and the distance from the end doubles at each look."""
-    long = Partition({offset: offset * 1_000 for offset in range(1_000_000)})
+    long = Partition(range(1_000_000), lambda offset: offset * 1_000)
     since_ms = 1_000_000_000 - 2 * HOUR_MS
     start = first_offset_since(0, 1_000_000, since_ms, long.sample)
     assert 1_000_000 - 40_000 < start <= since_ms // 1_000
@@ -37,7 +42,7 @@ def test_of_a_million_letters_a_few_hundred_are_looked_at_for_those_of_the_last_
 
 
 def test_letters_that_do_not_say_when_they_failed_leave_nothing_out() -> None:
-    foreign = Partition({offset: None if offset % 90 == 0 else offset for offset in range(50_000)})
+    foreign = Partition(range(50_000), lambda offset: None if offset % 90 == 0 else offset)
     assert first_offset_since(0, 50_000, 10 * HOUR_MS, foreign.sample) == 0
 
 
@@ -48,27 +53,27 @@ def test_letters_that_do_not_say_when_they_failed_leave_nothing_out() -> None:
 )
 def test_whatever_failed_since_then_is_behind_the_start(steps: list[int], early: int, last: int) -> None:
     """Clocks that differ by less than the slack are allowed for. Ten offsets for each letter: markers and holes."""
-    failed_ms: dict[int, int | None] = {}
+    failed_ms: dict[int, int] = {}
     now_ms = 10 * HOUR_MS
     for number, step in enumerate(steps):
         now_ms += step
         failed_ms[number * 10] = now_ms - (early if number % 3 == 0 else 0)
-    since_ms = failed_ms[10 * (last % len(steps))] or 0
-    made = Partition(failed_ms)
+    since_ms = failed_ms[10 * (last % len(steps))]
+    made = Partition(list(failed_ms), failed_ms.get)
     start = first_offset_since(0, len(steps) * 10, since_ms, made.sample)
-    wanted = [letter.offset for letter in made.letters if (letter.failed_ms or 0) >= since_ms]
+    wanted = [offset for offset, at_ms in failed_ms.items() if at_ms >= since_ms]
     assert start <= min(wanted)
 
 
 @given(count=st.integers(0, 60), hole=st.integers(1, 50), most=st.integers(1, 40))
 def test_so_many_are_behind_the_start_or_all(count: int, hole: int, most: int) -> None:
-    made = Partition({number * hole: 1 for number in range(count)})
+    made = Partition(range(0, count * hole, hole), lambda _: 1)
     start = first_offset_of(0, count * hole, most, made.sample)
-    assert len([letter for letter in made.letters if letter.offset >= start]) >= min(most, count)
+    assert len([offset for offset in made.offsets if offset >= start]) >= min(most, count)
 
 
 def test_for_the_newest_ten_of_a_long_partition_its_beginning_is_not_read() -> None:
-    long = Partition(dict.fromkeys(range(0, 200_000, 2), 1))
+    long = Partition(range(0, 200_000, 2), lambda _: 1)
     assert first_offset_of(0, 200_000, 10, long.sample) == 199_980
     assert long.looked_at == 10
 

@@ -19,11 +19,11 @@ from penstock.testing.driver import Driver, Run, Step
 NUMBERS = ps.Topic("numbers", key=str, value=str)
 LISTS = ps.Topic("lists", key=str, value=str)
 KEYS = "abcdef"
-START_S = 20.0
-"""Outages may begin so late, and last as long."""
+LATEST_S, LONGEST_S = 30.0, 120.0
+"""Outages begin at the latest then, and last so long at most."""
 SECOND = timedelta(seconds=1)
-A_MOMENT = timedelta(seconds=10)
-"""A worker that was killed comes back in less."""
+A_MOMENT = timedelta(seconds=30)
+"""A worker that was killed has its partitions back in less: its session has to end first."""
 
 Outages = Mapping[str, list[tuple[float, float]]]
 """{key: when it fails: (from, to), seconds since the start}."""
@@ -55,7 +55,7 @@ def as_if_nothing_failed(fed: Mapping[str, list[str]]) -> dict[str, list[str]]:
     return {key: [" ".join(numbers[: n + 1]) for n in range(len(numbers))] for key, numbers in fed.items()}
 
 
-SPANS = st.tuples(st.floats(0, START_S), st.floats(0.5, START_S)).map(lambda each: (each[0], each[0] + each[1]))
+SPANS = st.tuples(st.floats(0, LATEST_S), st.floats(0.5, LONGEST_S)).map(lambda each: (each[0], each[0] + each[1]))
 STEPS: list[Step] = ["process", "begin", "flush", "send offsets", "commit", "committed", "apply", "restore", "claim"]
 
 
@@ -96,7 +96,7 @@ def test_each_key_keeps_its_order_and_no_other_key_waits(
                 for key_of_some, there in found.items():
                     assert there == due[key_of_some][: len(there)], "out of order"
         run.settle()
-        run.advance(timedelta(seconds=3 * START_S))
+        run.advance(timedelta(seconds=LATEST_S + LONGEST_S))
         run.settle()
         assert lists(run) == as_if_nothing_failed(fed)
         assert run.dead_letters(NUMBERS) == []
