@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -71,7 +71,7 @@ class Redrive(msgspec.Struct, kw_only=True):
 
 def bring_back(
     project: Project, cluster: Cluster, directory: Directory, kills: int, tell: Callable[[str], None]
-) -> int:
+) -> list[int]:
     """Look, mend, redrive; killed so many times on the way.
 
     Args:
@@ -156,7 +156,9 @@ def judge_redrive(
     return result
 
 
-def _records(flights: Expected, letters: dict[Values, object], observed: Observed) -> tuple[Counter[Values], list[str]]:
+def _records(
+    flights: Expected, letters: Mapping[Values, object], observed: Observed
+) -> tuple[Counter[Values], list[str]]:
     """How often each letter was redriven, and what is off with the records."""
     identity_of = [flights.fields.index(field) for field in IDENTITY[FLIGHTS]]
     partitions = {record.key: record.partition for record in observed.records}

@@ -86,6 +86,7 @@ class AttemptLedger:
         self._descriptor = -1
         self._size_bytes = 0
         self._is_in_hand = False
+        self._is_to_blame = False
 
     def __enter__(self) -> Self:
         """Look what the predecessor left, and begin."""
@@ -111,7 +112,8 @@ class AttemptLedger:
         """The process lives: nothing that it did has killed it."""
         self._timer.__exit__(kind, exc, tb)
         os.close(self._descriptor)
-        self._file.unlink(missing_ok=True)
+        if not self._is_to_blame:
+            self._file.unlink(missing_ok=True)
 
     def max_records(self, next_offsets: Mapping[Partition, int]) -> int | None:
         """How many records a task's next batch may have, so that what is suspect runs alone; None = as usual.
@@ -151,9 +153,13 @@ class AttemptLedger:
 
     def end(self) -> None:
         """The process has survived what it touched, if it touched anything."""
-        if self._is_in_hand:
+        if self._is_in_hand and not self._is_to_blame:
             self._timer.stop()
             self._write(None)
+
+    def blame(self) -> None:
+        """The process ends for what it has in hand, though it lives to see it: that counts as a death."""
+        self._is_to_blame = True
 
     def _look_around(self, next_offsets: Mapping[Partition, int]) -> None:
         """What others of this place have died on: now and then, and where partitions come that may have been theirs.

@@ -182,6 +182,9 @@ class Processing:
             else:
                 self._wait(task, failed)
             return
+        except MemoryError:
+            self._blame()
+            raise
         finally:
             self.at_work = None
             self._survived()
@@ -225,10 +228,18 @@ class Processing:
             self._careful.discard(task.id)
         except RecordFailed as failed:
             self._stop(task, failed)
+        except MemoryError:
+            self._blame()
+            raise
         finally:
             self.at_work = None
             self._survived()
         self._retried = None
+
+    def _blame(self) -> None:
+        """There was not enough memory for what is in hand; the process ends, and the next one has to know why."""
+        if self._attempts is not None:
+            self._attempts.blame()
 
     def _survived(self) -> None:
         if self._attempts is not None:

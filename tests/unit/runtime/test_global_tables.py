@@ -85,7 +85,7 @@ def test_what_was_redriven_for_another_group_changes_nothing() -> None:
     content = TableContent("everywhere", NAMES.bind(None), "p")
     content.take([record("a", '{"n":"2"}'), record("b", '{"n":"2"}')])
     for key, group in (("a", b"another"), ("b", b"p")):
-        again = Record(key=key.encode(), value=b'{"n":"1"}', headers=((REDRIVE_GROUP, group),))
+        again: RawRecord = Record(key=key.encode(), value=b'{"n":"1"}', headers=((REDRIVE_GROUP, group),))
         content.take([again])
     assert content.find(["a", "b"]) == [{"n": "2"}, {"n": "1"}]
 
