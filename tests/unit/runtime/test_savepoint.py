@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from penstock.deadletter.dead_letter import REDRIVE_GROUP
 from penstock.dsl.pipeline import Pipeline
 from penstock.errors import BadRow, ConfigurationError, RegistryUnavailable
 from penstock.operators.context import Context
@@ -56,6 +58,23 @@ def test_a_bad_record_is_set_aside_and_its_neighbours_are_as_if_it_had_not_been_
     assert seen.state == clean.state
     assert seen.dead == [("numbers", 102, "process", "add", "ValueError")]
     assert (seen.records, clean.records) == (3, 2)
+
+
+def test_what_was_redriven_for_another_group_is_passed_over_and_leaves_nothing_behind() -> None:
+    """Not even if it could not be decoded, or failed: its original was dealt with here."""
+    ours, theirs = ((REDRIVE_GROUP, b"adding"),), ((REDRIVE_GROUP, b"another"),)
+    task, alone = adding("dead_letter"), adding("dead_letter")
+    records = [
+        raw(1),
+        replace(raw(2), headers=theirs),
+        replace(raw(3), headers=ours),
+        replace(raw(-4), headers=theirs),
+        Raw("numbers", b"k", b"?", 9_999, theirs),
+    ]
+    seen = task.feed(records)
+    assert (seen.records, seen.filtered, seen.dead) == (5, 3, [])
+    assert seen.written == alone.feed([raw(1), raw(3)]).written
+    assert seen.stream_times_ms == {"numbers": 5}
 
 
 def test_a_bad_record_does_not_move_stream_time() -> None:
