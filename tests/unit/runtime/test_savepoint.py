@@ -73,6 +73,8 @@ def test_what_was_redriven_for_another_group_is_passed_over_and_leaves_nothing_b
     ]
     seen = task.feed(records)
     assert (seen.records, seen.filtered, seen.dead) == (5, 3, [])
+    failing = adding("dead_letter").feed([*records, raw(-5)])  # so that all run once more, one at a time
+    assert (failing.records, failing.filtered, failing.written) == (6, 3, seen.written)
     assert seen.written == alone.feed([raw(1), raw(3)]).written
     assert seen.stream_times_ms == {"numbers": 5}
 
