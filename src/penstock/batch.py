@@ -43,6 +43,11 @@ class SourceBatch:
         """Number of records."""
         return len(self.offsets)
 
+    @property
+    def size_bytes(self) -> int:
+        """Of keys and values; looks at every record."""
+        return sum(map(len, filter(None, self.keys))) + sum(map(len, filter(None, self.values)))
+
     def slice(self, start: int, stop: int) -> SourceBatch:
         """The records at places `start` to `stop`, the latter excluded."""
         return SourceBatch(

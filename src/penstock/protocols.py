@@ -253,3 +253,6 @@ class TransactionHooks:
 
     def on_rotation(self, reason: str) -> None:
         """The producer is replaced between two transactions, because a request may have been sent twice."""
+
+    def on_retry(self, call: str) -> None:
+        """The same is tried again: `offsets` or `commit` of a transaction, or a record that is `parked`."""

@@ -16,8 +16,12 @@ LONG_S: Final = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
 LATENCY_S: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600)
 RECORDS: Final = (1, 10, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 50_000)
 
-OUTCOMES: Final = ("ok", "filtered", "dlq")
-STAGES: Final = ("poll", "process", "produce", "flush", "offsets", "commit")
+OUTCOMES: Final = ("ok", "filtered", "dlq", "parked")
+STAGES: Final = (
+    "poll", "decode", "process", "state", "encode", "produce", "changelog", "flush", "offsets", "commit",
+)  # fmt: skip
+RETRIES_OF: Final = ("record", "parked", "offsets", "commit")
+STATUSES: Final = ("running", "waiting", "stopped", "restoring")
 ABORTS: Final = ("rebalance", "fenced", "in_doubt", "broker_error", "refused", "timeout", "torn", "other")
 RECORD_STAGES: Final = ("decode", "validate", "process", "state", "encode", "sink", "convert", "position")
 
@@ -37,7 +41,7 @@ RECORDS_COMMITTED: Final = Metric(
     "penstock_records_total",
     "counter",
     ("pipeline", "topic", "outcome"),
-    "Input records whose effects are committed, by what became of them.",
+    "Input records whose effects are committed, by what became of them. A `parked` one counts again when it leaves.",
     values=(("outcome", OUTCOMES),),
 )
 RECORDS_ATTEMPTED: Final = Metric(
@@ -46,8 +50,26 @@ RECORDS_ATTEMPTED: Final = Metric(
     ("pipeline", "topic"),
     "Input records that were processed at all; more than committed ones where transactions were discarded.",
 )
+INPUT_BYTES: Final = Metric(
+    "penstock_input_bytes_total",
+    "counter",
+    ("pipeline", "topic"),
+    "Keys and values of input records whose effects are committed.",
+)
 OUTPUT_RECORDS: Final = Metric(
     "penstock_output_records_total", "counter", ("pipeline", "topic"), "Committed output records, by output topic."
+)
+OUTPUT_BYTES: Final = Metric(
+    "penstock_output_bytes_total",
+    "counter",
+    ("pipeline", "topic"),
+    "Keys and values of committed output records, before compression.",
+)
+LATE_RECORDS: Final = Metric(
+    "penstock_late_records_total",
+    "counter",
+    ("pipeline", "topic"),
+    "Committed records whose event time lies before the stream time that their task had reached.",
 )
 DLQ_RECORDS: Final = Metric(
     "penstock_dlq_records_total",
@@ -63,19 +85,27 @@ ERRORS: Final = Metric(
     "Records that failed, committed or not, by stage and class of error; classes that are not known are `other`.",
     values=(("stage", RECORD_STAGES),),
 )
+RETRIES: Final = Metric(
+    "penstock_retries_total",
+    "counter",
+    ("pipeline", "op"),
+    "What is tried again: a record that a task waits in front of, a parked one, the end of a transaction.",
+    values=(("op", RETRIES_OF),),
+)
 EVENT_LATENCY: Final = Metric(
     "penstock_event_latency_seconds",
     "histogram",
     ("pipeline", "clock"),
-    "From a record's Kafka timestamp to the commit that made its effects visible.",
+    "From a record's time to the commit that made its effects visible: Kafka's timestamp (`append`), or its own "
+    "`event` time where the source has one.",
     LATENCY_S,
-    (("clock", ("append",)),),
+    (("clock", ("append", "event")),),
 )
 STAGE_DURATION: Final = Metric(
     "penstock_stage_duration_seconds",
     "histogram",
     ("pipeline", "stage"),
-    "Time of a batch in a stage; `process` holds decoding, operators, state and encoding.",
+    "Time of a batch in a stage: `state` are the operators with a store, `process` all others.",
     SHORT_S,
     (("stage", STAGES),),
 )
@@ -141,11 +171,20 @@ TASKS: Final = Metric(
     "penstock_tasks",
     "gauge",
     ("pipeline", "status"),
-    "Tasks of this worker; one that is stopped stands in front of a record until an operator acts.",
-    values=(("status", ("running", "stopped", "restoring")),),
+    "Tasks of this worker. One that waits tries again by itself; one that is stopped stands until an operator acts.",
+    values=(("status", STATUSES),),
+)
+PARKED_KEYS: Final = Metric(
+    "penstock_parked_keys",
+    "gauge",
+    ("pipeline", "task_group"),
+    "Keys whose records are parked: the first of each is tried again, the others wait behind it.",
 )
 BUFFERED_RECORDS: Final = Metric(
     "penstock_buffered_records", "gauge", ("pipeline",), "Records that were fetched and not yet processed."
+)
+PAUSED_PARTITIONS: Final = Metric(
+    "penstock_paused_partitions", "gauge", ("pipeline",), "Partitions not fetched, since enough of them is buffered."
 )
 REBALANCES: Final = Metric(
     "penstock_rebalances_total",
@@ -241,11 +280,13 @@ STARTED: Final = Metric("process_start_time_seconds", "gauge", (), "When this pr
 PROCESS: Final = (CPU, MEMORY, OPEN_FILES, STARTED)
 WORKER: Final = (
     BUILD_INFO, GROUP_INFO,
-    RECORDS_COMMITTED, RECORDS_ATTEMPTED, OUTPUT_RECORDS, DLQ_RECORDS, ERRORS,
+    RECORDS_COMMITTED, RECORDS_ATTEMPTED, INPUT_BYTES, OUTPUT_RECORDS, OUTPUT_BYTES, LATE_RECORDS,
+    DLQ_RECORDS, ERRORS, RETRIES,
     EVENT_LATENCY, STAGE_DURATION,
     TRANSACTION_RECORDS, TRANSACTIONS, TRANSACTIONS_IN_DOUBT, TRANSACTION_ABORTS, TRANSACTION_DURATION,
     TRANSACTION_OPEN, PRODUCER_ROTATIONS,
-    ASSIGNED_PARTITIONS, EXPECTED_PARTITIONS, PARTITION_TIME_LAG, TASKS, BUFFERED_RECORDS,
+    ASSIGNED_PARTITIONS, EXPECTED_PARTITIONS, PARTITION_TIME_LAG, TASKS, PARKED_KEYS, BUFFERED_RECORDS,
+    PAUSED_PARTITIONS,
     REBALANCES, REBALANCE_DURATION,
     LAST_POLL, LAST_COMMIT, MAX_POLL_INTERVAL, WATERMARK,
     STATE_ENTRIES, RESTORE_REMAINING, RESTORE_DURATION,

@@ -68,6 +68,7 @@ class TaskView:
         entries: committed, in its stores; None where it has none.
         stream_time_ms: None before it has begun.
         breaker: its circuit breaker.
+        parked_keys: keys whose records are parked.
     """
 
     id: TaskId
@@ -77,6 +78,7 @@ class TaskView:
     entries: int | None
     stream_time_ms: int | None
     breaker: BreakerState = BreakerState.CLOSED
+    parked_keys: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ def _task(task: Task) -> TaskView:
         None if task.state is None else len(task.state.committed),
         task.committed.time.now_ms,
         task.breaker,
+        task.parked.keys,
     )
 
 

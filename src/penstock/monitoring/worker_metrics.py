@@ -1,32 +1,41 @@
 """Counts what a worker does, by its hooks. All of it runs on the worker's thread but `families`, which any may call.
 
-What a batch came to is kept aside until its transaction ends: a commit adds it to the counters, a discard drops it.
+Attempts, errors and retries move at once; what became visible with a commit is counted in `effects.py`.
 """
 
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from penstock.clock import Clock
 from penstock.deadletter.envelope import Stage
 from penstock.monitoring import catalogue
 from penstock.monitoring.abort_reason import abort_reason
+from penstock.monitoring.effects import Effects
 from penstock.monitoring.error_name import error_name
 from penstock.monitoring.exposition import Family, one
 from penstock.monitoring.instruments import Counter, Histogram
 from penstock.monitoring.process import process_families
-from penstock.monitoring.task_view import TaskView, Worker, WorkerView, view_of
+from penstock.monitoring.task_families import Saved, checkpoint_families, task_families
+from penstock.monitoring.task_view import Worker, WorkerView, view_of
 from penstock.runtime.hooks import BatchReport, Rebalance, RestoreReport, WorkerHooks
 from penstock.runtime.lost_positions import PositionLost
 from penstock.runtime.savepoint import RecordFailed
 from penstock.state.checkpointer import CheckpointFailed, CheckpointWritten
 
 _VIEW_EVERY_S: Final = 1.0
-_TIMED_STEPS: Final = {"produce": "produce", "flush": "flush", "send offsets": "offsets", "commit": "commit"}
-_ENDS_A_STEP: Final = frozenset({"begin", "process", "metadata", "committed", "poll", "changelog", "marks", "claim"})
+_TIMED_STEPS: Final = {
+    "produce": "produce",
+    "changelog": "changelog",
+    "marks": "produce",
+    "flush": "flush",
+    "send offsets": "offsets",
+    "commit": "commit",
+}
+_ENDS_A_STEP: Final = frozenset({"begin", "process", "metadata", "committed", "poll", "claim"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +59,6 @@ class Place:
     checkpoint_interval_s: float
 
 
-@dataclass(slots=True)
-class _Pending:
-    """What the open transaction has come to."""
-
-    records: Tally[tuple[str, str]] = field(default_factory=Tally[tuple[str, str]])
-    outputs: Tally[str] = field(default_factory=Tally[str])
-    dead: Tally[tuple[str, str]] = field(default_factory=Tally[tuple[str, str]])
-    timestamps_ms: list[Sequence[int]] = field(default_factory=list[Sequence[int]])
-
-
 class WorkerMetrics(WorkerHooks):
     """The metrics of one worker.
 
@@ -80,12 +79,10 @@ class WorkerMetrics(WorkerHooks):
     def __init__(self, place: Place, clock: Clock) -> None:
         self._place, self._clock = place, clock
         name = place.pipeline
-        self._records = Counter(catalogue.RECORDS_COMMITTED, name)
+        self._effects = Effects(name)
         self._attempted = Counter(catalogue.RECORDS_ATTEMPTED, name)
-        self._outputs = Counter(catalogue.OUTPUT_RECORDS, name)
-        self._dead = Counter(catalogue.DLQ_RECORDS, name)
         self._errors = Counter(catalogue.ERRORS, name)
-        self._latency = Histogram(catalogue.EVENT_LATENCY, name)
+        self._retries = Counter(catalogue.RETRIES, name)
         self._stages = Histogram(catalogue.STAGE_DURATION, name)
         self._sizes = Histogram(catalogue.TRANSACTION_RECORDS, name)
         self._transactions = Counter(catalogue.TRANSACTIONS, name)
@@ -99,19 +96,19 @@ class WorkerMetrics(WorkerHooks):
         self._checkpoints = Counter(catalogue.CHECKPOINTS, name)
         self._checkpoint_durations = Histogram(catalogue.CHECKPOINT_DURATION, name)
         self._instruments = (
-            self._records, self._attempted, self._outputs, self._dead, self._errors, self._latency, self._stages,
-            self._sizes, self._transactions, self._doubts, self._aborts, self._durations, self._rotations,
-            self._rebalances, self._rebalance_durations, self._restore_durations, self._checkpoints,
-            self._checkpoint_durations,
+            *self._effects.instruments, self._attempted, self._errors, self._retries, self._stages, self._sizes,
+            self._transactions, self._doubts, self._aborts, self._durations, self._rotations, self._rebalances,
+            self._rebalance_durations, self._restore_durations, self._checkpoints, self._checkpoint_durations,
         )  # fmt: skip
         # What alerts look at is there from the start: the first step of a counter is invisible if it is born with it.
         for outcome in ("committed", "aborted", "fenced"):
             self._transactions.add(0, outcome)
         for reason in catalogue.ABORTS:
             self._aborts.add(0, reason)
+        for op in catalogue.RETRIES_OF:
+            self._retries.add(0, op)
         self._doubts.add(0)
         self._rotations.add(0)
-        self._pending = _Pending()
         self._worker: Worker | None = None
         self.view = WorkerView()
         self.group = ""
@@ -125,11 +122,13 @@ class WorkerMetrics(WorkerHooks):
         self._view_due_s = 0.0
         self._step = ""
         self._step_began_s = 0.0
+        self._is_timed = False
         self._began_s: float | None = None
         self.open_since_ms: int | None = None
         self._moving_since_s: float | None = None
         self._checkpoint_sizes: dict[str, int] = {}
-        self._saved: dict[str, tuple[int, int]] = {}  # task: when, and up to which of its transactions
+        self._saved: dict[str, Saved] = {}
+        self._paused = 0
 
     def watch(self, worker: Worker) -> None:
         """Whose tasks are told; from its thread."""
@@ -140,12 +139,9 @@ class WorkerMetrics(WorkerHooks):
     def on_join(self, group: str, topics: Mapping[str, int], max_poll_interval_s: float) -> None:
         """Known from now on."""
         self.group, self._topics, self.max_poll_interval_s = group, dict(topics), max_poll_interval_s
+        self._effects.expect(topics)
         for topic in topics:
             self._attempted.add(0, topic)
-            for outcome in catalogue.OUTCOMES:
-                self._records.add(0, topic, outcome)
-            for stage in catalogue.RECORD_STAGES:
-                self._dead.add(0, topic, stage)
 
     def on_poll(self, records: int, duration_s: float) -> None:
         """The loop turns."""
@@ -158,21 +154,34 @@ class WorkerMetrics(WorkerHooks):
             self._look(self._worker)
 
     def on_batch(self, batch: BatchReport) -> None:
-        """Attempted now, committed later."""
-        self._attempted.add(batch.records, batch.topic)
-        self._stages.observe(batch.duration_s, "process")
-        pending = self._pending
-        pending.records[batch.topic, "ok"] += batch.records - batch.filtered - batch.dead_letters
-        pending.records[batch.topic, "filtered"] += batch.filtered
-        pending.records[batch.topic, "dlq"] += batch.dead_letters
-        pending.outputs.update(batch.outputs)
-        pending.timestamps_ms.append(batch.timestamps_ms[: batch.records])
+        """Attempted now, committed later. Its records are with the producer, and what comes next is no part of that."""
+        self._end_step(self._clock.monotonic_s())
+        self._attempted.add(batch.records + batch.parked, batch.topic)
+        for part, seconds in batch.spent_s.items():
+            self._stages.observe(seconds, part)
+        self._stages.observe(max(0.0, batch.duration_s - sum(batch.spent_s.values())), "process")
+        self._effects.batch(batch)
 
     def on_dead_letter(self, topic: str, partition: int, offset: int, stage: Stage, error: BaseException) -> None:
         """The error is one now; the dead letter is one with the commit."""
         del partition, offset
         self._errors.add(1, stage, error_name(error))
-        self._pending.dead[topic, stage] += 1
+        self._effects.dead_letter(topic, stage)
+
+    def on_wait(self, task: str, stage: Stage, error: BaseException, seconds: float) -> None:
+        """A record failed, and is tried again where it stands."""
+        del task, seconds
+        self._errors.add(1, stage, error_name(error))
+        self._retries.add(1, "record")
+        self._view_due_s = 0.0
+
+    def on_retry(self, call: str) -> None:
+        """Once more."""
+        self._retries.add(1, call)
+
+    def on_back_pressure(self, partitions: int) -> None:
+        """Enough is buffered, or not any more."""
+        self._paused = partitions
 
     def on_stop(self, task: str, error: Exception) -> None:
         """A task stands still."""
@@ -195,29 +204,27 @@ class WorkerMetrics(WorkerHooks):
         if step.startswith("checkpoint"):
             return
         now_s = self._clock.monotonic_s()
-        stage = _TIMED_STEPS.get(self._step)
-        if stage is not None and (step in _ENDS_A_STEP or step in _TIMED_STEPS):
-            self._stages.observe(now_s - self._step_began_s, stage)
+        if step in _ENDS_A_STEP or step in _TIMED_STEPS:
+            self._end_step(now_s)
         self._step, self._step_began_s = step, now_s
+        self._is_timed = step in _TIMED_STEPS
         if step == "begin":
             self._began_s, self.open_since_ms = now_s, self._clock.now_ms()
         elif step == "committed":
             self._ended("committed")
 
+    def _end_step(self, now_s: float) -> None:
+        if self._is_timed:
+            self._stages.observe(now_s - self._step_began_s, _TIMED_STEPS[self._step])
+            self._is_timed = False
+
     def on_commit(self, records: int, dead_letters: int) -> None:
         """What was done is visible."""
-        now_ms, pending, self._pending = self._clock.now_ms(), self._pending, _Pending()
+        now_ms = self._clock.now_ms()
         self._ended("committed")  # a commit in doubt that the log has confirmed
         self._transactions.add(1, "committed")
         self._sizes.observe(records + dead_letters)
-        for (topic, outcome), count in pending.records.items():
-            self._records.add(count, topic, outcome)
-        for topic, count in pending.outputs.items():
-            self._outputs.add(count, topic)
-        for (topic, stage), count in pending.dead.items():
-            self._dead.add(count, topic, stage)
-        for stamps_ms in pending.timestamps_ms:
-            self._latency.observe_ages(stamps_ms, now_ms, "append")
+        self._effects.commit(now_ms)
         self._last_commit_ms = now_ms
         if self._moving_since_s is not None and records:
             self._rebalance_durations.observe(self._clock.monotonic_s() - self._moving_since_s)
@@ -226,7 +233,7 @@ class WorkerMetrics(WorkerHooks):
     def on_abort(self, error: Exception) -> None:
         """What was done is gone, and was attempted all the same."""
         reason = abort_reason(error, self._step)
-        self._pending = _Pending()
+        self._effects.discard()
         self._transactions.add(1, "fenced" if reason == "fenced" else "aborted")
         self._aborts.add(1, reason)
         self.last_abort = (self._clock.now_ms(), reason)
@@ -297,6 +304,7 @@ class WorkerMetrics(WorkerHooks):
         yield one(catalogue.LAST_POLL, self.last_poll_ms / 1000, name)
         yield one(catalogue.LAST_COMMIT, self._last_commit_ms / 1000, name)
         yield one(catalogue.MAX_POLL_INTERVAL, self.max_poll_interval_s, name)
+        yield one(catalogue.PAUSED_PARTITIONS, self._paused, name)
         yield one(catalogue.CHECKPOINT_INTERVAL, place.checkpoint_interval_s, name)
         if place.objective_s is not None:
             yield one(catalogue.SLO_TIME_LAG, place.objective_s, name)
@@ -322,40 +330,6 @@ class WorkerMetrics(WorkerHooks):
         if self.is_out_of_touch:
             return
         yield Family(catalogue.ASSIGNED_PARTITIONS, [((name, topic), assigned[topic]) for topic in self._topics])
-        view, sizes, saved = self.view, self._checkpoint_sizes, self._saved
-        inputs = [each for task in view.tasks for each in task.inputs]
-        lags = [(each, each.time_lag_s(now_ms)) for each in inputs]
-        yield Family(
-            catalogue.PARTITION_TIME_LAG,
-            [((name, each.topic, str(each.partition)), lag_s) for each, lag_s in lags if lag_s is not None],
-        )
-        statuses = Tally(task.status for task in view.tasks)
-        statuses["restoring"] = len(view.restoring)
-        yield Family(
-            catalogue.TASKS, [((name, status), statuses[status]) for status in ("running", "stopped", "restoring")]
-        )
-        yield one(catalogue.BUFFERED_RECORDS, sum(each.buffered for each in inputs), name)
-        times_ms = [task.stream_time_ms for task in view.tasks if task.stream_time_ms is not None]
-        if times_ms:
-            yield one(catalogue.WATERMARK, min(times_ms) / 1000, name)
-        entries, remaining, bytes_on_disk = Tally[str](), Tally[str](), Tally[str]()
-        for task in view.tasks:
-            if task.entries is not None:
-                entries[task.id.group] += task.entries
-        for task_id, progress in view.restoring:
-            if progress is not None:
-                remaining[task_id.group] += progress[1] - progress[0]
-        for task_name, size in sizes.items():
-            bytes_on_disk[task_name.rpartition("[")[0]] += size
-        yield Family(catalogue.STATE_ENTRIES, [((name, group), n) for group, n in entries.items()])
-        yield Family(catalogue.RESTORE_REMAINING, [((name, group), n) for group, n in remaining.items()])
-        yield Family(catalogue.CHECKPOINT_SIZE, [((name, group), n) for group, n in bytes_on_disk.items()])
-        oldest_ms = [_saved_ms(saved[str(task.id)], task, now_ms) for task in view.tasks if str(task.id) in saved]
-        if oldest_ms:
-            yield one(catalogue.CHECKPOINT_SUCCESS, min(oldest_ms) / 1000, name)
-
-
-def _saved_ms(saved: tuple[int, int], task: TaskView, now_ms: int) -> int:
-    """Since when a task's state is not on disk; one that has committed nothing since has all of it there."""
-    at_ms, sequence = saved
-    return at_ms if task.sequence > sequence else now_ms
+        view = self.view
+        yield from task_families(view, name, now_ms)
+        yield from checkpoint_families(view, self._checkpoint_sizes, self._saved, name, now_ms)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
+from penstock.runtime.hooks import WorkerHooks
+from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.merge import Partition
 from penstock.runtime.task import Task, TaskStatus
 
@@ -26,15 +28,17 @@ class BackPressure:
 
     Args:
         tap: the consumer.
-        max_buffered_records: per partition.
-        max_buffered_bytes: of all partitions together, about; what librdkafka holds itself it bounds itself.
+        limits: how much may be buffered; what librdkafka holds itself it bounds itself.
+        hooks: told how many partitions are paused, when that has changed.
     """
 
-    def __init__(self, tap: Tap, max_buffered_records: int, max_buffered_bytes: int) -> None:
+    def __init__(self, tap: Tap, limits: WorkerLimits, hooks: WorkerHooks) -> None:
         self._tap = tap
-        self._max_records = max_buffered_records
-        self._max_bytes = max_buffered_bytes
+        self._max_records = limits.max_buffered_records
+        self._max_bytes = limits.max_buffered_bytes
+        self._hooks = hooks
         self._paused: set[Partition] = set()
+        self._told = 0
 
     def balance(self, tasks: Iterable[Task]) -> None:
         """Pause and resume what these tasks read, as far as they run."""
@@ -51,6 +55,7 @@ class BackPressure:
                 elif partition in self._paused and fill < 0.5:
                     self._tap.resume([partition])
                     self._paused.discard(partition)
+        self._tell()
 
     def forget(self, partitions: Iterable[Partition] | None = None) -> None:
         """These, or all, are fetched again or not ours any more: whoever starts them says so."""
@@ -58,3 +63,9 @@ class BackPressure:
             self._paused.clear()
         else:
             self._paused.difference_update(partitions)
+        self._tell()
+
+    def _tell(self) -> None:
+        if len(self._paused) != self._told:
+            self._told = len(self._paused)
+            self._hooks.on_back_pressure(self._told)

@@ -44,6 +44,11 @@ class HookChain(WorkerHooks):
         for each in self._hooks:
             each.on_rotation(reason)
 
+    def on_retry(self, call: str) -> None:
+        """Pass on."""
+        for each in self._hooks:
+            each.on_retry(call)
+
     def on_join(self, group: str, topics: Mapping[str, int], max_poll_interval_s: float) -> None:
         """Pass on."""
         for each in self._hooks:
@@ -79,15 +84,20 @@ class HookChain(WorkerHooks):
         for each in self._hooks:
             each.on_checkpoint(task, outcome)
 
+    def on_back_pressure(self, partitions: int) -> None:
+        """Pass on."""
+        for each in self._hooks:
+            each.on_back_pressure(partitions)
+
     def on_doubt(self, error: Exception) -> None:
         """Pass on."""
         for each in self._hooks:
             each.on_doubt(error)
 
-    def on_wait(self, task: str, error: BaseException, seconds: float) -> None:
+    def on_wait(self, task: str, stage: Stage, error: BaseException, seconds: float) -> None:
         """Pass on."""
         for each in self._hooks:
-            each.on_wait(task, error, seconds)
+            each.on_wait(task, stage, error, seconds)
 
     def on_breaker(self, task: str, seconds: float) -> None:
         """Pass on."""

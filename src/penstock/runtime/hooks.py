@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from penstock.batch import SourceBatch
 from penstock.deadletter.envelope import Stage
 from penstock.protocols import TransactionHooks
+from penstock.runtime.spent import Part
 from penstock.state.checkpoint_rules import Reason
 from penstock.state.checkpointer import CheckpointFailed, CheckpointWritten
 
@@ -26,7 +28,12 @@ class BatchReport:
         dead_letters: of these, those that were set aside.
         outputs: {topic: records written}.
         duration_s: decoding, operators, state and encoding.
-        timestamps_ms: Kafka's, of what was read; the first `records` of them count.
+        parked: input records that were put away to be tried again; none of `records`.
+        output_bytes: {topic: keys and values written}.
+        late: records whose event time lies before the stream time that was reached in front of them.
+        spent_s: of `duration_s`, what decoding, state and encoding took; the rest are the operators.
+        source: the input records as they were read. Not to be kept: it holds payload.
+        event_times_ms: of the records; empty where they have no time but Kafka's timestamp.
     """
 
     topic: str
@@ -36,7 +43,12 @@ class BatchReport:
     dead_letters: int
     outputs: dict[str, int]
     duration_s: float
-    timestamps_ms: Sequence[int] = ()
+    parked: int = 0
+    output_bytes: Mapping[str, int] = field(default_factory=dict[str, int])
+    late: int = 0
+    spent_s: Mapping[Part, float] = field(default_factory=dict[Part, float])
+    source: SourceBatch | None = None
+    event_times_ms: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +99,13 @@ class WorkerHooks(TransactionHooks):
     def on_checkpoint(self, task: str, outcome: CheckpointWritten | CheckpointFailed) -> None:
         """A checkpoint is on disk, or could not be written."""
 
+    def on_back_pressure(self, partitions: int) -> None:
+        """So many partitions are not fetched, since enough of them is buffered; told when the number has changed."""
+
     def on_doubt(self, error: Exception) -> None:
         """A commit was not answered, or its producer is fenced: the log will say whether it happened."""
 
-    def on_wait(self, task: str, error: BaseException, seconds: float) -> None:
+    def on_wait(self, task: str, stage: Stage, error: BaseException, seconds: float) -> None:
         """A task stands still in front of a record that is tried again by itself after so many seconds.
 
         The error's text may hold payload; its class does not.

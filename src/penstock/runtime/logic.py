@@ -6,6 +6,7 @@ from typing import Protocol
 
 from penstock.batch import SourceBatch
 from penstock.runtime.parked import ParkedRecords
+from penstock.runtime.spent import Spent
 from penstock.runtime.staged import Staged
 from penstock.runtime.stream_time import StreamTime
 from penstock.runtime.verdict import Attempts, Verdict
@@ -21,6 +22,11 @@ class Logic(Protocol):
 
     @time.setter
     def time(self, time: StreamTime) -> None: ...
+
+    @property
+    def spent(self) -> Spent:
+        """Where the time of a batch goes."""
+        ...
 
     def run_batch(self, source: SourceBatch) -> Staged:
         """Run a batch on the task's state and accept it.

@@ -175,8 +175,9 @@ class Processing:
         try:
             done = task.run(most, self.suspects.verdicts(task.id), self._attempts)
         except (RecordFailed, RecordWaits) as failed:
-            if failed.staged.records:
-                self._staging.add(failed.source, failed.staged, self._clock.monotonic_s() - began_at_s)
+            if failed.staged.records or failed.staged.parked:
+                before = failed.source.slice(0, failed.place)
+                self._staging.add(before, failed.staged, self._clock.monotonic_s() - began_at_s, task.spent_s)
             if isinstance(failed, RecordFailed):
                 self._stop(task, failed)
             else:
@@ -195,7 +196,7 @@ class Processing:
         self._pace.note(task.id, len(batch), duration_s, staged.size_bytes)
         if alone is not None:
             self.suspects.take(task.id, batch)
-        self._staging.add(batch, staged, duration_s)
+        self._staging.add(batch, staged, duration_s, task.spent_s)
         pause_s = self._breakers.note(task.id, len(batch), staged.dead)
         task.breaker = self._breakers.state(task.id, is_open=pause_s is not None)
         if pause_s is not None:
@@ -222,7 +223,8 @@ class Processing:
                 self._survived()
                 if done is None:
                     break
-                self._staging.add(*done, self._clock.monotonic_s() - began_at_s)
+                self._hooks.on_retry("parked")
+                self._staging.add(*done, self._clock.monotonic_s() - began_at_s, task.spent_s)
                 self._retried[1].append(done[0])
             self._commit()
             self._careful.discard(task.id)
@@ -281,7 +283,7 @@ class Processing:
         source = waits.source
         place = {"topic": source.topic, "partition": source.partition, "offset": source.offsets[waits.place]}
         LOGGER.warning("task %s waits: %s", task.id, waits, extra={"task": str(task.id), **place})
-        self._hooks.on_wait(str(task.id), waits.dead.error, waits.wait.seconds)
+        self._hooks.on_wait(str(task.id), waits.dead.stage, waits.dead.error, waits.wait.seconds)
         self._source.pause(task.sources)
         self._commit()
 

@@ -18,6 +18,7 @@ from penstock.deadletter.envelope import Stage
 from penstock.errors import BadRecord, BadRow, PenstockError, UnencodableValue
 from penstock.operators.columns import merged, rows_of
 from penstock.operators.operator import AnyBatch, Fork, Run
+from penstock.runtime.spent import Part, Spent
 from penstock.topology.node import Node
 
 Slots = list["AnyBatch | None"]
@@ -71,6 +72,14 @@ class Step:
     outputs: tuple[int, ...]
     counts: bool
 
+    @property
+    def part(self) -> Part | None:
+        """What its time is counted as; None = as the operators' own."""
+        operation = self.node.operation
+        if operation.writes is not None:
+            return "encode"
+        return "state" if operation.stores else None
+
     def execute(self, slots: Slots, arrived: list[list[int]]) -> None:
         """Run it on what stands in its inputs."""
         given = [cast("AnyBatch", slots[index]) for index in self.inputs]
@@ -109,6 +118,11 @@ class RowByRow:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
 
+    @property
+    def part(self) -> Part | None:
+        """What their time is counted as: looking at the clock for each row of each of them would cost too much."""
+        return "state"
+
     def execute(self, slots: Slots, arrived: list[list[int]]) -> None:
         """Run them on what stands in the inputs."""
         given = {index: cast("AnyBatch", slots[index]) for index in self.inputs}
@@ -138,18 +152,22 @@ class Route:
 
     Attributes:
         source: where they come in.
-        steps: in an order in which every input is there.
+        steps: in an order in which every input is there; and what the time of each is counted as.
         size: number of slots.
         sinks: {topic: slots of encoded batches, in the graph's order}.
     """
 
     source: Node
-    steps: tuple[Step | RowByRow, ...]
+    steps: tuple[tuple[Part | None, Step | RowByRow], ...]
     size: int
     sinks: Mapping[str, tuple[int, ...]]
 
-    def execute(self, batch: AnyBatch) -> tuple[dict[str, AnyBatch], int]:
+    def execute(self, batch: AnyBatch, spent: Spent) -> tuple[dict[str, AnyBatch], int]:
         """Take a batch all the way.
+
+        Args:
+            batch: decoded.
+            spent: told how long parts of it took.
 
         Returns:
             {topic: encoded records in the order of their rows}, and the number of rows that left nothing behind.
@@ -160,8 +178,13 @@ class Route:
         slots: Slots = [None] * self.size
         slots[0] = batch
         arrived: list[list[int]] = []
-        for step in self.steps:
+        for part, step in self.steps:
+            if part is None:
+                step.execute(slots, arrived)
+                continue
+            began_s = spent.now_s()
             step.execute(slots, arrived)
+            spent.add(part, began_s)
         written = {
             topic: merged([cast("AnyBatch", slots[index]) for index in places]) for topic, places in self.sinks.items()
         }
@@ -213,7 +236,7 @@ def route_of(source: Node, nodes: Sequence[Node], opened: Mapping[str, Run | For
         topic = step.node.operation.writes
         if topic is not None:
             sinks[topic.name] = (*sinks.get(topic.name, ()), *step.outputs)
-    return Route(source, tuple(_in_order(steps)), size, sinks)
+    return Route(source, tuple((step.part, step) for step in _in_order(steps)), size, sinks)
 
 
 def _reached(source: Node, nodes: Sequence[Node]) -> list[Node]:

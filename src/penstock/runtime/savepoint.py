@@ -23,6 +23,7 @@ from penstock.runtime.judge import Judge, Park, Wait
 from penstock.runtime.parked import ParkedRecords, killer
 from penstock.runtime.program import Decoded, Program
 from penstock.runtime.route import OperatorFailed
+from penstock.runtime.spent import Spent
 from penstock.runtime.staged import DeadRecord, OutputBatch, Staged
 from penstock.runtime.stream_time import StreamTime
 from penstock.runtime.verdict import Attempts, Verdict
@@ -110,6 +111,11 @@ class SavepointLogic:
     def time(self, time: StreamTime) -> None:
         self._program.time = time
 
+    @property
+    def spent(self) -> Spent:
+        """Where the time of a batch goes."""
+        return self._program.spent
+
     def close(self) -> None:
         """Close the processors."""
         self._program.close()
@@ -146,10 +152,14 @@ class SavepointLogic:
             self._state.drop_batch()
             err.add_note(_span(source))
             raise
+        began_s = self.spent.now_s()
         staged.state_bytes = self._state.accept_batch()
+        if staged.state_bytes:
+            self.spent.add("state", began_s)
         for place in held:
             if self.parked.join(source, place) is not None:
                 raise RuntimeError("a record of a parked key was left behind; please report this")
+        staged.parked = len(held)
         staged.dead = dead
         staged.records += len(dead)
         self._judge.passed(source)
@@ -247,6 +257,7 @@ class SavepointLogic:
                 no_room = self.parked.join(source, place)
                 if no_room is not None:
                     return no_room, self.parked.full()
+                whole.parked += 1
                 continue
             failed = self._alone(source, place, whole)
             if failed is None:
@@ -254,6 +265,7 @@ class SavepointLogic:
             sentence, failed = self._judge.judge(source, failed, can_park=self.parked.can_park(source, place))
             if isinstance(sentence, Park):
                 self.parked.park(source, failed, sentence.seconds)
+                whole.parked += 1
             elif sentence == "set aside":
                 dead[place] = failed
             else:
@@ -287,6 +299,8 @@ def _without(decoded: Decoded, held: list[int]) -> Decoded:
 def _add(whole: Staged, one: Staged) -> None:
     whole.records += one.records
     whole.filtered += one.filtered
+    whole.late += one.late
+    whole.event_times_ms += one.event_times_ms
     whole.state_bytes += one.state_bytes
     if one.event_time_ms is not None:
         whole.event_time_ms = one.event_time_ms

@@ -30,6 +30,11 @@ class OutputBatch:
     partitions: list[int] | None = None
     headers: list[Headers] | None = None
 
+    @property
+    def size_bytes(self) -> int:
+        """Of keys and values."""
+        return sum(map(len, filter(None, self.keys))) + sum(map(len, filter(None, self.values)))
+
     def hand_to(self, producer: TransactionalProducer) -> None:
         """Hand it over, into the open transaction.
 
@@ -77,6 +82,9 @@ class Staged:
         dead: in input order.
         records: input records dealt with, dead ones included.
         filtered: of these, those that left nothing behind on purpose.
+        parked: input records put away to be tried again; none of `records`.
+        late: records whose event time lies before the stream time that was reached in front of them.
+        event_times_ms: of the records that were decoded; empty where they have no time but Kafka's timestamp.
         event_time_ms: of the last record; None where there was none.
         form: the most that its dead letters may hold.
         state_bytes: keys and values that it wrote to its stores; what is written over later is counted again.
@@ -86,6 +94,9 @@ class Staged:
     dead: list[DeadRecord] = field(default_factory=list[DeadRecord])
     records: int = 0
     filtered: int = 0
+    parked: int = 0
+    late: int = 0
+    event_times_ms: list[int] = field(default_factory=list[int])
     event_time_ms: int | None = None
     form: Form = Form.WHOLE
     state_bytes: int = 0
@@ -93,8 +104,4 @@ class Staged:
     @property
     def size_bytes(self) -> int:
         """What it adds to a transaction at most, dead letters and headers left out."""
-        return self.state_bytes + sum(_bytes_of(each.keys) + _bytes_of(each.values) for each in self.outputs)
-
-
-def _bytes_of(column: list[bytes | None]) -> int:
-    return sum(map(len, filter(None, column)))
+        return self.state_bytes + sum(each.size_bytes for each in self.outputs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from penstock.batch import SourceBatch
 from penstock.clock import Clock
@@ -12,6 +12,7 @@ from penstock.deadletter.letter import Form, Original, letter_of
 from penstock.operators.repartition_records import EVENT_TIME, ORIGIN, ours_of
 from penstock.runtime.hooks import BatchReport, WorkerHooks
 from penstock.runtime.limits import WorkerLimits
+from penstock.runtime.spent import Part
 from penstock.runtime.staged import DeadRecord, Staged
 from penstock.transactions.session import TransactionSession
 
@@ -73,11 +74,19 @@ class Staging:
             self._session.open()
         self._session.begin()
 
-    def add(self, batch: SourceBatch, staged: Staged, duration_s: float) -> None:
-        """Stage what a batch came to, after so many seconds; one that left nothing behind has offsets to commit."""
+    def add(self, batch: SourceBatch, staged: Staged, duration_s: float, spent_s: Mapping[Part, float]) -> None:
+        """Stage what a batch came to, after so many seconds; one that left nothing behind has offsets to commit.
+
+        Args:
+            batch: the records that were dealt with, and no others.
+            staged: what they came to.
+            duration_s: how long that took.
+            spent_s: where that time went, as far as it is known.
+        """
         self.note()
+        sizes_bytes = {output.topic: output.size_bytes for output in staged.outputs}
         self._records += staged.records
-        self._bytes += staged.size_bytes
+        self._bytes += staged.state_bytes + sum(sizes_bytes.values())
         self._stage(batch, staged)
         self._hooks.on_batch(
             BatchReport(
@@ -88,7 +97,12 @@ class Staging:
                 len(staged.dead),
                 {output.topic: len(output.keys) for output in staged.outputs},
                 duration_s,
-                batch.timestamps_ms,
+                parked=staged.parked,
+                output_bytes=sizes_bytes,
+                late=staged.late,
+                spent_s=spent_s,
+                source=batch,
+                event_times_ms=staged.event_times_ms,
             )
         )
 

@@ -28,6 +28,7 @@ from penstock.runtime.logic import Logic as Logic  # noqa: PLC0414 - what a task
 from penstock.runtime.merge import MergeBuffer, Partition
 from penstock.runtime.parked import ParkedRecords
 from penstock.runtime.savepoint import RecordFailed, RecordWaits
+from penstock.runtime.spent import Part
 from penstock.runtime.staged import OutputBatch, Staged
 from penstock.runtime.stream_time import StreamTime
 from penstock.runtime.task_checkpoint import TaskCheckpoint
@@ -161,6 +162,11 @@ class Task:
         return self._logic.parked
 
     @property
+    def spent_s(self) -> Mapping[Part, float]:
+        """Where the time of the batch in hand has gone."""
+        return self._logic.spent.seconds
+
+    @property
     def writer(self) -> str:
         """Our `transactional.id`."""
         return self._writer
@@ -200,6 +206,7 @@ class Task:
         self.in_hand = batch = self.buffer.next(max_records)
         if batch is None:
             return None
+        self._logic.spent.begin()
         verdict = verdicts.get((batch.topic, batch.partition, batch.offsets[0]))
         if attempts is not None:
             verdict = verdict or attempts.verdict(batch)
@@ -221,6 +228,7 @@ class Task:
         Raises:
             RecordFailed: its policy is to stop.
         """
+        self._logic.spent.begin()
         done = self._logic.retry(attempts)
         if done is not None:
             self.is_touched = True

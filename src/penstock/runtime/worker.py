@@ -104,7 +104,7 @@ class Worker:
         self._place = Participation(self._consumer, session, twins, topics)
         self._arrivals = Arrivals(tasks, self._consumer, takeover, clock, hooks, limits.max_restores)
         self._intake = Intake(self._consumer)
-        self._back_pressure = BackPressure(self._consumer, limits.max_buffered_records, limits.max_buffered_bytes)
+        self._back_pressure = BackPressure(self._consumer, limits, hooks)
         self._committer = Committer(
             session,
             self._consumer,

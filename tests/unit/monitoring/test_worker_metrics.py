@@ -10,73 +10,27 @@ from pathlib import Path
 
 import pytest
 
-from penstock.dsl.pipeline import Pipeline
 from penstock.errors import OperatorMustDecide, TransactionAborted
 from penstock.monitoring import catalogue
 from penstock.monitoring.metric import LABELS
-from penstock.monitoring.worker_metrics import Place, WorkerMetrics
+from penstock.monitoring.worker_metrics import WorkerMetrics
 from penstock.runtime.hooks import BatchReport, RestoreReport
 from penstock.runtime.limits import WorkerLimits
-from penstock.schemas.topic import Topic
 from penstock.state.checkpoint_file import CheckpointHeader
 from penstock.state.checkpointer import CheckpointFailed, CheckpointWritten
+from tests.unit.monitoring.observed_worker import PLACE, ROWS, Observed, cluster, sums
 from tests.unit.monitoring.parsing import Series, scraped, value
 from tests.unit.publishing.in_memory import ManualClock
-from tests.unit.runtime.in_memory import Cluster, Disk, Fault, Running, running
+from tests.unit.runtime.in_memory import Disk, Fault
 
-IN = Topic("in", key=str, value=str)
-OUT = Topic("out", key=str, value=str)
 A = ("in", 0)
-ROWS = 10
-PLACE = Place("p", "kafka", "1.0", "2.16", 60.0, 30.0)
-
-
-class Observed:
-    """A worker and its metrics."""
-
-    def __init__(
-        self, cluster: Cluster, pipeline: Pipeline, *, limits: WorkerLimits | None = None, disk: Disk | None = None
-    ) -> None:
-        self.made: list[WorkerMetrics] = []
-
-        def told(clock: ManualClock) -> WorkerMetrics:
-            self.made.append(WorkerMetrics(PLACE, clock))
-            return self.made[0]
-
-        self.run: Running = running(cluster, pipeline, limits, disk, told=told)
-        self.metrics.watch(self.run.worker)
-        self.metrics.on_join("p", {topic: cluster.width(topic) for topic, _ in cluster.inputs}, 120.0)
-
-    @property
-    def metrics(self) -> WorkerMetrics:
-        return self.made[0]
-
-    def scrape(self) -> dict[Series, float]:
-        return scraped(self.metrics.families())
-
-    def value(self, name: object, **labels: str) -> float | None:
-        return value(self.scrape(), str(name), **labels)
-
-
-def cluster(partitions: int = 1, bad: int | None = None) -> Cluster:
-    values = [b"bad" if n == bad else b"%d" % n for n in range(ROWS)]
-    return Cluster(
-        {("in", p): [(n, b"k%d" % p, values[n], 990_000 + n) for n in range(ROWS)] for p in range(partitions)}
-    )
-
-
-def sums(on_error: str = "fail") -> Pipeline:
-    made = Pipeline("p", on_error=on_error)  # type: ignore[arg-type] # from a parametrised test
-    numbers = made.stream(IN).filter(lambda text: text != "3", name="no-3").map(int, name="parse")
-    numbers.aggregate(int, lambda total, n: total + n, name="sum").to_stream().map(str, name="show").to(OUT)
-    return made
 
 
 def test_records_are_counted_by_what_became_of_them() -> None:
     seen = Observed(cluster(bad=5), sums("dead_letter"))
     seen.run.until_idle()
     outcomes = {outcome: seen.value(catalogue.RECORDS_COMMITTED, outcome=outcome) for outcome in catalogue.OUTCOMES}
-    assert outcomes == {"ok": ROWS - 2, "filtered": 1, "dlq": 1}
+    assert outcomes == {"ok": ROWS - 2, "filtered": 1, "dlq": 1, "parked": 0}
     assert seen.value(catalogue.OUTPUT_RECORDS, topic="out") == ROWS - 2
     assert seen.value(catalogue.DLQ_RECORDS, topic="in", stage="process") == 1
     assert seen.value(catalogue.ERRORS, error="ValueError") == 1

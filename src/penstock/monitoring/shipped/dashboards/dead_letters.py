@@ -48,6 +48,12 @@ DEAD_LETTERS: Final = Dashboard(
                     bad=0.01,
                 ),
                 Panel(
+                    "Parked keys",
+                    "The first record of each is tried again, and the others of its key wait behind it.",
+                    "short",
+                    (Query(f"sum by (pipeline, task_group) ({c.PARKED_KEYS}{{{P}}})", "{{pipeline}} {{task_group}}"),),
+                ),
+                Panel(
                     "Most frequent errors, one hour",
                     "With the class of the error; its text stands in the dead letter.",
                     "short",

@@ -84,7 +84,7 @@ EXACTLY_ONCE: Final = Dashboard(
                 ),
                 Panel(
                     "Time by stage",
-                    "`poll` is mostly waiting for records.",
+                    "`poll` is mostly waiting; `process` are operators without a store, `state` those with one.",
                     "percentunit",
                     (
                         Query(
@@ -98,6 +98,12 @@ EXACTLY_ONCE: Final = Dashboard(
                     "99 of 100 are faster.",
                     "s",
                     (Query(quantile(0.99, c.STAGE_DURATION, "pipeline, stage"), "{{pipeline}} {{stage}}"),),
+                ),
+                Panel(
+                    "Tried again",
+                    "Records that wait or are parked, and calls that end a transaction and were not answered.",
+                    "cps",
+                    (Query(rate(c.RETRIES, "pipeline, op"), "{{pipeline}} {{op}}"),),
                 ),
                 Panel(
                     "Last commit",

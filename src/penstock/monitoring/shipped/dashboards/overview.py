@@ -74,6 +74,15 @@ OVERVIEW: Final = Dashboard(
                     (Query(rate(c.RECORDS_COMMITTED, "pipeline, outcome"), "{{pipeline}} {{outcome}}"),),
                 ),
                 Panel(
+                    "Bytes in and out",
+                    "Keys and values of what is committed, before compression.",
+                    "Bps",
+                    (
+                        Query(rate(c.INPUT_BYTES, "pipeline"), "{{pipeline}} in"),
+                        Query(rate(c.OUTPUT_BYTES, "pipeline"), "{{pipeline}} out"),
+                    ),
+                ),
+                Panel(
                     "Output records",
                     "Committed, by topic.",
                     "cps",
@@ -85,16 +94,22 @@ OVERVIEW: Final = Dashboard(
             "Latency",
             (
                 Panel(
-                    "From a record's timestamp to its commit",
-                    "When a read_committed reader can first see the effect.",
+                    "From a record's time to its commit",
+                    "When a read_committed reader can first see the effect. `append` is Kafka's timestamp, `event` the "
+                    "record's own time, where its source has one.",
                     "s",
-                    quantiles(c.EVENT_LATENCY),
+                    quantiles(c.EVENT_LATENCY, "pipeline, clock"),
                 ),
                 Panel(
-                    "The same, as a heat map",
+                    "From Kafka's timestamp, as a heat map",
                     "Two bands are two kinds of records, or two partitions that are not equally far.",
                     "s",
-                    (Query(f"sum by (le) (increase({c.EVENT_LATENCY}_bucket{{{P}}}[$__rate_interval]))", "{{le}}"),),
+                    (
+                        Query(
+                            f'sum by (le) (increase({c.EVENT_LATENCY}_bucket{{{P},clock="append"}}[$__rate_interval]))',
+                            "{{le}}",
+                        ),
+                    ),
                     "heatmap",
                 ),
             ),

@@ -38,6 +38,12 @@ PROCESSES: Final = Dashboard(
                     (Query(f"sum by (pipeline, instance) ({c.BUFFERED_RECORDS}{{{P}}})", "{{pipeline}} {{instance}}"),),
                 ),
                 Panel(
+                    "Not fetched",
+                    "Partitions of which enough is in hand: the operators are slower than the fetches.",
+                    "short",
+                    (Query(f"{c.PAUSED_PARTITIONS}{{{P}}}", "{{pipeline}} {{instance}}"),),
+                ),
+                Panel(
                     "CPU",
                     "Cores.",
                     "short",

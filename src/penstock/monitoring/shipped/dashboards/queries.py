@@ -30,9 +30,9 @@ def quantile(share: float, metric: Metric, by: str = "pipeline") -> str:
     return f"histogram_quantile({share}, sum by ({by}, le) (rate({metric}_bucket{{{P}}}[$__rate_interval])))"
 
 
-def quantiles(metric: Metric) -> tuple[Query, ...]:
+def quantiles(metric: Metric, by: str = "pipeline") -> tuple[Query, ...]:
     """Its median, and what 95 and 99 of 100 stay below."""
-    return tuple(Query(quantile(share, metric), _called(share)) for share in SHARES)
+    return tuple(Query(quantile(share, metric, by), _called(share, by)) for share in SHARES)
 
 
 def quantiles_since_start(metric: Metric, empty_while: str) -> tuple[Query, ...]:
@@ -48,5 +48,6 @@ def quantiles_since_start(metric: Metric, empty_while: str) -> tuple[Query, ...]
     )
 
 
-def _called(share: float) -> str:
-    return f"{{{{pipeline}}}} p{share * 100:g}"
+def _called(share: float, by: str = "pipeline") -> str:
+    names = " ".join(f"{{{{{label}}}}}" for label in by.split(", "))
+    return f"{names} p{share * 100:g}"

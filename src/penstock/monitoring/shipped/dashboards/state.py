@@ -109,6 +109,12 @@ STATE: Final = Dashboard(
                     (Query(f"time() - min by (pipeline) ({c.WATERMARK}{{{P}}})", "{{pipeline}}"),),
                 ),
                 Panel(
+                    "Late records",
+                    "Committed, with an event time before the one that their task had reached.",
+                    "cps",
+                    (Query(rate(c.LATE_RECORDS, "pipeline, topic"), "{{topic}}"),),
+                ),
+                Panel(
                     "Time lag as the workers see it",
                     "By partition; at most the age of the next record.",
                     "s",
