@@ -135,6 +135,7 @@ class UndecodableRecord(BadRecord):
         reason: why, as a word (`magic_byte`, `unknown_schema`, `truncated`, `trailing_bytes`, ...).
         schema_id: the registry's id in the frame, `None` where the frame itself is broken.
         index: place in the batch that was decoded, 0-based.
+        subject: under which its schema is registered; empty where no registry is asked.
         topic: where it was read; None until the reader knows.
         partition: likewise.
         offset: likewise.
@@ -144,6 +145,7 @@ class UndecodableRecord(BadRecord):
         super().__init__(message, reason=reason)
         self.schema_id = schema_id
         self.index = index
+        self.subject = ""
         self.topic: str | None = None
         self.partition: int | None = None
         self.offset: int | None = None
@@ -166,12 +168,14 @@ class UnencodableValue(BadRecord):
     Attributes:
         field: dotted path to the offending field, empty where the value as a whole does not fit.
         index: place in the batch that was encoded, 0-based.
+        subject: under which its schema is registered; empty where no registry is asked.
     """
 
     def __init__(self, message: str, *, field: str = "", index: int = 0, reason: str = "invalid") -> None:
         super().__init__(message, reason=reason)
         self.field = field
         self.index = index
+        self.subject = ""
 
 
 class BadRow(BadRecord):

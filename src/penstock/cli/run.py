@@ -119,7 +119,7 @@ def _work(
         heartbeat = Heartbeat(around.state_directory, writer, around.clock)
         with (
             observed(config, topology.name, writer, around.state_directory, around.clock, port) as seen,
-            opened(topology, around, HookChain(heartbeat, seen.hooks)) as worker,
+            opened(topology, seen.surroundings(around, writer), HookChain(heartbeat, seen.hooks)) as worker,
         ):
             seen.watch(worker)
             drain.calls(lambda: seen.stop(worker))

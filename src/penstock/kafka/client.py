@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from confluent_kafka import KafkaError, KafkaException, libversion
 
 from penstock.errors import ConfigurationError
+from penstock.kafka.statistics import Take, telling
 
 if TYPE_CHECKING:
     from penstock.config import KafkaSettings
@@ -34,6 +35,7 @@ class Connection:
         bootstrap_servers: `host:port`, comma-separated.
         client: options for every client (security, timeouts).
         producer: options for producers only; likewise `consumer` and `admin`.
+        statistics: told what librdkafka says of each client that is made; None = it is not asked.
     """
 
     bootstrap_servers: str
@@ -41,6 +43,7 @@ class Connection:
     producer: Mapping[str, Option] = field(default_factory=dict[str, Option])
     consumer: Mapping[str, Option] = field(default_factory=dict[str, Option])
     admin: Mapping[str, Option] = field(default_factory=dict[str, Option])
+    statistics: Take | None = None
 
     @staticmethod
     def of(settings: KafkaSettings) -> Connection:
@@ -68,6 +71,7 @@ class Connection:
             # waits for the client's own default, a minute, does not learn of it before.
             "socket.timeout.ms": SOCKET_TIMEOUT_MS,
             **own,
+            **({} if self.statistics is None else telling(self.statistics)),
             **self.client,
             **extra,
             "logger": LOGGER,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from penstock.monitoring.client_catalogue import CLIENTS, SCHEMAS
 from penstock.monitoring.metric import Metric
 
 SHORT_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -292,6 +293,7 @@ WORKER: Final = (
     STATE_ENTRIES, RESTORE_REMAINING, RESTORE_DURATION,
     CHECKPOINTS, CHECKPOINT_DURATION, CHECKPOINT_SIZE, CHECKPOINT_SUCCESS, CHECKPOINT_INTERVAL,
     SLO_TIME_LAG,
+    *CLIENTS, *SCHEMAS,
     *PROCESS,
 )  # fmt: skip
 """All metrics of a worker, in the order of the reference."""

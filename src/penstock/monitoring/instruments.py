@@ -50,6 +50,10 @@ class Histogram:
         self._counts: dict[LabelValues, list[int]] = {}
         self._sums: dict[LabelValues, float] = {}
 
+    def expect(self, *rest: str) -> None:
+        """It is there from now on, so that the first observation is seen as a step."""
+        self._of(rest)
+
     def observe(self, value: float, *rest: str) -> None:
         """One observation."""
         counts = self._of(rest)

@@ -14,11 +14,13 @@ from penstock.clock import Clock
 from penstock.deadletter.envelope import Stage
 from penstock.monitoring import catalogue
 from penstock.monitoring.abort_reason import abort_reason
+from penstock.monitoring.client_metrics import ClientMetrics
 from penstock.monitoring.effects import Effects
 from penstock.monitoring.error_name import error_name
 from penstock.monitoring.exposition import Family, one
 from penstock.monitoring.instruments import Counter, Histogram
 from penstock.monitoring.process import process_families
+from penstock.monitoring.schema_metrics import SchemaMetrics
 from penstock.monitoring.task_families import Saved, checkpoint_families, task_families
 from penstock.monitoring.task_view import Worker, WorkerView, view_of
 from penstock.runtime.hooks import BatchReport, Rebalance, RestoreReport, WorkerHooks
@@ -67,6 +69,8 @@ class WorkerMetrics(WorkerHooks):
         clock: time.
 
     Attributes:
+        clients: what Kafka's client tells of the worker's consumer and producer.
+        schemas: what schemas cost it.
         view: the tasks as they were a moment ago.
         group: the consumer group; empty before it is joined.
         last_poll_s: on the monotonic clock; None before the first.
@@ -79,6 +83,7 @@ class WorkerMetrics(WorkerHooks):
     def __init__(self, place: Place, clock: Clock) -> None:
         self._place, self._clock = place, clock
         name = place.pipeline
+        self.clients, self.schemas = ClientMetrics(name, clock), SchemaMetrics(name, clock)
         self._effects = Effects(name)
         self._attempted = Counter(catalogue.RECORDS_ATTEMPTED, name)
         self._errors = Counter(catalogue.ERRORS, name)
@@ -165,13 +170,13 @@ class WorkerMetrics(WorkerHooks):
     def on_dead_letter(self, topic: str, partition: int, offset: int, stage: Stage, error: BaseException) -> None:
         """The error is one now; the dead letter is one with the commit."""
         del partition, offset
-        self._errors.add(1, stage, error_name(error))
+        self._failed(stage, error)
         self._effects.dead_letter(topic, stage)
 
     def on_wait(self, task: str, stage: Stage, error: BaseException, seconds: float) -> None:
         """A record failed, and is tried again where it stands."""
         del task, seconds
-        self._errors.add(1, stage, error_name(error))
+        self._failed(stage, error)
         self._retries.add(1, "record")
         self._view_due_s = 0.0
 
@@ -187,15 +192,19 @@ class WorkerMetrics(WorkerHooks):
         """A task stands still."""
         del task
         if isinstance(error, RecordFailed):
-            self._errors.add(1, error.stage, error_name(error.error))
+            self._failed(error.stage, error.error)
         elif isinstance(error, PositionLost):
-            self._errors.add(1, "position", error_name(error))
+            self._failed("position", error)
         self._view_due_s = 0.0
 
     def on_breaker(self, task: str, seconds: float) -> None:
         """A task pauses; whoever asks is told at once."""
         del task, seconds
         self._view_due_s = 0.0
+
+    def _failed(self, stage: str, error: BaseException) -> None:
+        self._errors.add(1, stage, error_name(error))
+        self.schemas.failed(error)
 
     # ------------------------------------------------------------ hooks: transactions
 
@@ -309,6 +318,8 @@ class WorkerMetrics(WorkerHooks):
         if place.objective_s is not None:
             yield one(catalogue.SLO_TIME_LAG, place.objective_s, name)
         yield from self._of_partitions()
+        yield from self.clients.families()
+        yield from self.schemas.families()
         yield from process_families()
 
     @property

@@ -7,6 +7,7 @@ errors, on a cluster in memory; nothing else of the engine knows the difference.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from penstock.kafka.acknowledged_producer import AcknowledgedProducer
@@ -18,6 +19,7 @@ from penstock.kafka.group_settings import GroupSettings
 from penstock.kafka.group_view import Answer, Extent, GroupView
 from penstock.kafka.reader import Columns, Isolation, RawRecord, Reader, read_to_end
 from penstock.kafka.record_deletion import RecordDeleter
+from penstock.kafka.statistics import Take
 from penstock.kafka.transactional_producer import KafkaTransactionalProducer
 from penstock.protocols import TransactionalProducer
 from penstock.runtime.member import Member
@@ -175,15 +177,37 @@ class Clients(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Whose statistics are told.
+
+    Attributes:
+        name: the `client.id` of a member, or the `transactional.id` of a producer. Clients of other names are not told
+            of: those that restore, purge and end the transactions of others come and go.
+        take: told of them, on the thread that uses them.
+    """
+
+    name: str
+    take: Take
+
+
 class KafkaClients:
     """`Clients` on a cluster.
 
     Args:
         connection: the cluster.
+        watched: whose statistics are told; None = nobody's.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, watched: Watched | None = None) -> None:
         self._connection = connection
+        self._watched = watched
+
+    def _connection_of(self, name: str) -> Connection:
+        watched = self._watched
+        if watched is None or watched.name != name:
+            return self._connection
+        return replace(self._connection, statistics=watched.take)
 
     def admin(self, budget_s: float = 30.0) -> Admin:
         """For administrative calls; each may take so long."""
@@ -191,7 +215,7 @@ class KafkaClients:
 
     def member(self, group: str, client_id: str, listener: RebalanceListener, settings: GroupSettings) -> GroupConsumer:
         """A member of a consumer group."""
-        return GroupConsumer(self._connection, group, client_id, listener, settings)
+        return GroupConsumer(self._connection_of(client_id), group, client_id, listener, settings)
 
     def producer(
         self,
@@ -203,7 +227,7 @@ class KafkaClients:
     ) -> KafkaTransactionalProducer:
         """A transactional producer."""
         return KafkaTransactionalProducer(
-            self._connection,
+            self._connection_of(transactional_id),
             transactional_id,
             transaction_timeout_ms,
             max_batch_bytes,
@@ -214,7 +238,9 @@ class KafkaClients:
         self, name: str, delivery_timeout_ms: int, max_batch_bytes: int, commit_offsets: CommitOffsets
     ) -> AcknowledgedProducer:
         """A producer without transactions."""
-        return AcknowledgedProducer(self._connection, name, delivery_timeout_ms, max_batch_bytes, commit_offsets)
+        return AcknowledgedProducer(
+            self._connection_of(name), name, delivery_timeout_ms, max_batch_bytes, commit_offsets
+        )
 
     def reader(self, client_id: str, isolation: Isolation = "read_committed") -> Reader:
         """A reader of partitions."""

@@ -98,7 +98,7 @@ class AvroCodec(Generic[T]):
             if cls not in self._writers:
                 names = ", ".join(each.schema.name or "?" for each in self._types)
                 message = f"the {self._side} of topic '{self._topic}' takes {names}, not {cls.__name__}"
-                raise UnencodableValue(message, index=len(encoded), reason="misfit")
+                raise self._misfit(UnencodableValue(message, index=len(encoded), reason="misfit"), None)
             try:
                 encoded += self._encode_as(cls, list(run))
             except UnencodableValue as err:
@@ -113,10 +113,23 @@ class AvroCodec(Generic[T]):
             schema = declared.schema
             if schema.name is None and self._strategy != "topic":
                 raise ConfigurationError(f"subject strategy '{self._strategy}' needs a schema with a name")
-            where = subject(self._strategy, self._topic, self._side, schema.name or "")
-            schema_id = self._ids.id_for(where, schema, auto_register=self._auto_register)
+            schema_id = self._ids.id_for(self._subject(declared), schema, auto_register=self._auto_register)
             frame = self._frames[cls] = MAGIC + schema_id.to_bytes(4, "big")
-        return writer.write(values, frame)
+        try:
+            return writer.write(values, frame)
+        except UnencodableValue as err:
+            self._misfit(err, declared)
+            raise
+
+    def _misfit(self, err: UnencodableValue, declared: DeclaredType | None) -> UnencodableValue:
+        err.subject = self._subject(declared)
+        return err
+
+    def _subject(self, declared: DeclaredType | None) -> str:
+        """Of a type; where it is not known which of several is meant, the topic's."""
+        if declared is None:
+            return subject("topic", self._topic, self._side, "")
+        return subject(self._strategy, self._topic, self._side, declared.schema.name or "")
 
     # ------------------------------------------------------------ decode
 
@@ -175,6 +188,7 @@ class AvroCodec(Generic[T]):
         schema_id = int.from_bytes(record[1:FRAME_BYTES], "big") if is_framed else None
         failure = UndecodableRecord(told, reason=reason_for(err), schema_id=schema_id, index=index)
         failure.__cause__ = err
+        failure.subject = self._subject(self._types[0] if len(self._types) == 1 else None)
         return failure
 
     def _reader(self, frame: bytes) -> BatchReader:

@@ -6,6 +6,8 @@ import os
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -15,10 +17,13 @@ from penstock.kafka.client import librdkafka_version
 from penstock.monitoring.endpoints import worker_pages
 from penstock.monitoring.health import Health
 from penstock.monitoring.http import LOGGER, PageServer
+from penstock.monitoring.schema_metrics import ObservedRegistry
 from penstock.monitoring.task_view import Worker
 from penstock.monitoring.whereabouts import Whereabouts, told
 from penstock.monitoring.worker_metrics import Place, WorkerMetrics
+from penstock.runtime.clients import KafkaClients, Watched
 from penstock.runtime.hooks import WorkerHooks
+from penstock.runtime.opening import WorkerSurroundings
 
 if TYPE_CHECKING:
     from penstock.config import Config
@@ -45,6 +50,23 @@ class Observed:
     def __init__(self, metrics: WorkerMetrics | None = None, health: Health | None = None) -> None:
         self._metrics, self._health = metrics, health
         self.hooks: WorkerHooks = metrics or WorkerHooks()
+
+    def surroundings(self, around: WorkerSurroundings, writer: str) -> WorkerSurroundings:
+        """The same, with clients and a registry that are looked at.
+
+        Args:
+            around: where the worker is to run, on Kafka.
+            writer: its `transactional.id`.
+        """
+        metrics = self._metrics
+        if metrics is None:
+            return around
+        registry = around.registry
+        return replace(
+            around,
+            clients=partial(KafkaClients, watched=Watched(writer, metrics.clients.take)),
+            registry=None if registry is None else ObservedRegistry(registry, metrics.schemas),
+        )
 
     def watch(self, worker: Worker) -> None:
         """Look at this one; on its thread."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from penstock.dsl.pipeline import Pipeline
+from penstock.monitoring.schema_metrics import ObservedRegistry
 from penstock.monitoring.worker_metrics import Place, WorkerMetrics
+from penstock.protocols import SchemaRegistry
 from penstock.runtime.limits import WorkerLimits
 from penstock.schemas.topic import Topic
 from tests.unit.monitoring.parsing import Series, scraped, value
@@ -20,7 +22,13 @@ class Observed:
     """A worker and its metrics."""
 
     def __init__(
-        self, cluster: Cluster, pipeline: Pipeline, *, limits: WorkerLimits | None = None, disk: Disk | None = None
+        self,
+        cluster: Cluster,
+        pipeline: Pipeline,
+        *,
+        limits: WorkerLimits | None = None,
+        disk: Disk | None = None,
+        registry: SchemaRegistry | None = None,
     ) -> None:
         self.made: list[WorkerMetrics] = []
 
@@ -28,7 +36,13 @@ class Observed:
             self.made.append(WorkerMetrics(PLACE, clock))
             return self.made[0]
 
-        self.run: Running = running(cluster, pipeline, limits, disk, told=told)
+        def looked_at() -> SchemaRegistry:
+            assert registry is not None
+            return ObservedRegistry(registry, self.metrics.schemas)
+
+        self.run: Running = running(
+            cluster, pipeline, limits, disk, told=told, registry=None if registry is None else looked_at
+        )
         self.metrics.watch(self.run.worker)
         self.metrics.on_join("p", {topic: cluster.width(topic) for topic, _ in cluster.inputs}, 120.0)
 

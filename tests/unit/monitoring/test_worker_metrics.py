@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from penstock.errors import OperatorMustDecide, TransactionAborted
+from penstock.errors import OperatorMustDecide, TransactionAborted, UndecodableRecord
+from penstock.kafka.statistics import Statistics
 from penstock.monitoring import catalogue
 from penstock.monitoring.metric import LABELS
 from penstock.monitoring.worker_metrics import WorkerMetrics
@@ -172,6 +173,11 @@ def test_state_that_is_not_on_disk_ages_and_state_of_an_idle_task_does_not() -> 
     assert seen.value(catalogue.CHECKPOINT_SIZE, task_group="in") == 4_096
 
 
+def of_schema(error: UndecodableRecord) -> UndecodableRecord:
+    error.subject = "in-value"
+    return error
+
+
 def everything(tmp_path: Path) -> dict[Series, float]:
     """A scrape of a worker that has been through everything there is to count."""
     seen = Observed(cluster(bad=5), sums("dead_letter"), disk=Disk(tmp_path))
@@ -182,6 +188,9 @@ def everything(tmp_path: Path) -> dict[Series, float]:
     seen.run.worker.step()
     metrics = seen.metrics
     metrics.on_rotation("a slow commit")
+    metrics.on_dead_letter("in", 0, 1, "decode", of_schema(UndecodableRecord("cut", reason="truncated")))
+    for kind in ("producer", "consumer"):
+        metrics.clients.take(Statistics("a", kind, 1, 10, 100, 0.0, 0.002, 0, 0, 1))
     metrics.on_rebalance("revoked", [])
     metrics.on_rebalance("lost", [("elsewhere", 0)])
     metrics.on_commit(1, 0)

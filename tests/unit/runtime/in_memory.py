@@ -17,6 +17,8 @@ from penstock.kafka.client import Connection
 from penstock.kafka.consumer import Committed
 from penstock.kafka.group_view import GroupView
 from penstock.operators.topic_bounds import TopicBounds
+from penstock.protocols import GroupMetadata, RefusedRecord, SchemaRegistry
+from penstock.record import Headers, Record
 from penstock.runtime.global_tables import GlobalTables
 from penstock.runtime.hook_chain import HookChain
 from penstock.runtime.hooks import WorkerHooks
@@ -146,10 +148,11 @@ def running(
     disk: Disk | None = None,
     global_tables: GlobalTables | None = None,
     told: Callable[[ManualClock], WorkerHooks] | None = None,
+    registry: Callable[[], SchemaRegistry] | None = None,
 ) -> Running:
     """Start a worker; every topic is as wide as its inputs say. Checkpoints are written where there is a disk.
 
-    Further hooks are made by `told`, given the worker's clock.
+    Further hooks are made by `told`, given the worker's clock; behind that the registry of schemas, if there is one.
     """
     topology = pipeline.topology()
     partitions: dict[str, int] = dict.fromkeys(topology.topics, 1)
@@ -160,7 +163,8 @@ def running(
     limits = limits or WorkerLimits()
     clock, hooks = ManualClock(), Seen()
     all_hooks = hooks if told is None else HookChain(hooks, told(clock))
-    around = WorkerSurroundings(Connection("nowhere:1"), None, Path("unused"), limits=limits, clock=clock)
+    schemas = None if registry is None else registry()
+    around = WorkerSurroundings(Connection("nowhere:1"), schemas, Path("unused"), limits=limits, clock=clock)
     bounds = {topic: TopicBounds() for topic in [*partitions, *dead.values()]}
     view = GroupView(around.connection, "p", "nobody")
     topics = PipelineTopics(partitions, bounds, changelogs, dead)

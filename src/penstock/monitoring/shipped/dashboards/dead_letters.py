@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from penstock.monitoring import catalogue as c
-from penstock.monitoring.shipped.dashboards.queries import PIPELINE, P, rate
+from penstock.monitoring import client_catalogue as k
+from penstock.monitoring.shipped.dashboards.queries import PIPELINE, P, quantile, rate
 from penstock.monitoring.shipped.panels import Dashboard, Panel, Query, Row
 
 DEAD_LETTERS: Final = Dashboard(
@@ -68,6 +69,36 @@ DEAD_LETTERS: Final = Dashboard(
                         ),
                     ),
                     "table",
+                ),
+            ),
+        ),
+        Row(
+            "Schemas",
+            (
+                Panel(
+                    "What no schema explains, and what does not fit its schema",
+                    "By subject: an id that the registry does not know, a schema that cannot be read as the code has "
+                    "it, bytes that are cut or no Avro at all, values of another type.",
+                    "cps",
+                    (
+                        Query(
+                            rate(k.SCHEMA_ERRORS, "pipeline, subject, reason"),
+                            "{{subject}} {{reason}}",
+                            "every record fits its schema",
+                        ),
+                    ),
+                ),
+                Panel(
+                    "Questions to the registry",
+                    "Answers are kept, so there are few behind the start; `unavailable` holds the pipeline up.",
+                    "cps",
+                    (Query(rate(k.REGISTRY_REQUESTS, "pipeline, outcome"), "{{pipeline}} {{outcome}}"),),
+                ),
+                Panel(
+                    "Its answers take",
+                    "Time-outs included.",
+                    "s",
+                    (Query(quantile(0.99, k.REGISTRY_DURATION), "{{pipeline}} p99"),),
                 ),
             ),
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from penstock.monitoring import catalogue as c
+from penstock.monitoring import client_catalogue as k
 from penstock.monitoring.shipped.dashboards.queries import PIPELINE, P, quantile, quantiles, rate
 from penstock.monitoring.shipped.panels import Dashboard, Panel, Query, Row
 
@@ -35,11 +36,13 @@ EXACTLY_ONCE: Final = Dashboard(
                 ),
                 Panel(
                     "Asked of the log, and producers replaced",
-                    "Commits that were not answered, and those after which a request may have been sent twice.",
+                    "Commits that were not answered, and those after which a request may have been sent twice. Epochs "
+                    "are what producers of one name are told apart by: each that replaces another takes one.",
                     "cps",
                     (
                         Query(rate(c.TRANSACTIONS_IN_DOUBT, "pipeline"), "{{pipeline}} in doubt"),
                         Query(rate(c.PRODUCER_ROTATIONS, "pipeline"), "{{pipeline}} replaced"),
+                        Query(rate(k.EPOCHS, "pipeline"), "{{pipeline}} epochs"),
                     ),
                 ),
                 Panel(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from penstock.monitoring import catalogue as c
-from penstock.monitoring.shipped.dashboards.queries import PIPELINE, P
+from penstock.monitoring import client_catalogue as k
+from penstock.monitoring.shipped.dashboards.queries import PIPELINE, P, rate
 from penstock.monitoring.shipped.panels import Dashboard, Panel, Query, Row
 
 PROCESSES: Final = Dashboard(
@@ -42,6 +43,52 @@ PROCESSES: Final = Dashboard(
                     "Partitions of which enough is in hand: the operators are slower than the fetches.",
                     "short",
                     (Query(f"{c.PAUSED_PARTITIONS}{{{P}}}", "{{pipeline}} {{instance}}"),),
+                ),
+                Panel(
+                    "Producer's queue",
+                    "Of all that it may hold: what no broker has yet.",
+                    "percentunit",
+                    (
+                        Query(
+                            f"{k.QUEUE_MESSAGES}{{{P}}} / {k.QUEUE_LIMIT}{{{P}}}",
+                            "{{pipeline}} {{instance}}",
+                        ),
+                    ),
+                    warn=0.5,
+                    bad=0.8,
+                ),
+                Panel(
+                    "Bytes with the producer",
+                    "Keys and values that no broker has yet.",
+                    "bytes",
+                    (Query(f"{k.QUEUE_BYTES}{{{P}}}", "{{pipeline}} {{instance}}"),),
+                ),
+                Panel(
+                    "To a broker and back",
+                    "99 of 100 requests are faster; of the slowest broker.",
+                    "s",
+                    (
+                        Query(
+                            f"max by (pipeline, instance, client) ({k.BROKER_RTT}{{{P}}})",
+                            "{{pipeline}} {{instance}} {{client}}",
+                        ),
+                    ),
+                ),
+                Panel(
+                    "Held back by brokers",
+                    "How long they had a client wait, at most: a quota is used up.",
+                    "s",
+                    (Query(f"max by (pipeline, client) ({k.THROTTLE}{{{P}}})", "{{pipeline}} {{client}}"),),
+                    warn=0.1,
+                ),
+                Panel(
+                    "Requests without an answer, and sent again",
+                    "Brokers that are slow or away, or a network that loses packets.",
+                    "cps",
+                    (
+                        Query(rate(k.REQUEST_TIMEOUTS, "pipeline, client"), "{{pipeline}} {{client}} no answer"),
+                        Query(rate(k.REQUEST_RETRIES, "pipeline, client"), "{{pipeline}} {{client}} again"),
+                    ),
                 ),
                 Panel(
                     "CPU",

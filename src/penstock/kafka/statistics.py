@@ -1,0 +1,116 @@
+"""What librdkafka tells of a client now and then, and of that the few numbers that anybody acts on.
+
+Its whole document has some fifty numbers for each partition; what is not named here is skipped while it is parsed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+LOGGER: Final = logging.getLogger("penstock.kafka.client")
+INTERVAL_MS: Final = 5_000
+"""Between two documents, unless the configuration has another `statistics.interval.ms`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """One handle, at one moment.
+
+    Attributes:
+        handle: names it within the process; the counters below begin at 0 with a new one.
+        kind: `producer` or `consumer`.
+        queue_messages: handed over and not acknowledged; of a producer.
+        queue_limit_messages: at so many it takes no more.
+        queue_bytes: of these messages.
+        throttle_s: for how long a broker has told it to wait, the longest of the last interval.
+        rtt_p99_s: of a request's way to a broker and back, of the slowest broker; None = nothing was asked.
+        request_retries: so far.
+        request_timeouts: so far.
+        epochs: producer epochs so far; 0 for a consumer.
+    """
+
+    handle: str
+    kind: str
+    queue_messages: int
+    queue_limit_messages: int
+    queue_bytes: int
+    throttle_s: float
+    rtt_p99_s: float | None
+    request_retries: int
+    request_timeouts: int
+    epochs: int
+
+
+Take = Callable[[Statistics], None]
+
+
+def telling(take: Take) -> dict[str, Any]:
+    """The options that have a client tell `take` of itself; on the thread that polls it."""
+    return {"statistics.interval.ms": INTERVAL_MS, "stats_cb": lambda document: _told(document, take)}
+
+
+def parsed(document: str) -> Statistics:
+    """The numbers of a document of librdkafka.
+
+    Raises:
+        msgspec.DecodeError: it is none.
+    """
+    found = msgspec.json.decode(document, type=_Document)
+    brokers = list(found.brokers.values())
+    asked = [broker.rtt.p99 for broker in brokers if broker.rtt.cnt]
+    return Statistics(
+        handle=found.name,
+        kind=found.type,
+        queue_messages=found.msg_cnt,
+        queue_limit_messages=found.msg_max,
+        queue_bytes=found.msg_size,
+        throttle_s=max((broker.throttle.max for broker in brokers), default=0) / 1_000,
+        rtt_p99_s=max(asked) / 1_000_000 if asked else None,
+        request_retries=sum(broker.txretries for broker in brokers),
+        request_timeouts=sum(broker.req_timeouts for broker in brokers),
+        epochs=found.eos.epoch_cnt,
+    )
+
+
+def _told(document: str, take: Take) -> None:
+    try:
+        statistics = parsed(document)
+    except msgspec.DecodeError as exc:
+        # It is told inside a poll, whose records would be lost with what is raised here.
+        LOGGER.debug("statistics in a form that is not known: %s", type(exc).__name__)
+        return
+    take(statistics)
+
+
+class _Window(msgspec.Struct):
+    """Of the last interval; round trips in microseconds, throttling in milliseconds."""
+
+    max: int = 0
+    p99: int = 0
+    cnt: int = 0
+
+
+class _Broker(msgspec.Struct):
+    txretries: int = 0
+    req_timeouts: int = 0
+    rtt: _Window = msgspec.field(default_factory=_Window)
+    throttle: _Window = msgspec.field(default_factory=_Window)
+
+
+class _Idempotence(msgspec.Struct):
+    epoch_cnt: int = 0
+
+
+class _Document(msgspec.Struct):
+    name: str
+    type: str
+    msg_cnt: int = 0
+    msg_max: int = 0
+    msg_size: int = 0
+    brokers: dict[str, _Broker] = msgspec.field(default_factory=dict)
+    eos: _Idempotence = msgspec.field(default_factory=_Idempotence)

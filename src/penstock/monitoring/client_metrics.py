@@ -1,0 +1,67 @@
+"""What librdkafka says of a worker's consumer and producer, as metrics.
+
+A worker goes through many producers: each that is dropped ends its counters, and the next begins at 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from penstock.clock import Clock
+from penstock.kafka.statistics import INTERVAL_MS, Statistics
+from penstock.monitoring import client_catalogue as catalogue
+from penstock.monitoring.exposition import Family, one
+from penstock.monitoring.instruments import Counter
+
+_OLD_S: Final = 4 * INTERVAL_MS / 1_000
+"""A client that was not heard for so long is not told: its loop stands still, or its handle is gone."""
+
+
+class ClientMetrics:
+    """Of one worker. `take` on its thread; `families` on any.
+
+    Args:
+        pipeline: its name.
+        clock: time.
+    """
+
+    def __init__(self, pipeline: str, clock: Clock) -> None:
+        self._pipeline, self._clock = pipeline, clock
+        self._epochs = Counter(catalogue.EPOCHS, pipeline)
+        self._retries = Counter(catalogue.REQUEST_RETRIES, pipeline)
+        self._timeouts = Counter(catalogue.REQUEST_TIMEOUTS, pipeline)
+        self._newest: dict[str, tuple[float, Statistics]] = {}
+        self._epochs.add(0)
+        for kind in catalogue.CLIENT_KINDS:
+            self._retries.add(0, kind)
+            self._timeouts.add(0, kind)
+
+    def take(self, now: Statistics) -> None:
+        """A client has told of itself."""
+        _, before = self._newest.get(now.kind, (0.0, None))
+        if before is not None and before.handle != now.handle:
+            before = None
+        self._retries.add(now.request_retries - (before.request_retries if before else 0), now.kind)
+        self._timeouts.add(now.request_timeouts - (before.request_timeouts if before else 0), now.kind)
+        if now.kind == "producer":
+            self._epochs.add(now.epochs - (before.epochs if before else 0))
+        # Swapped, never changed: another thread may be reading it.
+        self._newest = {**self._newest, now.kind: (self._clock.monotonic_s(), now)}
+
+    def families(self) -> Iterator[Family]:
+        """As of now."""
+        for counter in (self._epochs, self._retries, self._timeouts):
+            yield counter.family()
+        now_s, name = self._clock.monotonic_s(), self._pipeline
+        heard = [told for at_s, told in self._newest.values() if now_s - at_s <= _OLD_S]
+        yield Family(catalogue.THROTTLE, [((name, each.kind), each.throttle_s) for each in heard])
+        yield Family(
+            catalogue.BROKER_RTT,
+            [((name, each.kind), each.rtt_p99_s) for each in heard if each.rtt_p99_s is not None],
+        )
+        for each in heard:
+            if each.kind == "producer":
+                yield one(catalogue.QUEUE_MESSAGES, each.queue_messages, name)
+                yield one(catalogue.QUEUE_LIMIT, each.queue_limit_messages, name)
+                yield one(catalogue.QUEUE_BYTES, each.queue_bytes, name)
