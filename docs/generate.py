@@ -20,6 +20,7 @@ from penstock.errors import ExitCode
 from penstock.monitoring.catalogue import WORKER
 from penstock.monitoring.exporter_catalogue import EXPORTER
 from penstock.monitoring.metric import Metric
+from penstock.monitoring.publishing_catalogue import PUBLISHING
 
 FOLDER = Path(__file__).parent / "reference"
 NOTE = "<!-- Written by `python -m docs.generate`; change the code, not this page. -->"
@@ -58,7 +59,8 @@ Options of `penstock` itself stand before the command: `penstock --profile prod 
 METRICS = f"""{NOTE}
 # Metrics
 
-What `/metrics` of a worker and of `penstock lag-exporter` tells, in Prometheus' text format.
+What `/metrics` of a worker, of `penstock produce --port N` and of `penstock lag-exporter` tells, in the text format of
+Prometheus.
 [Watch a pipeline](../how-to/watch-a-pipeline.md) says how to have it collected.
 
 - What says *committed* moves with the commit of the transaction, and not before: work that was discarded is not in it.
@@ -75,7 +77,13 @@ def pages() -> dict[str, str]:
         "configuration.md": CONFIGURATION + schema.reference(),
         "penstock.schema.json": json.dumps(schema.json_schema(), indent=2) + "\n",
         "metrics.md": METRICS
-        + "\n".join([*_metrics("Of a worker", WORKER), *_metrics("Of the lag exporter", EXPORTER)]),
+        + "\n".join(
+            [
+                *_metrics("Of a worker", WORKER),
+                *_metrics("Of a producer", PUBLISHING),
+                *_metrics("Of the lag exporter", EXPORTER),
+            ]
+        ),
         "commands.md": COMMANDS + "\n".join(_command(typer.main.get_command(app), "penstock")) + _exit_codes(),
     }
 

@@ -245,6 +245,9 @@ class TransactionHooks:
     def on_start(self, rows: int) -> None:
         """Work begins behind so many rows or records that are dealt with already."""
 
+    def on_reject(self, stage: str, error: BaseException) -> None:
+        """A producer has staged a row as a dead letter. The error's text may hold payload; its class does not."""
+
     def on_commit(self, records: int, dead_letters: int) -> None:
         """A transaction with so many records and dead letters became visible."""
 

@@ -37,6 +37,12 @@ def produce(
         ),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Rows at most in this run.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65_535, help="Serve metrics on this port of monitoring.host meanwhile; 0 = one that is free."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result, or the list, as JSON.")] = False,
 ) -> None:
     """Publish a producer's rows exactly once.
@@ -49,6 +55,7 @@ def produce(
     penstock produce flights                publish what is not published yet
     penstock produce flights --limit 1000   only the next thousand rows
     penstock produce load --rate 5000       five thousand a second, until stopped
+    penstock produce load --port 9466       with metrics for Prometheus at http://127.0.0.1:9466/metrics
     """  # noqa: D301 - \b keeps the lines of the example apart in the help
     from penstock.config.modules import package_of  # noqa: PLC0415 - keeps `--help` fast
     from penstock.publishing.discovery import producer_named, producers  # noqa: PLC0415 - as above
@@ -60,7 +67,7 @@ def produce(
         return
     spec = producer_named(name, config.root, package)
     log_as_a_service(context, config, producer=spec.name)
-    _run(spec, config, rate=rate, from_cursor=_cursor(from_cursor), limit=limit, as_json=as_json)
+    _run(spec, config, rate=rate, from_cursor=_cursor(from_cursor), limit=limit, port=port, as_json=as_json)
 
 
 def _list(there: dict[str, Any], *, as_json: bool) -> None:
@@ -72,18 +79,28 @@ def _list(there: dict[str, Any], *, as_json: bool) -> None:
 
 
 def _run(
-    spec: Any, config: Config, *, rate: float | None, from_cursor: tuple[Any] | None, limit: int | None, as_json: bool
+    spec: Any,
+    config: Config,
+    *,
+    rate: float | None,
+    from_cursor: tuple[Any] | None,
+    limit: int | None,
+    port: int | None,
+    as_json: bool,
 ) -> None:
     from penstock.cli.publishing_display import PublishingDisplay  # noqa: PLC0415 - keeps `--help` fast
     from penstock.kafka.registry import RegistryClient  # noqa: PLC0415
     from penstock.publishing.opening import opened  # noqa: PLC0415
     from penstock.publishing.user_code import asked  # noqa: PLC0415
+    from penstock.supervisor.observed_producer import observed  # noqa: PLC0415
+    from penstock.transactions.hook_chain import TransactionHookChain  # noqa: PLC0415
 
     total = asked(spec.total, spec.name, "its total function") if spec.total else None
     display = PublishingDisplay(spec.name, spec.topic.name, total=total)
     with (
         closing(RegistryClient.of(config.registry)) as registry,
-        opened(spec, surroundings(config, registry), display) as run,
+        observed(spec.name, spec.topic.name, total, config.monitoring.host, port) as counted,
+        opened(spec, surroundings(config, registry), TransactionHookChain(counted, display)) as run,
         display,
     ):
         _stop_on_signals(run)

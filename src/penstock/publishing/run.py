@@ -318,6 +318,7 @@ class ProducerRun(Generic[K, V]):
             max_bytes=self._to.max_dead_bytes,
         )
         self._session.producer.produce(self._to.dead_topic, [None], [value], headers=[headers])
+        self._hooks.on_reject(dead.stage, dead.error)
 
     def _commit(self, record: CursorRecord) -> None:
         """Stage the cursor last and commit; only then is it ours."""

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from penstock.deadletter.envelope import Stage
 from penstock.runtime.hooks import BatchReport, Rebalance, RestoreReport, WorkerHooks
 from penstock.state.checkpointer import CheckpointFailed, CheckpointWritten
+from penstock.transactions.hook_chain import TransactionHookChain
 
 
-class HookChain(WorkerHooks):
+class HookChain(TransactionHookChain, WorkerHooks):
     """Tells each of them, in their order.
 
     Args:
@@ -17,37 +18,8 @@ class HookChain(WorkerHooks):
     """
 
     def __init__(self, *hooks: WorkerHooks) -> None:
+        super().__init__(*hooks)
         self._hooks = hooks
-
-    def on_step(self, step: str) -> None:
-        """Pass on."""
-        for each in self._hooks:
-            each.on_step(step)
-
-    def on_start(self, rows: int) -> None:
-        """Pass on."""
-        for each in self._hooks:
-            each.on_start(rows)
-
-    def on_commit(self, records: int, dead_letters: int) -> None:
-        """Pass on."""
-        for each in self._hooks:
-            each.on_commit(records, dead_letters)
-
-    def on_abort(self, error: Exception) -> None:
-        """Pass on."""
-        for each in self._hooks:
-            each.on_abort(error)
-
-    def on_rotation(self, reason: str) -> None:
-        """Pass on."""
-        for each in self._hooks:
-            each.on_rotation(reason)
-
-    def on_retry(self, call: str) -> None:
-        """Pass on."""
-        for each in self._hooks:
-            each.on_retry(call)
 
     def on_join(self, group: str, topics: Mapping[str, int], max_poll_interval_s: float) -> None:
         """Pass on."""

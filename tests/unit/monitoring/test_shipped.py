@@ -17,6 +17,7 @@ from penstock.monitoring import catalogue, exporter_catalogue
 from penstock.monitoring.catalogue import WORKER
 from penstock.monitoring.exporter_catalogue import EXPORTER
 from penstock.monitoring.metric import Metric
+from penstock.monitoring.publishing_catalogue import PUBLISHING
 from penstock.monitoring.shipped.__main__ import files
 from penstock.monitoring.shipped.dashboards import DASHBOARDS
 from penstock.monitoring.shipped.panels import WIDTH, Dashboard
@@ -27,7 +28,8 @@ ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "monitoring"
 RUNBOOKS = FOLDER / "runbooks"
 
-METRICS: dict[str, Metric] = {series: metric for metric in (*WORKER, *EXPORTER) for series in metric.series}
+ALL = (*WORKER, *PUBLISHING, *EXPORTER)
+METRICS: dict[str, Metric] = {series: metric for metric in ALL for series in metric.series}
 OF_THE_SERVER = frozenset({"instance", "job", "worker"})
 """What Prometheus adds to every series; `worker` by service discovery."""
 OF_RECORDED = frozenset({"pipeline"})
@@ -99,7 +101,7 @@ def test_only_counters_have_a_rate_and_only_histograms_quantiles(where: str, que
 def test_every_metric_is_looked_at_by_something() -> None:
     """One that nobody looks at is paid for, for ever: use it, or say why it is there."""
     used = {METRICS[name].name for _, query in queries() for name, _ in selectors(query) if name in METRICS}
-    told = {metric.name for metric in (*WORKER, *EXPORTER)}
+    told = {metric.name for metric in ALL}
     assert told - used == NOT_SHOWN.keys()
 
 

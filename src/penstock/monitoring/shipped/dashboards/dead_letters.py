@@ -6,6 +6,7 @@ from typing import Final
 
 from penstock.monitoring import catalogue as c
 from penstock.monitoring import client_catalogue as k
+from penstock.monitoring import publishing_catalogue as p
 from penstock.monitoring.shipped.dashboards.queries import PIPELINE, P, quantile, rate
 from penstock.monitoring.shipped.panels import Dashboard, Panel, Query, Row
 
@@ -47,6 +48,18 @@ DEAD_LETTERS: Final = Dashboard(
                     (Query('pipeline:dlq:ratio5m{pipeline=~"$pipeline"}', "{{pipeline}}"),),
                     warn=0.001,
                     bad=0.01,
+                ),
+                Panel(
+                    "Rows that producers set aside",
+                    "By the stage at which they failed, and the class of the error.",
+                    "cps",
+                    (
+                        Query(
+                            f"sum by (producer, stage, error) (rate({p.REJECTS}[$__rate_interval]))",
+                            "{{producer}} {{stage}} {{error}}",
+                            "no row was set aside by a producer that runs",
+                        ),
+                    ),
                 ),
                 Panel(
                     "Parked keys",

@@ -6,8 +6,11 @@ from typing import Final
 
 from penstock.monitoring import catalogue as c
 from penstock.monitoring import exporter_catalogue as x
+from penstock.monitoring import publishing_catalogue as p
 from penstock.monitoring.shipped.dashboards.queries import PIPELINE, P, quantiles, rate
 from penstock.monitoring.shipped.panels import Dashboard, Panel, Query, Row
+
+NO_PRODUCER: Final = "no producer runs, or none is looked at"
 
 OVERVIEW: Final = Dashboard(
     "penstock-overview",
@@ -142,6 +145,89 @@ OVERVIEW: Final = Dashboard(
                     ),
                     warn=0.8,
                     bad=0.95,
+                ),
+            ),
+        ),
+        Row(
+            "Producers",
+            (
+                Panel(
+                    "Rows published",
+                    "Committed, as records or as dead letters.",
+                    "cps",
+                    (
+                        Query(
+                            f"sum by (producer, outcome) (rate({p.ROWS}[$__rate_interval]))",
+                            "{{producer}} {{outcome}}",
+                            NO_PRODUCER,
+                        ),
+                    ),
+                ),
+                Panel(
+                    "Of the source",
+                    "How much of it is published, over all lives of the producer.",
+                    "percentunit",
+                    (
+                        Query(
+                            f"max by (producer) ({p.CURSOR_ROWS}) / max by (producer) ({p.SOURCE_ROWS})",
+                            "{{producer}}",
+                            NO_PRODUCER,
+                        ),
+                    ),
+                ),
+                Panel(
+                    "A transaction's flush and commit, and a batch's conversion",
+                    "99 of 100 are faster.",
+                    "s",
+                    (
+                        Query(
+                            f"histogram_quantile(0.99, sum by (producer, stage, le) "
+                            f"(rate({p.STAGE_DURATION}_bucket[$__rate_interval])))",
+                            "{{producer}} {{stage}}",
+                            NO_PRODUCER,
+                        ),
+                    ),
+                ),
+                Panel(
+                    "Transactions, tries and handles",
+                    "What is discarded is published anew from the cursor on; nothing is doubled by it.",
+                    "cps",
+                    (
+                        Query(
+                            f"sum by (producer, outcome) (rate({p.TRANSACTIONS}[$__rate_interval]))",
+                            "{{producer}} {{outcome}}",
+                            NO_PRODUCER,
+                        ),
+                        Query(
+                            f"sum by (producer) (rate({p.RETRIES}[$__rate_interval]))",
+                            "{{producer}} commit asked for again",
+                            NO_PRODUCER,
+                        ),
+                        Query(
+                            f"sum by (producer) (rate({p.ROTATIONS}[$__rate_interval]))",
+                            "{{producer}} handle replaced",
+                            NO_PRODUCER,
+                        ),
+                    ),
+                ),
+                Panel(
+                    "Last commit",
+                    "How long ago.",
+                    "s",
+                    (
+                        Query(
+                            f"time() - (max by (producer) ({p.LAST_COMMIT}) > 0)",
+                            "{{producer}}",
+                            NO_PRODUCER,
+                        ),
+                    ),
+                ),
+                Panel(
+                    "Which run",
+                    "Where they publish, and what they run on.",
+                    "short",
+                    (Query(f"count by (producer, topic, version, librdkafka) ({p.INFO})", empty_while=NO_PRODUCER),),
+                    "table",
                 ),
             ),
         ),
