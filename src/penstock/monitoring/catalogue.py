@@ -79,6 +79,18 @@ DLQ_RECORDS: Final = Metric(
     "Committed dead letters, by the topic they were read from and the stage at which they failed.",
     values=(("stage", RECORD_STAGES),),
 )
+DLQ_BACKLOG: Final = Metric(
+    "penstock_dlq_backlog_records",
+    "gauge",
+    ("pipeline", "dlq_topic"),
+    "Dead letters that are neither redriven nor dropped. Told by one worker of the pipeline.",
+)
+DLQ_OLDEST: Final = Metric(
+    "penstock_dlq_oldest_record_timestamp_seconds",
+    "gauge",
+    ("pipeline", "dlq_topic"),
+    "When the oldest of these failed; 0 where there is none.",
+)
 ERRORS: Final = Metric(
     "penstock_errors_total",
     "counter",
@@ -282,7 +294,7 @@ PROCESS: Final = (CPU, MEMORY, OPEN_FILES, STARTED)
 WORKER: Final = (
     BUILD_INFO, GROUP_INFO,
     RECORDS_COMMITTED, RECORDS_ATTEMPTED, INPUT_BYTES, OUTPUT_RECORDS, OUTPUT_BYTES, LATE_RECORDS,
-    DLQ_RECORDS, ERRORS, RETRIES,
+    DLQ_RECORDS, DLQ_BACKLOG, DLQ_OLDEST, ERRORS, RETRIES,
     EVENT_LATENCY, STAGE_DURATION,
     TRANSACTION_RECORDS, TRANSACTIONS, TRANSACTIONS_IN_DOUBT, TRANSACTION_ABORTS, TRANSACTION_DURATION,
     TRANSACTION_OPEN, PRODUCER_ROTATIONS,

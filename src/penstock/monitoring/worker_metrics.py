@@ -6,7 +6,7 @@ Attempts, errors and retries move at once; what became visible with a commit is 
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -69,6 +69,7 @@ class WorkerMetrics(WorkerHooks):
         clock: time.
 
     Attributes:
+        beside: told as well; any thread may ask.
         clients: what Kafka's client tells of the worker's consumer and producer.
         schemas: what schemas cost it.
         view: the tasks as they were a moment ago.
@@ -133,6 +134,7 @@ class WorkerMetrics(WorkerHooks):
         self._moving_since_s: float | None = None
         self._checkpoint_sizes: dict[str, int] = {}
         self._saved: dict[str, Saved] = {}
+        self.beside: Callable[[], Iterable[Family]] = tuple
         self._paused = 0
 
     def watch(self, worker: Worker) -> None:
@@ -320,6 +322,7 @@ class WorkerMetrics(WorkerHooks):
         yield from self._of_partitions()
         yield from self.clients.families()
         yield from self.schemas.families()
+        yield from self.beside()
         yield from process_families()
 
     @property
@@ -327,6 +330,11 @@ class WorkerMetrics(WorkerHooks):
         """Whether the loop has stood still for so long that the group has given its partitions away."""
         last_s = self.last_poll_s
         return last_s is not None and self._clock.monotonic_s() - last_s > self.max_poll_interval_s > 0
+
+    @property
+    def is_first(self) -> bool:
+        """Whether of all workers this is the one to tell what is told once: it has the first partition of all."""
+        return not self.is_out_of_touch and bool(self._topics) and (min(self._topics), 0) in self._assigned
 
     @property
     def unclaimed(self) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from penstock.clock import Clock
-from penstock.kafka.client import librdkafka_version
+from penstock.kafka.client import Connection, librdkafka_version
 from penstock.monitoring.endpoints import worker_pages
 from penstock.monitoring.health import Health
 from penstock.monitoring.http import LOGGER, PageServer
@@ -21,9 +21,13 @@ from penstock.monitoring.schema_metrics import ObservedRegistry
 from penstock.monitoring.task_view import Worker
 from penstock.monitoring.whereabouts import Whereabouts, told
 from penstock.monitoring.worker_metrics import Place, WorkerMetrics
+from penstock.redrive.backlog import BacklogReader, PipelinesTopics
+from penstock.redrive.ledger import ledger_topic
+from penstock.redrive.opening import DEAD_LETTERS
 from penstock.runtime.clients import KafkaClients, Watched
 from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.opening import WorkerSurroundings
+from penstock.supervisor.dead_letter_watch import DeadLetterWatch
 
 if TYPE_CHECKING:
     from penstock.config import Config
@@ -112,11 +116,22 @@ def observed(
     )
     metrics = WorkerMetrics(place, clock)
     health = Health(metrics, clock)
-    with PageServer(settings.host, port, worker_pages(writer, metrics, health, clock)) as server:
+    watch = _watch(config, pipeline, metrics)
+    metrics.beside = lambda: watch.families(pipeline)
+    with PageServer(settings.host, port, worker_pages(writer, metrics, health, clock)) as server, watch:
         address = f"{reachable(settings.host)}:{server.port}"
         LOGGER.info("metrics and health at http://%s", address)
         with told(state_directory, Whereabouts(worker=writer, pipeline=pipeline, address=address, pid=os.getpid())):
             yield Observed(metrics, health)
+
+
+def _watch(config: Config, pipeline: str, metrics: WorkerMetrics) -> DeadLetterWatch:
+    connection, prefix = Connection.of(config.kafka), config.project.prefixed("")
+    topics = PipelinesTopics(connection, f"{prefix}{DEAD_LETTERS}{pipeline}.")
+    ledger = ledger_topic(config.project.name, prefix).name
+    return DeadLetterWatch(
+        topics.names, lambda topic: BacklogReader(connection, topic, ledger), lambda: metrics.is_first
+    )
 
 
 def reachable(host: str) -> str:

@@ -15,10 +15,12 @@ from penstock.kafka.statistics import Statistics
 from penstock.monitoring import catalogue
 from penstock.monitoring.metric import LABELS
 from penstock.monitoring.worker_metrics import WorkerMetrics
+from penstock.redrive.backlog import Backlog
 from penstock.runtime.hooks import BatchReport, RestoreReport
 from penstock.runtime.limits import WorkerLimits
 from penstock.state.checkpoint_file import CheckpointHeader
 from penstock.state.checkpointer import CheckpointFailed, CheckpointWritten
+from penstock.supervisor.dead_letter_watch import DeadLetterWatch
 from tests.unit.monitoring.observed_worker import PLACE, ROWS, Observed, cluster, sums
 from tests.unit.monitoring.parsing import Series, scraped, value
 from tests.unit.publishing.in_memory import ManualClock
@@ -173,6 +175,13 @@ def test_state_that_is_not_on_disk_ages_and_state_of_an_idle_task_does_not() -> 
     assert seen.value(catalogue.CHECKPOINT_SIZE, task_group="in") == 4_096
 
 
+class Letters:
+    """Dead letters that are looked at."""
+
+    def look(self) -> Backlog:
+        return Backlog(2, 990_000)
+
+
 def of_schema(error: UndecodableRecord) -> UndecodableRecord:
     error.subject = "in-value"
     return error
@@ -187,6 +196,9 @@ def everything(tmp_path: Path) -> dict[Series, float]:
     seen.run.clock.now_s += 1
     seen.run.worker.step()
     metrics = seen.metrics
+    watch = DeadLetterWatch(lambda: ["dlq.p.in"], lambda _: Letters(), lambda: True)
+    watch.step()
+    metrics.beside = lambda: watch.families("p")
     metrics.on_rotation("a slow commit")
     metrics.on_dead_letter("in", 0, 1, "decode", of_schema(UndecodableRecord("cut", reason="truncated")))
     for kind in ("producer", "consumer"):

@@ -15,6 +15,32 @@ DEAD_LETTERS: Final = Dashboard(
     "penstock: dead letters",
     (
         Row(
+            "What waits for somebody",
+            (
+                Panel(
+                    "Open dead letters",
+                    "Neither redriven nor dropped, by topic; `penstock dlq stats` tells their causes.",
+                    "short",
+                    (Query(f"max by (pipeline, dlq_topic) ({c.DLQ_BACKLOG}{{{P}}})", "{{dlq_topic}}"),),
+                    warn=1,
+                ),
+                Panel(
+                    "The oldest of them, for",
+                    "Since it failed; 0 where none is open.",
+                    "s",
+                    (
+                        Query(
+                            f"max by (pipeline, dlq_topic) ((time() - {c.DLQ_OLDEST}{{{P}}}) "
+                            f"* ({c.DLQ_OLDEST}{{{P}}} > bool 0))",
+                            "{{dlq_topic}}",
+                        ),
+                    ),
+                    warn=3_600,
+                    bad=86_400,
+                ),
+            ),
+        ),
+        Row(
             "What fails",
             (
                 Panel(

@@ -1,0 +1,93 @@
+"""The dead letters of a pipeline that wait for somebody, as metrics of one of its workers.
+
+A thread beside the worker reads its dead-letter topics: once, then what is new. Of all workers of a pipeline only the
+one that has partition 0 of its first input does so and tells; should that go to another, so does the telling.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+from penstock.errors import PenstockError
+from penstock.monitoring import catalogue
+from penstock.monitoring.exposition import Family
+from penstock.redrive.backlog import Backlog
+
+LOGGER: Final = logging.getLogger("penstock.monitoring")
+INTERVAL_S: Final = 30.0
+_FIRST_S: Final = 2.0
+
+
+class Looks(Protocol):
+    """Looks at one dead-letter topic; `redrive.backlog.BacklogReader` does."""
+
+    def look(self) -> Backlog:
+        """As of now."""
+        ...
+
+
+class DeadLetterWatch:
+    """Looks while entered.
+
+    Args:
+        topics: the pipeline's dead-letter topics that are there now.
+        reader: of one of them.
+        is_ours: whether this worker is the one to tell.
+        interval_s: between two looks.
+    """
+
+    def __init__(
+        self,
+        topics: Callable[[], list[str]],
+        reader: Callable[[str], Looks],
+        is_ours: Callable[[], bool],
+        interval_s: float = INTERVAL_S,
+    ) -> None:
+        self._topics, self._reader, self._is_ours, self._interval_s = topics, reader, is_ours, interval_s
+        self._readers: dict[str, Looks] = {}
+        self._found: Mapping[str, Backlog] = {}
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="penstock-dead-letters", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        """End; a look under way is left to itself, so that nobody waits for a broker."""
+        self._is_over.set()
+
+    def _run(self) -> None:
+        wait_s = min(_FIRST_S, self._interval_s)
+        while not self._is_over.wait(wait_s):
+            self.step()
+            # Until there is something to tell, it is looked whether it is for us to tell it; that costs nothing.
+            wait_s = self._interval_s if self._found else min(_FIRST_S, self._interval_s)
+
+    def step(self) -> None:
+        """Look once. What cannot be seen is not told."""
+        if not self._is_ours():
+            self._readers, self._found = {}, {}
+            return
+        found: dict[str, Backlog] = {}
+        try:
+            for topic in self._topics():
+                if topic not in self._readers:
+                    self._readers[topic] = self._reader(topic)
+                found[topic] = self._readers[topic].look()
+        except PenstockError as exc:
+            LOGGER.warning("how many dead letters wait could not be seen: %s", exc)
+        self._found = found
+
+    def families(self, pipeline: str) -> Iterator[Family]:
+        """As of the last look; any thread may ask."""
+        found = self._found if self._is_ours() else {}
+        yield Family(catalogue.DLQ_BACKLOG, [((pipeline, topic), each.letters) for topic, each in found.items()])
+        yield Family(
+            catalogue.DLQ_OLDEST, [((pipeline, topic), (each.oldest_ms or 0) / 1000) for topic, each in found.items()]
+        )
