@@ -14,6 +14,7 @@ import pytest
 from confluent_kafka import Producer
 
 from penstock.monitoring.shipped.dashboards import DASHBOARDS
+from penstock.monitoring.shipped.dashboards.overview import OVERVIEW
 from penstock.monitoring.shipped.rules import ALERTS, RECORDED
 from penstock.testing.pytest_plugin import KafkaUnderTest
 from tests.broker.harness.victims import until
@@ -38,7 +39,13 @@ FILLED_BY_A_DEAD_LETTER = {
 FILLED_BY_AN_OPEN_TRANSACTION = {"penstock-groups: Held back", "penstock-groups: Stands still since"}
 FILLED_BY_A_KILLED_WORKER = {"penstock-state: From revoke to commit"}
 FILLED_BY_WORK = {"penstock-exactly-once: Open for"}
-FILLED_BY_NOTHING_HERE = {
+FILLED_BY_PRODUCERS = {
+    "penstock-dead-letters: Rows that producers set aside",
+    *(f"penstock-overview: {panel.title}" for row in OVERVIEW.rows if row.title == "Producers" for panel in row.panels),
+}
+"""None runs here."""
+FILLED_BY_NOTHING_HERE = FILLED_BY_PRODUCERS | {
+    "penstock-dead-letters: What no schema explains, and what does not fit its schema",
     "penstock-exactly-once: Why they are discarded",
     "penstock-groups: Not well",
     "penstock-groups: Requests that failed",

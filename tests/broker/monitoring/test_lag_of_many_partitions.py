@@ -1,0 +1,89 @@
+"""The lag of a group on five thousand partitions of a real broker: within its cycle, in memory that does not grow."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import re
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from penstock.clock import SystemClock
+from penstock.kafka.admin import Admin, TopicSettings
+from penstock.kafka.client import Connection
+from penstock.kafka.survey import Survey
+from penstock.monitoring.exposition import render
+from penstock.monitoring.lag.collector import families
+from penstock.monitoring.lag.observation import Observation
+from penstock.monitoring.lag.observer import Observer, ObserverRules
+from penstock.testing.pytest_plugin import KafkaUnderTest
+
+pytestmark = [pytest.mark.broker, pytest.mark.full, pytest.mark.timeout(900)]
+
+LOGGER = logging.getLogger(__name__)
+TOPICS, EACH = 10, 500
+CYCLE_S = 15.0
+WARM_CYCLES, CYCLES = 3, 10
+MAY_GROW_MB = 16.0
+"""A leak of one small object for each partition and cycle would take more than that."""
+
+
+def resident_mb() -> float:
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4_096 / 2**20
+
+
+@pytest.fixture
+def topics(kafka: KafkaUnderTest, topic_prefix: str) -> list[str]:
+    """Topics with a record in every partition; the group has committed the beginning of each."""
+    names = [f"{topic_prefix}-{number}" for number in range(TOPICS)]
+    Admin(Connection(kafka.bootstrap_servers), budget_s=300).create([TopicSettings(name, EACH) for name in names])
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "queue.buffering.max.messages": 100_000})
+    places = [(name, partition) for name in names for partition in range(EACH)]
+    for name, partition in places:
+        producer.produce(name, b"x", partition=partition)
+    assert producer.flush(300) == 0
+    consumer = Consumer({"bootstrap.servers": kafka.bootstrap_servers, "group.id": topic_prefix})
+    for start in range(0, len(places), 1_000):
+        offsets = [TopicPartition(*place, 0) for place in places[start : start + 1_000]]
+        consumer.commit(offsets=offsets, asynchronous=False)
+    consumer.close()
+    return names
+
+
+def test_five_thousand_partitions_are_looked_at_within_a_cycle_and_in_memory_that_does_not_grow(
+    kafka: KafkaUnderTest, topic_prefix: str, topics: list[str]
+) -> None:
+    """The figures are logged: `pytest --log-cli-level=INFO`."""
+    with closing(Survey(Connection(kafka.bootstrap_servers), "test-survey")) as survey:
+        observer = Observer(survey, ObserverRules(groups=re.compile(re.escape(topic_prefix))), SystemClock())
+        seen: list[Observation] = []
+        scrape_s: list[float] = []
+        memory_mb: list[float] = []
+        for _ in range(WARM_CYCLES + CYCLES):
+            seen = [*seen[-WARM_CYCLES:], observer.cycle()]
+            began_s = time.monotonic()
+            page = render(families("kafka", seen[-1], seen[-1].at_ms, CYCLE_S))
+            scrape_s.append(time.monotonic() - began_s)
+            assert seen[-1].duration_s < CYCLE_S
+            assert {(each.topic, each.partition, each.lag) for each in seen[-1].backlogs} == {
+                (name, partition, 1) for name in topics for partition in range(EACH)
+            }
+            assert all(each.time_lag is not None for each in seen[-1].backlogs)
+            memory_mb.append(resident_mb())
+    grown_mb = memory_mb[-1] - memory_mb[WARM_CYCLES - 1]
+    LOGGER.info(
+        "%s partitions: cycles of %.2f s, a scrape of %.1f MiB in %.2f s, %.0f MiB resident, %+.1f MiB over %s cycles",
+        TOPICS * EACH,
+        seen[-1].duration_s,
+        len(page) / 2**20,
+        max(scrape_s),
+        memory_mb[-1],
+        grown_mb,
+        CYCLES,
+    )
+    assert grown_mb < MAY_GROW_MB
