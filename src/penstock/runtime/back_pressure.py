@@ -55,7 +55,9 @@ class BackPressure:
                 elif partition in self._paused and fill < 0.5:
                     self._tap.resume([partition])
                     self._paused.discard(partition)
-        self._tell()
+        if len(self._paused) != self._told:
+            self._told = len(self._paused)
+            self._hooks.on_back_pressure(self._told)
 
     def forget(self, partitions: Iterable[Partition] | None = None) -> None:
         """These, or all, are fetched again or not ours any more: whoever starts them says so."""
@@ -63,9 +65,3 @@ class BackPressure:
             self._paused.clear()
         else:
             self._paused.difference_update(partitions)
-        self._tell()
-
-    def _tell(self) -> None:
-        if len(self._paused) != self._told:
-            self._told = len(self._paused)
-            self._hooks.on_back_pressure(self._told)

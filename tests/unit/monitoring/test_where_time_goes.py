@@ -7,6 +7,7 @@ import pytest
 from penstock.batch import SourceBatch
 from penstock.dsl.pipeline import Pipeline
 from penstock.monitoring import catalogue
+from penstock.runtime.limits import WorkerLimits
 from penstock.schemas.serdes import ValueSerde
 from penstock.schemas.topic import Topic
 from tests.unit.monitoring.observed_worker import ROWS, Observed, cluster, sums
@@ -43,7 +44,7 @@ class Slow:
         return total + number
 
 
-def observed(slow: Slow, *, has_state: bool) -> Observed:
+def observed(slow: Slow, *, has_state: bool, batch: int = 100) -> Observed:
     source = Topic("in", key=str, value=ValueSerde(str.encode, slow.load, "slow to read"))
     target = Topic("out", key=str, value=ValueSerde(slow.dump, bytes.decode, "slow to write"))
     made = Pipeline("p")
@@ -51,14 +52,15 @@ def observed(slow: Slow, *, has_state: bool) -> Observed:
     if has_state:
         numbers = numbers.aggregate(int, slow.add, name="sum").to_stream()
     numbers.map(str, name="show").to(target)
-    seen = Observed(cluster(), made)
+    seen = Observed(cluster(), made, limits=WorkerLimits(max_batch_records=batch))
     slow.clock = seen.run.clock
     return seen
 
 
+@pytest.mark.parametrize("batch", [3, 100])
 @pytest.mark.parametrize("has_state", [False, True])
-def test_the_time_of_a_batch_is_split_into_what_it_was_spent_on(has_state: bool) -> None:
-    seen = observed(Slow(), has_state=has_state)
+def test_the_time_of_a_batch_is_split_into_what_it_was_spent_on(has_state: bool, batch: int) -> None:
+    seen = observed(Slow(), has_state=has_state, batch=batch)
     seen.run.until_idle()
     spent = {stage: seen.value(f"{DURATION}_sum", stage=stage) for stage in ("decode", "process", "state", "encode")}
     assert spent == {
