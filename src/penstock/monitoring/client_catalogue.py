@@ -13,7 +13,10 @@ REQUEST_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _CLIENT: Final = (("client", CLIENT_KINDS),)
 
 QUEUE_MESSAGES: Final = Metric(
-    "penstock_producer_queue_messages", "gauge", ("pipeline",), "Records with the producer that no broker has yet."
+    "penstock_producer_queue_messages",
+    "gauge",
+    ("pipeline",),
+    "Records with the producer that no broker has yet; none while it is idle.",
 )
 QUEUE_LIMIT: Final = Metric(
     "penstock_producer_queue_limit_messages", "gauge", ("pipeline",), "With so many the producer takes no more."

@@ -50,6 +50,7 @@ class DeadLetterWatch:
         self._topics, self._reader, self._is_ours, self._interval_s = topics, reader, is_ours, interval_s
         self._readers: dict[str, Looks] = {}
         self._found: Mapping[str, Backlog] = {}
+        self._is_blind = False
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="penstock-dead-letters", daemon=True)
 
@@ -63,11 +64,11 @@ class DeadLetterWatch:
         self._is_over.set()
 
     def _run(self) -> None:
-        wait_s = min(_FIRST_S, self._interval_s)
+        wait_s = soon_s = min(_FIRST_S, self._interval_s)
         while not self._is_over.wait(wait_s):
             self.step()
-            # Until there is something to tell, it is looked whether it is for us to tell it; that costs nothing.
-            wait_s = self._interval_s if self._found else min(_FIRST_S, self._interval_s)
+            # To look whether it is for us to tell costs nothing.
+            wait_s = self._interval_s if self._is_ours() else soon_s
 
     def step(self) -> None:
         """Look once. What cannot be seen is not told."""
@@ -81,7 +82,11 @@ class DeadLetterWatch:
                     self._readers[topic] = self._reader(topic)
                 found[topic] = self._readers[topic].look()
         except PenstockError as exc:
-            LOGGER.warning("how many dead letters wait could not be seen: %s", exc)
+            level = logging.DEBUG if self._is_blind else logging.WARNING
+            LOGGER.log(level, "how many dead letters wait cannot be seen, so it is not told: %s", exc)
+            self._is_blind = True
+        else:
+            self._is_blind = False
         self._found = found
 
     def families(self, pipeline: str) -> Iterator[Family]:

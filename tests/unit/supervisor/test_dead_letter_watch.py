@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import pytest
+
 from penstock.errors import PenstockError, ServerUnreachable
 from penstock.monitoring import catalogue
 from penstock.redrive.backlog import Backlog
@@ -84,13 +86,15 @@ def test_when_it_goes_to_another_worker_it_is_told_no_more_from_that_moment_on()
     assert scene.made == TOPICS * 2, "read anew, since much may have come and gone meanwhile"
 
 
-def test_what_cannot_be_seen_is_not_told_and_the_next_look_may_see_it() -> None:
+def test_what_cannot_be_seen_is_not_told_and_the_next_look_may_see_it(caplog: pytest.LogCaptureFixture) -> None:
     scene = Scene()
     watch = scene.watch()
     watch.step()
     scene.readers["dlq.p.a"].trouble = ServerUnreachable("away")
     watch.step()
+    watch.step()
     assert "dlq.p.a" not in told(watch)
+    assert [each.levelname for each in caplog.records] == ["WARNING"], "once, however long it lasts"
     scene.readers["dlq.p.a"].trouble = None
     watch.step()
     assert told(watch) == {"dlq.p.a": (3, 5), "dlq.p.b": (0, 0)}
