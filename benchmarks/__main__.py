@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.measure import Row
 
-JOBS = ("codec", "publishing", "pipelines", "latency", "workers", "restore", "state")
+JOBS = ("codec", "publishing", "pipelines", "latency", "workers", "metrics", "restore", "state")
 HERE = Path(__file__).parent
 LATEST = HERE / "latest.json"
 PAGE = HERE.parent / "docs" / "reference" / "benchmarks.md"

@@ -18,10 +18,13 @@ import msgspec
 from benchmarks import bare_loop, bids
 from benchmarks.window import Window
 from penstock.cli.garbage import settle
+from penstock.config import load as load_config
 from penstock.kafka.client import Connection
 from penstock.kafka.registry import RegistryClient
+from penstock.runtime.hook_chain import HookChain
 from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.opening import WorkerSurroundings, opened
+from penstock.supervisor.observed import observed
 
 
 class Task(msgspec.Struct, kw_only=True):
@@ -39,6 +42,7 @@ class Task(msgspec.Struct, kw_only=True):
         warm_up: records before the window.
         records: with these; 0 = until standard input ends, as one of several workers.
         instance: tells several workers apart.
+        port: where metrics of penstock are served; None = nothing is counted.
     """
 
     system: str
@@ -54,6 +58,7 @@ class Task(msgspec.Struct, kw_only=True):
     bootstrap_servers: str
     registry: str
     instance: str = "0"
+    port: int | None = None
 
 
 class Commits(WorkerHooks):
@@ -104,7 +109,13 @@ def _penstock(task: Task, registry: RegistryClient, window: Window) -> None:
     hooks = Commits(window, bids.AUCTIONS if task.job == "join" else 0)
     with tempfile.TemporaryDirectory() as state:
         around = WorkerSurroundings(Connection(task.bootstrap_servers), registry, Path(state), instance=task.instance)
-        with opened(pipeline.topology(), around, hooks) as worker:
+        topology = pipeline.topology()
+        writer = around.writer(topology)
+        with (
+            observed(load_config(), topology.name, writer, Path(state), around.clock, task.port) as seen,
+            opened(topology, seen.surroundings(around, writer), HookChain(hooks, seen.hooks)) as worker,
+        ):
+            seen.watch(worker)
             stopped = _end_of_input() if task.records == 0 else Event()
             while window.measured is None and not stopped.is_set():
                 worker.step()
