@@ -16,7 +16,7 @@ QUEUE_MESSAGES: Final = Metric(
     "penstock_producer_queue_messages",
     "gauge",
     ("pipeline",),
-    "Records with the producer that no broker has yet; none while it is idle.",
+    "Records with the producer that no broker has yet.",
 )
 QUEUE_LIMIT: Final = Metric(
     "penstock_producer_queue_limit_messages", "gauge", ("pipeline",), "With so many the producer takes no more."

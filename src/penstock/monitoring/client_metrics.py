@@ -49,8 +49,13 @@ class ClientMetrics:
         # Swapped, never changed: another thread may be reading it.
         self._newest = {**self._newest, now.kind: (self._clock.monotonic_s(), now)}
 
-    def families(self) -> Iterator[Family]:
-        """As of now."""
+    def families(self, *, is_idle: bool) -> Iterator[Family]:
+        """As of now.
+
+        Args:
+            is_idle: no transaction is open, so nothing is with the producer. It says nothing itself then, for nobody
+                asks it.
+        """
         for counter in (self._epochs, self._retries, self._timeouts):
             yield counter.family()
         now_s, name = self._clock.monotonic_s(), self._pipeline
@@ -60,8 +65,8 @@ class ClientMetrics:
             catalogue.BROKER_RTT,
             [((name, each.kind), each.rtt_p99_s) for each in heard if each.rtt_p99_s is not None],
         )
-        for each in heard:
-            if each.kind == "producer":
-                yield one(catalogue.QUEUE_MESSAGES, each.queue_messages, name)
-                yield one(catalogue.QUEUE_LIMIT, each.queue_limit_messages, name)
-                yield one(catalogue.QUEUE_BYTES, each.queue_bytes, name)
+        at_s, producer = self._newest.get("producer", (now_s, None))
+        if producer is not None and (is_idle or now_s - at_s <= _OLD_S):
+            yield one(catalogue.QUEUE_MESSAGES, 0 if is_idle else producer.queue_messages, name)
+            yield one(catalogue.QUEUE_LIMIT, producer.queue_limit_messages, name)
+            yield one(catalogue.QUEUE_BYTES, 0 if is_idle else producer.queue_bytes, name)

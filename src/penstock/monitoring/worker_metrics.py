@@ -320,7 +320,7 @@ class WorkerMetrics(WorkerHooks):
         if place.objective_s is not None:
             yield one(catalogue.SLO_TIME_LAG, place.objective_s, name)
         yield from self._of_partitions()
-        yield from self.clients.families()
+        yield from self.clients.families(is_idle=self.open_since_ms is None)
         yield from self.schemas.families()
         yield from self.beside()
         yield from process_families()

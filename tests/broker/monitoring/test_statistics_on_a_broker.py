@@ -13,6 +13,7 @@ from penstock.config import load
 from penstock.dsl.pipeline import Pipeline
 from penstock.kafka.client import Connection
 from penstock.monitoring import client_catalogue as catalogue
+from penstock.monitoring.catalogue import DLQ_BACKLOG
 from penstock.monitoring.scrape import Scrape, read
 from penstock.monitoring.whereabouts import found
 from penstock.runtime.opening import WorkerSurroundings, opened
@@ -58,13 +59,13 @@ def test_the_clients_of_a_worker_tell_of_themselves_over_the_lives_of_its_produc
 
         step_until(worker, lambda: has_committed(worker, {(f"{name}-in", 0): ROWS}))
         step_until(worker, lambda: len(scrape().numbers(catalogue.BROKER_RTT)) == len(catalogue.CLIENT_KINDS))
-        # The document before it may be of the moment in which the records were with the producer.
         step_until(worker, lambda: scrape().numbers(catalogue.QUEUE_MESSAGES) == [0])
         told = scrape()
         assert told.numbers(catalogue.QUEUE_LIMIT) == [200_000], "as `kafka/producer.py` has it"
         assert all(0 < rtt_s < 30 for rtt_s in told.numbers(catalogue.BROKER_RTT)), "microseconds, told in seconds"
         assert told.total(catalogue.THROTTLE) == 0, "there are no quotas"
         assert told.total(catalogue.EPOCHS) == 1
+        step_until(worker, lambda: scrape().numbers(DLQ_BACKLOG, dlq_topic=f"dlq.{name}.{name}-in") == [0])
         worker._session.open()
         rows = Producer({"bootstrap.servers": kafka.bootstrap_servers, "linger.ms": 0})
 

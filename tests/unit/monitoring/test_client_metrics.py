@@ -103,7 +103,7 @@ def test_counters_go_on_over_handles_that_begin_anew_and_never_back() -> None:
         statistics("b", retries=1, timeouts=4, epochs=3),
     ):
         metrics.take(told)
-    found = scraped(metrics.families())
+    found = scraped(metrics.families(is_idle=False))
     assert value(found, str(catalogue.REQUEST_RETRIES), client="producer") == 3 + 1
     assert value(found, str(catalogue.REQUEST_TIMEOUTS), client="producer") == 1 + 4
     assert value(found, str(catalogue.REQUEST_RETRIES), client="consumer") == 5
@@ -116,9 +116,24 @@ def test_a_client_that_is_not_heard_any_more_is_not_told() -> None:
     metrics.take(statistics("a"))
     clock.now_s += 15
     metrics.take(statistics("c", kind="consumer"))
-    assert value(scraped(metrics.families()), str(catalogue.QUEUE_LIMIT)) == 10
+    assert value(scraped(metrics.families(is_idle=False)), str(catalogue.QUEUE_LIMIT)) == 10
     clock.now_s += 10
-    found = scraped(metrics.families())
+    found = scraped(metrics.families(is_idle=False))
     assert value(found, str(catalogue.QUEUE_LIMIT)) is None
     assert value(found, str(catalogue.BROKER_RTT), client="producer") is None
     assert value(found, str(catalogue.BROKER_RTT), client="consumer") == 0.002
+
+
+def test_nothing_is_with_a_producer_that_has_no_transaction_open_whatever_it_said_last() -> None:
+    """It is asked while there is something to write, and else says nothing."""
+    clock = ManualClock()
+    metrics = ClientMetrics("p", clock)
+    assert value(scraped(metrics.families(is_idle=True)), str(catalogue.QUEUE_MESSAGES)) is None, "it was never heard"
+    metrics.take(statistics("a"))
+    assert value(scraped(metrics.families(is_idle=False)), str(catalogue.QUEUE_MESSAGES)) == 1
+    for _ in range(2):
+        told = scraped(metrics.families(is_idle=True))
+        assert value(told, str(catalogue.QUEUE_MESSAGES)) == value(told, str(catalogue.QUEUE_BYTES)) == 0
+        assert value(told, str(catalogue.QUEUE_LIMIT)) == 10
+        clock.now_s += 1_000
+    assert value(scraped(metrics.families(is_idle=False)), str(catalogue.QUEUE_MESSAGES)) is None
