@@ -45,6 +45,7 @@ FILLED_BY_PRODUCERS = {
 }
 """None runs here."""
 FILLED_BY_NOTHING_HERE = FILLED_BY_PRODUCERS | {
+    "penstock-dead-letters: Its answers take",
     "penstock-dead-letters: What no schema explains, and what does not fit its schema",
     "penstock-exactly-once: Why they are discarded",
     "penstock-groups: Not well",
