@@ -85,6 +85,9 @@ class DeadLetterWatch:
             level = logging.DEBUG if self._is_blind else logging.WARNING
             LOGGER.log(level, "how many dead letters wait cannot be seen, so it is not told: %s", exc)
             self._is_blind = True
+        except Exception:
+            # The thread lives on and tells nothing: one that had ended would tell its last numbers for ever.
+            LOGGER.exception("how many dead letters wait cannot be seen; please report this")
         else:
             self._is_blind = False
         self._found = found

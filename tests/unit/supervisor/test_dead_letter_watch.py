@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from penstock.errors import PenstockError, ServerUnreachable
+from penstock.errors import ServerUnreachable
 from penstock.monitoring import catalogue
 from penstock.redrive.backlog import Backlog
 from penstock.supervisor.dead_letter_watch import DeadLetterWatch
@@ -18,7 +18,7 @@ TOPICS = ["dlq.p.a", "dlq.p.b"]
 @dataclass
 class Reader:
     backlog: Backlog
-    trouble: PenstockError | None = None
+    trouble: Exception | None = None
 
     def look(self) -> Backlog:
         if self.trouble is not None:
@@ -95,6 +95,9 @@ def test_what_cannot_be_seen_is_not_told_and_the_next_look_may_see_it(caplog: py
     watch.step()
     assert "dlq.p.a" not in told(watch)
     assert [each.levelname for each in caplog.records] == ["WARNING"], "once, however long it lasts"
+    scene.readers["dlq.p.a"].trouble = KeyError("a bug")
+    watch.step()
+    assert "dlq.p.a" not in told(watch)
     scene.readers["dlq.p.a"].trouble = None
     watch.step()
     assert told(watch) == {"dlq.p.a": (3, 5), "dlq.p.b": (0, 0)}
