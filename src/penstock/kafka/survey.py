@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # re-exported without __all__
+from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec  # type: ignore[attr-defined] # re-exported without __all__
 
 from penstock.errors import KafkaUnavailable
 from penstock.kafka.client import LOGGER, Connection, Option, connected
@@ -108,6 +108,25 @@ class Survey:
             self._admin_client = None
             raise from_call(exc, "list of topics") from exc
         return {name: len(topic.partitions) for name, topic in found.topics.items() if not name.startswith("__")}
+
+    def compacted(self, topics: Collection[str]) -> frozenset[str]:
+        """Those of which compaction takes records away, as far as we may know; needs DescribeConfigs, and does without.
+
+        A topic that may not be asked about, or does not answer, counts as one that is not compacted.
+        """
+        if not topics:
+            return frozenset()
+        resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in topics]
+        asked: Any = self._admin().describe_configs(resources, request_timeout=_TIMEOUT_S)
+        found: set[str] = set()
+        for resource, future in asked.items():
+            try:
+                config = future.result(2 * _TIMEOUT_S)
+            except (KafkaException, TimeoutError):
+                continue
+            if "compact" in (config["cleanup.policy"].value or ""):
+                found.add(resource.name)
+        return frozenset(found)
 
     def committed(self, group: str, partitions: Iterable[Partition]) -> dict[Partition, Committed]:
         """What the group last committed, whatever is pending behind it; partitions without a commit are left out.

@@ -47,6 +47,7 @@ class Cluster(Protocol):
     def groups(self) -> list[str]: ...  # noqa: D102 - see `Survey`
     def described(self, groups: Collection[str]) -> dict[str, GroupSummary]: ...  # noqa: D102
     def partitions(self) -> dict[str, int]: ...  # noqa: D102
+    def compacted(self, topics: Collection[str]) -> frozenset[str]: ...  # noqa: D102
     def committed(self, group: str, partitions: Iterable[Partition]) -> dict[Partition, Committed]: ...  # noqa: D102
     def extents(self, partitions: Collection[Partition]) -> dict[Partition, Extent]: ...  # noqa: D102
     def at_times(self, times_ms: Mapping[Partition, int]) -> dict[Partition, TimedOffset]: ...  # noqa: D102
@@ -116,6 +117,7 @@ class Observer:
         self._stability = Stability()
         self._lost: Counter[tuple[str, str]] = Counter()
         self._requests: Counter[tuple[str, str]] = Counter()
+        self._compacted: dict[str, bool] = {}
 
     def cycle(self) -> Observation:
         """Look once.
@@ -143,6 +145,7 @@ class Observer:
         extents = self._asked("extents", lambda: self._cluster.extents(wanted)) if wanted else {}
         degraded["partition"] = len(wanted) - len(extents)
         ends_ms = self._clock.now_ms()
+        self._learn_compacted({topic for topic, _ in wanted})
         self._look(extents, ends_ms)
         stuck = self._stability.look(extents, ends_ms)
         judged = [
@@ -210,6 +213,13 @@ class Observer:
 
     # ------------------------------------------------------------ 2. ends
 
+    def _learn_compacted(self, topics: set[str]) -> None:
+        """Asked once of each topic: what changes its policy afterwards is seen when the exporter is started again."""
+        new = sorted(topics - self._compacted.keys())
+        found = self._asked("configs", lambda: self._cluster.compacted(new)) if new else frozenset[str]()
+        kept = {topic: is_so for topic, is_so in self._compacted.items() if topic in topics}
+        self._compacted = kept | {topic: topic in found for topic in new}
+
     def _look(self, extents: Mapping[Partition, Extent], now_ms: int) -> None:
         curves = {place: self._curves.get(place) or Curve() for place in extents}
         for place, extent in extents.items():
@@ -266,7 +276,8 @@ class Observer:
             if next_offset >= ends[group, place]:
                 times[group, place] = TimeLag(0.0, 0.0)
             else:
-                questions[group, place] = Question(place, next_offset, _beacon_ms(committed))
+                is_compacted = self._compacted[place[0]]
+                questions[group, place] = Question(place, next_offset, _beacon_ms(committed), is_compacted)
         settle(
             questions.values(),
             self._curves,

@@ -23,11 +23,13 @@ class Log:
         times_ms: of its records, by offset; a None is a marker or a record that was taken away.
         begin: the first offset that is left.
         open_from: where an open transaction begins; None = there is none.
+        unread: offsets of what no read_committed consumer is given though it is there: markers, aborted records.
     """
 
     times_ms: list[int | None] = field(default_factory=list[int | None])
     begin: int = 0
     open_from: int | None = None
+    unread: set[int] = field(default_factory=set[int])
 
     def extent(self) -> Extent:
         end = len(self.times_ms)
@@ -41,8 +43,9 @@ class Log:
         return TimedOffset(None, None)
 
     def next_ms(self, offset: int) -> int | None:
-        """The time of the next record from there on."""
-        return next((t for t in self.times_ms[offset:] if t is not None), None)
+        """The time of the next record from there on that can be read."""
+        readable = enumerate(self.times_ms[offset : self.extent().last_stable], offset)
+        return next((t for at, t in readable if t is not None and at not in self.unread), None)
 
 
 @dataclass
@@ -55,6 +58,7 @@ class InMemoryCluster:
         members: of the groups: what each group's members have between them; a group that is not here has none.
         silent: what does not answer.
         asked: how often what was asked.
+        are_compacted: topics.
     """
 
     logs: dict[Partition, Log]
@@ -62,6 +66,7 @@ class InMemoryCluster:
     members: dict[str, set[Partition]] = field(default_factory=dict[str, "set[Partition]"])
     silent: set[object] = field(default_factory=set[object])
     asked: Counter[str] = field(default_factory=Counter[str])
+    are_compacted: frozenset[str] = frozenset()
 
     def commit(self, group: str, offset: int, place: Partition = P, metadata: str = "") -> None:
         self.commits.setdefault(group, {})[place] = Committed(offset, metadata)
@@ -81,6 +86,9 @@ class InMemoryCluster:
 
     def partitions(self) -> dict[str, int]:
         return dict(Counter(topic for topic, _ in self.logs))
+
+    def compacted(self, topics: Collection[str]) -> frozenset[str]:
+        return self.are_compacted.intersection(topics)
 
     def committed(self, group: str, partitions: Iterable[Partition]) -> dict[Partition, Committed]:
         if group in self.silent:
