@@ -133,10 +133,10 @@ CASES = [
     ),
     Case(
         "FencingLoop",
-        {f'penstock_transactions_total{{{P},outcome="fenced"}}': "0+1x10 10x60"},
+        {f'penstock_transactions_total{{{P},outcome="fenced"}}': "0x5 1x3 2x60"},
         "10m",
         "60m",
-        {f'penstock_transactions_total{{{P},outcome="fenced"}}': "0x5 2x40"},
+        {f'penstock_transactions_total{{{P},outcome="fenced"}}': "0x5 1x40"},
         OF_PIPELINE,
     ),
     Case(
