@@ -7,7 +7,7 @@ ARGS ?=
 # processes with a broker each. The tests of a file stay together: some share what took long to make.
 TESTS := $(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test test-servers simulate mutants check format bench docs full lock clean
+.PHONY: help demo test test-servers live simulate mutants check format bench docs full lock clean
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -32,6 +32,9 @@ test: .venv/dev.stamp ## all tests that need Python only, those on the embedded 
 
 test-servers: .venv/dev.stamp ## the tests that need servers from Debian's packages
 	$(BIN)/pytest -m "servers and not full" $(ARGS)
+
+live: .venv/dev.stamp ## every alert but a few fired by a fault, every panel filled; a quarter of an hour (ARGS=--write)
+	$(BIN)/python -m tests.servers.live $(ARGS)
 
 SEEDS ?= 300
 simulate: .venv/dev.stamp ## random pipelines under random faults, in memory (SEEDS=1000)

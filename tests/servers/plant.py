@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -15,6 +17,7 @@ from typing import Final, Self
 
 from confluent_kafka import Producer
 
+from penstock.embedded.launched import Launched
 from penstock.kafka.admin import Admin, TopicSettings
 from penstock.kafka.client import Connection
 from penstock.testing.pytest_plugin import KafkaUnderTest
@@ -28,12 +31,19 @@ _PAUSE_S: Final = 0.05
 
 
 class Traffic:
-    """Numbers under a few keys that keep coming while the block lasts; all of them can be added."""
+    """Records under a few keys that keep coming while the block lasts.
 
-    def __init__(self, bootstrap_servers: str, topic: str) -> None:
-        Admin(Connection(bootstrap_servers)).create([TopicSettings(topic, PARTITIONS)])
+    Args:
+        bootstrap_servers: of the cluster.
+        topic: is made.
+        partitions: of it.
+        value: of every record.
+    """
+
+    def __init__(self, bootstrap_servers: str, topic: str, partitions: int = PARTITIONS, value: bytes = b"1") -> None:
+        Admin(Connection(bootstrap_servers)).create([TopicSettings(topic, partitions)])
         self._producer = Producer({"bootstrap.servers": bootstrap_servers, "linger.ms": 0})
-        self._topic = topic
+        self._topic, self._partitions, self._value = topic, partitions, value
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="traffic")
 
@@ -44,17 +54,22 @@ class Traffic:
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
         self._is_over.set()
         self._thread.join()
-        assert self._producer.flush(30) == 0
+        left = self._producer.flush(30)
         del self._producer  # or it would call for a broker that is gone
+        assert left == 0 or exc is not None
 
     def poison(self) -> None:
         """A record that is no number."""
-        self._producer.produce(self._topic, b"no number", b"key-0", partition=0)
+        self.add(b"no number")
+
+    def add(self, value: bytes, partition: int = 0) -> None:
+        """One that is not like the others."""
+        self._producer.produce(self._topic, value, f"key-{partition}".encode(), partition=partition)
 
     def _run(self) -> None:
         while not self._is_over.wait(_PAUSE_S):
-            for partition in range(PARTITIONS):
-                self._producer.produce(self._topic, b"1", f"key-{partition}".encode(), partition=partition)
+            for partition in range(self._partitions):
+                self.add(self._value, partition)
             self._producer.poll(0)
 
 
@@ -97,29 +112,34 @@ def plant(kafka: KafkaUnderTest, program: str, folder: Path, name: str) -> Gener
             supervisor = project.run(
                 "--workers", str(WORKERS), PENSTOCK_MONITORING__PORT="0", PENSTOCK_STATE__CHECKPOINT_INTERVAL_MS="1000"
             )
-            with lag_exporter(project) as exporter:
-                discovery = told(
-                    lambda: project.told(supervisor), r"where the workers answer: (http://127\.0\.0\.1:\d+/\S+)"
-                )
-                with prometheus(program, folder, [discovery], exporter) as server:
-                    yield Plant(kafka, project, topic, supervisor, traffic, server)
+            with (
+                lag_exporter(project.root, project.name) as exporter,
+                prometheus(program, folder, [discovery(project, supervisor)], exporter) as server,
+            ):
+                yield Plant(kafka, project, topic, supervisor, traffic, server)
         finally:
             project.close()
 
 
+def discovery(project: Project, supervisor: subprocess.Popen[str]) -> str:
+    """Where the supervisor tells its workers, as a URL."""
+    return told(lambda: project.told(supervisor), r"where the workers answer: (http://127\.0\.0\.1:\d+/\S+)")
+
+
 @contextmanager
-def lag_exporter(project: Project) -> Generator[str]:
-    """`penstock lag-exporter` on the pipeline's group; where it answers, as `host:port`."""
-    log = project.root / "exporter.log"
+def lag_exporter(root: Path, groups: str, **environment: str) -> Generator[str]:
+    """`penstock lag-exporter` in a project, on the groups that fit; where it answers, as `host:port`."""
+    log = root / "exporter.log"
     command = [sys.executable, "-P", "-m", "penstock", "lag-exporter"]
-    options = ["--groups", project.name, "--interval", "1", "--port", "0"]
-    with log.open("w") as said:
-        process = subprocess.Popen([*command, *options], cwd=project.root, stdout=said, stderr=said)
+    options = ["--groups", groups, "--interval", "1", "--port", "0"]
+    process = Launched(
+        [*command, *options], log, scratch=None, directory=root, environment={**os.environ, **environment}
+    )
     try:
         yield told(log.read_text, r"lag of groups at http://([\d.:]+)/metrics")
     finally:
-        process.terminate()
-        process.wait(30)
+        process.signal(signal.SIGTERM)
+        process.end(30)
 
 
 def told(text: Callable[[], str], pattern: str) -> str:

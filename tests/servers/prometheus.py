@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
+import signal
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from urllib.request import urlopen
 
 import yaml  # type: ignore[import-untyped] # only tests read YAML; not worth a package of stubs
 
+from penstock.embedded.launched import Launched
 from penstock.embedded.ports import free_ports
 from tests.broker.harness.victims import until
 
@@ -89,7 +90,9 @@ class Prometheus:
         return [rule for group in self.ask("rules")["groups"] for rule in group["rules"]]
 
 
-def configuration(rules: Path, discovery: Sequence[str], exporter: str, own: str) -> dict[str, Any]:
+def configuration(
+    rules: Path, discovery: Sequence[str], exporter: str, own: str, alertmanager: str | None = None
+) -> dict[str, Any]:
     """The shipped configuration with other addresses, and seconds for its times.
 
     Args:
@@ -97,11 +100,15 @@ def configuration(rules: Path, discovery: Sequence[str], exporter: str, own: str
         discovery: where supervisors tell their workers, as URLs.
         exporter: `host:port` of the lag exporter.
         own: `host:port` of this Prometheus.
+        alertmanager: `host:port` of who is told of alerts; None = nobody.
     """
     found: dict[str, Any] = yaml.safe_load(SHIPPED.read_text())
     found["global"] = {"scrape_interval": EVERY, "evaluation_interval": EVERY}
     found["rule_files"] = [str(rules)]
-    del found["alerting"]  # nobody is to be told
+    if alertmanager is None:
+        del found["alerting"]
+    else:
+        found["alerting"]["alertmanagers"] = [{"static_configs": [{"targets": [alertmanager]}]}]
     jobs = {job["job_name"]: job for job in found["scrape_configs"]}
     jobs["penstock"]["http_sd_configs"] = [{"url": url, "refresh_interval": EVERY} for url in discovery]
     jobs["penstock-lag-exporter"]["static_configs"] = [{"targets": [exporter]}]
@@ -111,7 +118,12 @@ def configuration(rules: Path, discovery: Sequence[str], exporter: str, own: str
 
 @contextmanager
 def prometheus(
-    program: str, folder: Path, discovery: Sequence[str], exporter: str, rules: Path | None = None
+    program: str,
+    folder: Path,
+    discovery: Sequence[str],
+    exporter: str,
+    rules: Path | None = None,
+    alertmanager: str | None = None,
 ) -> Generator[Prometheus]:
     """Runs for the time of the block; ready at its beginning.
 
@@ -121,26 +133,38 @@ def prometheus(
         discovery: where supervisors tell their workers, as URLs.
         exporter: `host:port` of the lag exporter.
         rules: the file of rules; None = what is shipped.
+        alertmanager: `host:port` of who is told of alerts; None = nobody.
     """
     own = f"127.0.0.1:{free_ports(1)[0]}"
     config, log = folder / "prometheus.yml", folder / "prometheus.log"
-    made = configuration(rules or SHIPPED.with_name("penstock.rules.yml"), discovery, exporter, own)
+    made = configuration(rules or SHIPPED.with_name("penstock.rules.yml"), discovery, exporter, own, alertmanager)
     config.write_text(yaml.safe_dump(made))
-    options = [f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address={own}"]
-    with log.open("w") as told:
-        process = subprocess.Popen([program, *options], stdout=told, stderr=told)
+    options = [
+        f"--config.file={config}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address={own}",
+        f"--rules.alert.resend-delay={EVERY}",
+    ]
+    with serving([program, *options], log, f"http://{own}/-/ready"):
+        yield Prometheus(f"http://{own}")
+
+
+@contextmanager
+def serving(command: Sequence[str], log: Path, ready: str) -> Generator[None]:
+    """A server for the time of the block; it says that it is ready at its beginning, at the URL `ready`."""
+    process = Launched(command, log, scratch=None)
 
     def is_ready() -> bool:
-        assert process.poll() is None, log.read_text()
+        assert process.is_alive, log.read_text()
         try:
-            with urlopen(f"http://{own}/-/ready", timeout=30) as answer:
+            with urlopen(ready, timeout=30) as answer:  # noqa: S310 - ours
                 return bool(answer.status == 200)
         except URLError:  # nobody listens yet, or it says 503
             return False
 
     try:
         until(is_ready)
-        yield Prometheus(f"http://{own}")
+        yield
     finally:
-        process.terminate()
-        process.wait(30)
+        process.signal(signal.SIGTERM)
+        process.end(30)

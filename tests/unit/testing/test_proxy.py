@@ -142,6 +142,14 @@ def test_a_dropped_request_never_arrives(broker: Broker, proxy: KafkaProxy, clie
     assert broker.arrived == []
 
 
+def test_an_order_that_is_forgotten_is_met_by_nothing(broker: Broker, proxy: KafkaProxy, client: Client) -> None:
+    order = proxy.drop(Api.END_TXN)
+    proxy.forget()
+    assert client.ask(Api.END_TXN, b"x") == b"seen x"
+    assert not order.is_met
+    assert broker.arrived == [b"x"]
+
+
 def test_a_request_whose_answer_is_lost_has_arrived(broker: Broker, proxy: KafkaProxy, client: Client) -> None:
     order = proxy.lose_answer(Api.END_TXN)
     assert client.ask(Api.END_TXN, b"x") is None

@@ -108,6 +108,11 @@ class OrderBook:
         with self._lock:
             self._pending.append(order)
 
+    def clear(self) -> None:
+        """Requests count for none of them any more."""
+        with self._lock:
+            self._pending.clear()
+
     def take(self, request: Request, address: tuple[str, int]) -> Order | None:
         """Count a request; the order that it meets, the earliest if several are due. The others get the next one."""
         with self._lock:

@@ -70,6 +70,10 @@ class KafkaProxy:
         """Let the nth such request, and what follows on its connection, wait."""
         return self._ordered("delay", api, nth, client_id, seconds)
 
+    def forget(self) -> None:
+        """Give up all orders that are still to be met: what comes from now on passes."""
+        self._book.clear()
+
     def count(self, api: Api, *, client_id: str | None = None) -> int:
         """How many such requests have come so far, whatever happened to them."""
         return self._book.count(api, client_id)
