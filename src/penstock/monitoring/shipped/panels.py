@@ -72,7 +72,7 @@ class Panel:
         if self.shape == "timeseries":
             made["fieldConfig"]["defaults"]["custom"] = {
                 "fillOpacity": 10,
-                "showPoints": "never",
+                "showPoints": "auto",  # one that stands alone would not be seen otherwise
                 "thresholdsStyle": {"mode": "off" if self.bad is None and self.warn is None else "line"},
             }
         return made
