@@ -93,7 +93,7 @@ def _faults(proof: Proof) -> Iterator[str]:
 
 
 def _panels(proof: Proof) -> Iterator[str]:
-    yield "## Panels that are empty while all is well\n\n| panel | filled during |\n|---|---|"
+    yield "## Panels that are empty while all is well\n\n| panel | first seen filled during |\n|---|---|"
     yield from (f"| {where} | {by} |" for where, by in sorted(proof.filled_by.items()))
     yield from (f"| {where} | nothing here |" for where in proof.always_empty)
     yield ""

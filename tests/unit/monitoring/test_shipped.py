@@ -203,6 +203,14 @@ def test_a_dashboard_can_be_read_by_who_has_never_seen_it(dashboard: Dashboard) 
             assert used <= offered, target["expr"]
 
 
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: dashboard.uid)
+def test_a_dashboard_has_a_picture_that_the_documents_show(dashboard: Dashboard) -> None:
+    picture = ROOT / "docs" / "pictures" / f"{dashboard.uid}.png"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert picture.stat().st_size < 200_000
+    assert f"(../pictures/{picture.name})" in (ROOT / "docs" / "reference" / "live-proof.md").read_text()
+
+
 def test_an_alert_fires_by_units_that_the_metric_has() -> None:
     """Seconds are compared with seconds: names end in their unit."""
     assert catalogue.SLO_TIME_LAG.name.endswith("_seconds")

@@ -1,0 +1,201 @@
+// One dashboard, drawn with Grafana's components from what Prometheus answered its queries.
+// `window.CAPTURED` is a file that `make live ARGS="--capture FOLDER"` wrote.
+import {
+  applyFieldOverrides, createTheme, dateTime, type DataFrame, FieldType, getFieldDisplayName, type Labels,
+  standardFieldConfigEditorRegistry, ThemeContext, toDataFrame,
+} from "@grafana/data";
+import { BigValue, BigValueColorMode, BigValueGraphMode, GlobalStyles, LegendDisplayMode, PanelChrome, TimeSeries } from "@grafana/ui";
+import { Component, type ReactNode } from "react";
+import { createRoot } from "react-dom/client";
+import "uplot/dist/uPlot.min.css";
+
+type Series = { metric: Labels; values?: [number, string][]; value?: [number, string] };
+type Target = { refId: string; expr: string; legendFormat: string };
+type Panel = {
+  id: number; type: string; title: string; description?: string; targets: Target[];
+  gridPos: { x: number; y: number; w: number; h: number }; fieldConfig: any;
+};
+type Captured = {
+  dashboard: { title: string; panels: Panel[] };
+  from: number; to: number; answers: Record<string, Record<string, Series[]>>;
+};
+
+const WIDTH = 1280, ROW = 26, GAP = 6;
+const theme = createTheme({ colors: { mode: "light" } });
+const captured: Captured = (window as any).CAPTURED;
+const range = { from: dateTime(captured.from * 1000), to: dateTime(captured.to * 1000) };
+const timeRange = { ...range, raw: range };
+
+// What Grafana registers for every panel; without these the units, colours and names of a panel are ignored.
+standardFieldConfigEditorRegistry.setInit(() =>
+  ["unit", "min", "max", "decimals", "displayName", "color", "mappings", "thresholds", "noValue", "links"].map((id) => ({
+    id, path: id, name: id, description: "", editor: () => null, override: () => null,
+    process: (value: unknown) => value, shouldApply: () => true,
+  })) as any);
+
+/** The name of a series: `{{label}}` of the legend filled in; without one, its labels. */
+function named(target: Target, labels: Labels): string {
+  if (target.legendFormat && target.legendFormat !== "__auto") {
+    return target.legendFormat.replace(/\{\{\s*(\w+)\s*\}\}/g, (_, name) => labels[name] ?? "");
+  }
+  return Object.entries(labels).filter(([name]) => name !== "__name__").map(([, value]) => value).join(" ") || "value";
+}
+
+/** Prometheus writes +Inf and NaN as text; neither is a place on a graph. */
+function number(text: string): number | null {
+  const value = Number(text);
+  return Number.isFinite(value) ? value : null;
+}
+
+/** One frame for each series; where nothing was told for a while, the line has a hole. */
+function framesOf(panel: Panel): DataFrame[] {
+  const step = Math.max(1, (captured.to - captured.from) / 240) * 1000;
+  return panel.targets.flatMap((target) =>
+    (captured.answers[panel.id][target.refId] ?? []).map((series) => {
+      const times: number[] = [], values: (number | null)[] = [];
+      for (const [at, text] of series.values ?? []) {
+        const ms = at * 1000, last = times.at(-1);
+        if (last !== undefined && ms - last > 1.5 * step) { times.push(last + step); values.push(null); }
+        times.push(ms); values.push(number(text));
+      }
+      return toDataFrame({
+        refId: target.refId,
+        fields: [
+          { name: "Time", type: FieldType.time, values: times },
+          { name: "Value", type: FieldType.number, values, labels: series.metric, config: { displayNameFromDS: named(target, series.metric) } },
+        ],
+      });
+    }));
+}
+
+function withConfig(panel: Panel, frames: DataFrame[]): DataFrame[] {
+  const { custom, ...defaults } = panel.fieldConfig.defaults;
+  const color = panel.type === "stat" ? { mode: "thresholds" } : { mode: "palette-classic" };
+  const made = applyFieldOverrides({
+    data: frames, fieldConfig: { defaults: { color, ...defaults }, overrides: [] }, theme, timeZone: "utc",
+    replaceVariables: (text: string) => text, fieldConfigRegistry: standardFieldConfigEditorRegistry as any,
+  });
+  for (const frame of made) {
+    for (const field of frame.fields) {
+      if (field.type === FieldType.number) {
+        field.config.custom = { drawStyle: "line", lineWidth: 1, spanNulls: false, ...custom };
+        field.state = { ...field.state, displayName: getFieldDisplayName(field, frame, made) };
+      }
+    }
+  }
+  return made;
+}
+
+type Size = { width: number; height: number };
+const Nothing = ({ height }: Size) => <div style={{ height, display: "grid", placeItems: "center", color: theme.colors.text.secondary }}>No data</div>;
+
+function Graph({ panel, ...size }: Size & { panel: Panel }) {
+  const frames = withConfig(panel, framesOf(panel));
+  if (!frames.length) { return <Nothing {...size} />; }
+  const legend = { displayMode: LegendDisplayMode.List, placement: "bottom" as const, showLegend: true, calcs: [] };
+  return <TimeSeries frames={frames} timeRange={timeRange} timeZone="utc" legend={legend} {...size} />;
+}
+
+function Stat({ panel, width, height }: Size & { panel: Panel }) {
+  const frames = withConfig(panel, framesOf(panel));
+  if (!frames.length) { return <Nothing width={width} height={height} />; }
+  return (
+    <div style={{ display: "flex" }}>
+      {frames.map((frame, place) => {
+        const field = frame.fields[1];
+        const last = field.values.findLast((each: number | null) => each !== null) ?? null;
+        const value = { ...field.display!(last), title: frames.length > 1 ? field.state?.displayName ?? "" : "" };
+        return (
+          <BigValue key={place} value={value} width={width / frames.length} height={height} theme={theme}
+            colorMode={BigValueColorMode.Background} graphMode={BigValueGraphMode.None} />
+        );
+      })}
+    </div>
+  );
+}
+
+/** Grafana's published table does not come up outside of Grafana; this shows its rows, formatted by its fields. */
+function Rows({ panel, ...size }: Size & { panel: Panel }) {
+  const series = panel.targets.flatMap((target) => captured.answers[panel.id][target.refId] ?? []);
+  if (!series.length) { return <Nothing {...size} />; }
+  const names = [...new Set(series.flatMap(({ metric }) => Object.keys(metric)))]
+    .filter((name) => !["__name__", "job", "instance", "worker"].includes(name));
+  const text = (name: string) => ({ name, type: FieldType.string, values: series.map(({ metric }) => metric[name] ?? "") });
+  const value = { name: "Value", type: FieldType.number, values: series.map((each) => number(each.value?.[1] ?? "")) };
+  const [frame] = withConfig(panel, [toDataFrame({ fields: [...names.map(text), value] })]);
+  const cell = { padding: "3px 8px", textAlign: "left" as const, borderBottom: `1px solid ${theme.colors.border.weak}` };
+  const shown = (field: DataFrame["fields"][number], row: number) => {
+    if (field.type === FieldType.string) { return field.values[row]; }
+    const { text, suffix } = field.display!(field.values[row]);
+    return `${text}${suffix ?? ""}`;
+  };
+  return (
+    <table style={{ width: size.width, fontSize: 12, borderCollapse: "collapse" }}>
+      <thead><tr>{frame.fields.map(({ name }) => <th key={name} style={{ ...cell, color: theme.colors.text.secondary }}>{name}</th>)}</tr></thead>
+      <tbody>{series.map((_, row) => <tr key={row}>{frame.fields.map((field) => <td key={field.name} style={cell}>{shown(field, row)}</td>)}</tr>)}</tbody>
+    </table>
+  );
+}
+
+/** Grafana's heat map is not among its published components; this draws the same numbers: one cell for each bucket. */
+function HeatMap({ panel, width, height }: Size & { panel: Panel }) {
+  const edge = (series: Series) => Number(series.metric.le.replace("+Inf", "Infinity"));
+  const series = panel.targets.flatMap((target) => captured.answers[panel.id][target.refId] ?? [])
+    .sort((one, other) => edge(one) - edge(other));
+  if (!series.length) { return <Nothing width={width} height={height} />; }
+  const at = (each: Series) => new Map((each.values ?? []).map(([time, text]) => [time, number(text) ?? 0]));
+  const columns = series.map(at);
+  const times = [...new Set(columns.flatMap((column) => [...column.keys()]))].sort((one, other) => one - other);
+  const cells = times.map((time) => columns.map((column, place) => (column.get(time) ?? 0) - (place ? columns[place - 1].get(time) ?? 0 : 0)));
+  const most = Math.max(1, ...cells.flat()), left = 56, bottom = 18;
+  const w = (width - left) / times.length, h = (height - bottom) / series.length;
+  const label = (time: number) => new Date(time * 1000).toISOString().slice(11, 16);
+  return (
+    <svg width={width} height={height} fontSize={10} fill={theme.colors.text.secondary}>
+      {cells.map((column, x) => column.map((count, y) => count > 0 && (
+        <rect key={`${x}.${y}`} x={left + x * w} y={height - bottom - (y + 1) * h} width={w + 0.5} height={h - 1}
+          fill={theme.visualization.getColorByName("dark-orange")} opacity={0.15 + 0.85 * Math.sqrt(count / most)} />
+      )))}
+      {series.map((each, y) => y % 2 === 0 && <text key={y} x={left - 6} y={height - bottom - y * h - 2} textAnchor="end">{each.metric.le} s</text>)}
+      {times.filter((_, x) => x % Math.ceil(times.length / 6) === 0).map((time) =>
+        <text key={time} x={left + times.indexOf(time) * w} y={height - 4}>{label(time)}</text>)}
+    </svg>
+  );
+}
+
+/** A panel that cannot be drawn says so and leaves the others alone. */
+class Guard extends Component<{ children: ReactNode }, { failed?: Error }> {
+  state: { failed?: Error } = {};
+  static getDerivedStateFromError(failed: Error) { return { failed }; }
+  render() { return this.state.failed ? <pre style={{ color: "red", fontSize: 9 }}>{String(this.state.failed.stack)}</pre> : this.props.children; }
+}
+
+const SHAPES: Record<string, (props: Size & { panel: Panel }) => React.JSX.Element> = { timeseries: Graph, stat: Stat, table: Rows, heatmap: HeatMap };
+
+function Dashboard() {
+  const cell = WIDTH / 24;
+  const bottom = Math.max(...captured.dashboard.panels.map(({ gridPos: { y, h } }) => y + h));
+  return (
+    <ThemeContext.Provider value={theme}>
+      <GlobalStyles />
+      <div id="dashboard" style={{ position: "relative", width: WIDTH, height: bottom * ROW + 50, background: theme.colors.background.canvas }}>
+        <h1 style={{ margin: 0, padding: "10px 12px", fontSize: 20 }}>{captured.dashboard.title}</h1>
+        {captured.dashboard.panels.map((panel) => {
+          const { x, y, w, h } = panel.gridPos;
+          const place = { position: "absolute" as const, left: x * cell + GAP / 2, top: 46 + y * ROW };
+          if (panel.type === "row") { return <h2 key={panel.id} style={{ ...place, margin: 0, fontSize: 15, paddingLeft: 8 }}>{panel.title}</h2>; }
+          const Shape = SHAPES[panel.type];
+          return (
+            <div key={panel.id} style={place}>
+              <PanelChrome title={panel.title} description={panel.description} width={w * cell - GAP} height={h * ROW - GAP}>
+                {(width, height) => <Guard><Shape panel={panel} width={width} height={height} /></Guard>}
+              </PanelChrome>
+            </div>
+          );
+        })}
+      </div>
+    </ThemeContext.Provider>
+  );
+}
+
+createRoot(document.getElementById("root")!).render(<Dashboard />);
