@@ -17,8 +17,7 @@ from penstock.kafka.client import Connection
 from penstock.kafka.consumer import Committed
 from penstock.kafka.group_view import GroupView
 from penstock.operators.topic_bounds import TopicBounds
-from penstock.protocols import GroupMetadata, RefusedRecord, SchemaRegistry
-from penstock.record import Headers, Record
+from penstock.protocols import SchemaRegistry
 from penstock.runtime.global_tables import GlobalTables
 from penstock.runtime.hook_chain import HookChain
 from penstock.runtime.hooks import WorkerHooks
