@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 import tempfile
 import time
@@ -109,6 +110,8 @@ def _penstock(task: Task, registry: RegistryClient, window: Window) -> None:
     hooks = Commits(window, bids.AUCTIONS if task.job == "join" else 0)
     with tempfile.TemporaryDirectory() as state:
         around = WorkerSurroundings(Connection(task.bootstrap_servers), registry, Path(state), instance=task.instance)
+        # What stands beside a worker that is looked at goes by the configuration.
+        os.environ["PENSTOCK_KAFKA__BOOTSTRAP_SERVERS"] = task.bootstrap_servers
         topology = pipeline.topology()
         writer = around.writer(topology)
         with (
