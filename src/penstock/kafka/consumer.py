@@ -148,6 +148,8 @@ class GroupConsumer:
 
     def _replace(self, taken: InstanceIsTaken) -> None:
         """Another client, for ours is of no use behind a fatal error."""
+        if not taken.is_replaced:
+            self._instance.judge(taken)
         self._is_replaced = taken.is_replaced
         self._consumer.close()
         self._is_replaced = False
@@ -156,7 +158,6 @@ class GroupConsumer:
             raise InstanceReplaced(
                 f"group '{self._group}': another membership took over the name '{self._client_id}' (group.instance.id)"
             ) from taken
-        self._instance.judge(taken)
         self.subscribe(self._topics)
 
     def start(self, positions: Mapping[Partition, int]) -> None:

@@ -20,7 +20,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from penstock.errors import KafkaUnavailable, TransactionAborted
+from penstock.errors import KafkaUnavailable, PenstockError, TransactionAborted
 from penstock.kafka.error_map import from_call
 from penstock.kafka.polled import Partition
 
@@ -73,21 +73,20 @@ def described(client: AdminClient, group: str | None, timeout_s: float) -> dict[
 
     Raises:
         KafkaUnavailable: no answer in time; ask again, with a new client.
+        ConfigurationError: we may not see this group.
     """
     doing = "members of groups" if group is None else f"members of group '{group}'"
     ask: Any = client.list_groups  # warns that it is deprecated, which Python does not show but in tests
     try:
         told = ask(timeout=timeout_s) if group is None else ask(group, timeout=timeout_s)
     except KafkaException as exc:
-        family = from_call(exc, doing)
-        # A question that fails is never a reason to abort anything: `_PARTIAL`, where a broker is down, is none either.
-        raise (KafkaUnavailable(str(family)) if isinstance(family, TransactionAborted) else family) from exc
+        raise _failed(exc, doing) from exc
     found: dict[str, GroupDescription] = {}
     newer: list[str] = []
     for each in told:
         if each.error is not None:
             if group is not None:
-                raise KafkaUnavailable(f"{doing}: {each.error.name()}")
+                raise _failed(KafkaException(each.error), doing)
         elif each.state == _DEAD:
             newer.append(each.id)
         elif each.protocol_type in {"consumer", ""}:
@@ -95,6 +94,12 @@ def described(client: AdminClient, group: str | None, timeout_s: float) -> dict[
                 _STATES.get(each.state, str(each.state)), tuple(map(_classic_member, each.members))
             )
     return found | _described_newer(client, newer, timeout_s, may_lack=group is None)
+
+
+def _failed(exc: Exception, doing: str) -> PenstockError:
+    """A question that fails is no reason to abort anything: `_PARTIAL`, where a broker is down, is none either."""
+    family = from_call(exc, doing)
+    return KafkaUnavailable(str(family)) if isinstance(family, TransactionAborted) else family
 
 
 def _classic_member(member: Any) -> GroupMember:
@@ -119,7 +124,7 @@ def _described_newer(
         except (KafkaException, TimeoutError) as exc:
             if may_lack:
                 continue
-            raise KafkaUnavailable(f"members of group '{group}': {type(exc).__name__}") from exc
+            raise _failed(exc, f"members of group '{group}'") from exc
         members = tuple(
             GroupMember(
                 m.client_id or "",

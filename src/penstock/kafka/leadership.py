@@ -17,7 +17,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from penstock.errors import DuplicateIdentity, KafkaUnavailable, ServerUnreachable
+from penstock.errors import DuplicateIdentity, PenstockError, ServerUnreachable
 from penstock.kafka.client import LOGGER, Connection, connected
 from penstock.kafka.group_members import described
 
@@ -130,7 +130,7 @@ class Leadership:
         admin = AdminClient(self._connection.options({}, self._connection.admin, f"{self.client_id}-admin"))
         try:
             found = described(admin, self._group, 5.0)
-        except KafkaUnavailable as exc:
+        except PenstockError as exc:
             LOGGER.debug("group %s: %s", self._group, exc)
             return None
         for member in found[self._group].members if self._group in found else ():
