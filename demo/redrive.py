@@ -119,10 +119,12 @@ def _killed(project: Project, cluster: Cluster, tell: Callable[[str], None]) -> 
         was_done = process.exit_code is not None
     finally:
         process.kill()
+    if was_done:
+        return None
     time.sleep(SETTLES_S)
     files.look()
     tell(f"killed, with {files.committed - before:,} redriven; the same command again")
-    return None if was_done else files.open_records
+    return files.open_records
 
 
 def judge_redrive(
