@@ -73,11 +73,26 @@ class Participation:
             self._twins.replaced()
         else:
             self._twins.fenced(exc)
+        self._stand_aside_if_waiting()
+        return self._twins.is_waiting
+
+    def look_around(self) -> None:
+        """Look for a twin, from time to time, while we have no partitions; if there is one, leave the group.
+
+        Raises:
+            ConfigurationError: we may not see who is in the group.
+        """
+        if self.assigned:
+            self._twins.busy()
+        elif self._is_initialised:
+            self._twins.idle()
+            self._stand_aside_if_waiting()
+
+    def _stand_aside_if_waiting(self) -> None:
         if self._twins.is_waiting:
             self._session.close()
             self._is_initialised = False
             self._consumer.withdraw()
-        return self._twins.is_waiting
 
     def wait(self) -> None:
         """Wait a little outside of the group, and join again once it is known that we are alone.

@@ -17,6 +17,10 @@ It waits *outside* of the group: of two, the one that initialised last is not fe
 name, and goes on. So exactly one ends. A worker initialises its producer after it has joined, so that the one it fences
 finds it in the group.
 
+A worker without partitions writes nothing, so nothing tells it that it was fenced: it looks at the group from time to
+time, and takes another member of its name for a fence. Not before two session time-outs have passed, so that what a
+killed predecessor leaves behind in the group is gone by then and delays nobody.
+
 In any case the third fence in five minutes ends the worker: something fences it that does not show in the group.
 """
 
@@ -29,7 +33,7 @@ from typing import Final
 from penstock.clock import Clock
 from penstock.errors import DuplicateIdentity, Fenced, KafkaUnavailable
 from penstock.kafka.group_members import GroupMember
-from penstock.kafka.group_view import Answer
+from penstock.kafka.group_view import Answer, Asked
 
 LOGGER = logging.getLogger("penstock.runtime")
 
@@ -37,6 +41,7 @@ MAX_FENCES: Final = 3
 FENCE_WINDOW_S: Final = 300.0
 _MARGIN_S: Final = 0.5
 _LIVES_AFTER_SESSIONS: Final = 3
+_IDLE_SESSIONS: Final = 2
 _LOOK_AGAIN_S: Final = 0.5
 _ANSWER_BUDGET_S: Final = 30.0
 _PAUSE_S: Final = 0.02
@@ -71,6 +76,8 @@ class Twins:
         self._fenced_at_s: list[float] = []
         self._look_at_s: float | None = None
         self._lives_at_s = 0.0
+        self._asked = Asked(members, clock.monotonic_s)
+        self._idle_look_at_s: float | None = None
 
     @property
     def is_waiting(self) -> bool:
@@ -90,7 +97,6 @@ class Twins:
                 f"fenced {MAX_FENCES} times in {FENCE_WINDOW_S:.0f} s: another live worker has this identity "
                 f"('{self._writer}'); give one of them another instance name"
             ) from exc
-        # The client may be joining anew in the background, so the id it has behind the answer is ours too.
         self._own_ids = {self._member_id()}
         if self._others():
             LOGGER.warning(
@@ -100,6 +106,37 @@ class Twins:
                 self._session_timeout_s,
             )
             self._wait()
+
+    def busy(self) -> None:
+        """We have partitions: should we be fenced, our next commit fails."""
+        self._idle_look_at_s = None
+
+    def idle(self) -> None:
+        """We have none; returns at once, and afterwards `is_waiting` says what is to be done."""
+        now_s = self._clock.monotonic_s()
+        if self._idle_look_at_s is None:
+            self._look_later(now_s)
+        if self._idle_look_at_s is None or now_s < self._idle_look_at_s:
+            return
+        self._own_ids.add(self._member_id())
+        try:
+            found = self._asked.get()
+        except KafkaUnavailable:
+            return
+        others = self._but_ourselves(found)
+        self._look_later(now_s)
+        if others:
+            LOGGER.warning(
+                "'%s' has no partitions, and the group has another member of this name: leaving the group, to see in "
+                "%.0f s whether it lives",
+                self._writer,
+                self._session_timeout_s,
+            )
+            self._wait()
+
+    def _look_later(self, now_s: float) -> None:
+        self._idle_look_at_s = now_s + _IDLE_SESSIONS * self._session_timeout_s
+        self._own_ids = set()
 
     def replaced(self) -> None:
         """Our name in the group was taken over, and we are out of it: wait, and see whether anybody lives behind it."""
@@ -114,6 +151,7 @@ class Twins:
     def _wait(self) -> None:
         now_s = self._clock.monotonic_s()
         self._look_at_s = now_s + self._session_timeout_s + _MARGIN_S
+        self._idle_look_at_s = None
         self._lives_at_s = now_s + _LIVES_AFTER_SESSIONS * self._session_timeout_s
 
     def is_over(self) -> bool:
@@ -150,8 +188,12 @@ class Twins:
                 LOGGER.debug("who is in the group: %s", exc)
                 answer = found = None
             if found is not None:
-                self._own_ids.add(self._member_id())
-                return [m for m in found if m.client_id == self._writer and m.member_id not in self._own_ids]
+                return self._but_ourselves(found)
             self._clock.sleep(_PAUSE_S)
         LOGGER.warning("the coordinator does not say who is in the group; going on")
         return []
+
+    def _but_ourselves(self, found: tuple[GroupMember, ...]) -> list[GroupMember]:
+        """The client may be joining anew in the background, so the id it has behind an answer is ours too."""
+        self._own_ids.add(self._member_id())
+        return [m for m in found if m.client_id == self._writer and m.member_id not in self._own_ids]

@@ -235,6 +235,7 @@ class Worker:
         self._back_pressure.balance(self._tasks.values())
         if not self._arrivals:
             self._processing.check(self._tasks.values())
+        self._place.look_around()
 
     # ------------------------------------------------------------ partitions that come and go (inside poll)
 

@@ -38,17 +38,60 @@ def test_of_two_with_one_identity_exactly_one_ends(
             cast.join("here", instance="one")
             cast.advance()
             cast.join("there", instance="one")
-            until(lambda: any(process.poll() is not None for process in cast.alive.values()))
-            (ended,) = [name for name, process in cast.alive.items() if process.poll() is not None]
-            err = cast.log(ended)
-            assert cast.alive.pop(ended).returncode == ExitCode.DUPLICATE_IDENTITY, err
-            assert f"'{cast.pipeline}.one.0'" in err
-            assert "another instance name" in err
-            for _ in range(3):
-                cast.advance()
+            one_of_them_ends(cast)
         cast.finish(trickle.numbers)
     finally:
         cast.close()
+
+
+def test_an_instance_that_lost_its_partitions_while_it_stood_still_finds_its_twin(
+    kafka: KafkaUnderTest, tmp_path: Path
+) -> None:
+    """Whoever has no partitions writes nothing, so it is not told that it was fenced."""
+    trickle = Trickle(kafka.bootstrap_servers, partitions=1, keys=7)
+    cast = Cast(kafka, trickle.topic, 1, tmp_path)
+    try:
+        with trickle:
+            cast.join("here", instance="one")
+            cast.advance()
+            cast.stop("here")
+            cast.join("there", instance="one")
+            cast.advance()
+            cast.wake("here")
+            one_of_them_ends(cast)
+        cast.finish(trickle.numbers)
+    finally:
+        cast.close()
+
+
+def test_of_two_with_one_identity_that_both_have_nothing_to_do_exactly_one_ends(
+    kafka: KafkaUnderTest, tmp_path: Path
+) -> None:
+    trickle = Trickle(kafka.bootstrap_servers, partitions=1, keys=7)
+    cast = Cast(kafka, trickle.topic, 1, tmp_path)
+    try:
+        with trickle:
+            cast.join("busy")
+            cast.advance()
+            cast.join("here", instance="one")
+            cast.join("there", instance="one")
+            one_of_them_ends(cast)
+            assert "busy" in cast.alive
+        cast.finish(trickle.numbers)
+    finally:
+        cast.close()
+
+
+def one_of_them_ends(cast: Cast) -> None:
+    """Exactly one, with the code and the words for it; the others go on."""
+    until(lambda: any(process.poll() is not None for process in cast.alive.values()))
+    (ended,) = [name for name, process in cast.alive.items() if process.poll() is not None]
+    err = cast.log(ended)
+    assert cast.alive.pop(ended).returncode == ExitCode.DUPLICATE_IDENTITY, err
+    assert f"'{cast.pipeline}.one.0'" in err
+    assert "another instance name" in err
+    for _ in range(3):
+        cast.advance()
 
 
 def test_a_static_member_whose_name_is_taken_over_by_nobody_alive_goes_on(

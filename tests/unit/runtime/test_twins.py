@@ -134,6 +134,47 @@ def test_the_third_fence_in_five_minutes_ends_the_worker_whatever_the_group_says
         found.fenced(Fenced("planted"))
 
 
+def test_without_partitions_a_twin_is_looked_for_once_the_dead_are_forgotten() -> None:
+    clock, group = ManualClock(), Group([US, TWIN])
+    found = twins(group, clock)
+    found.idle()
+    clock.now_s += 19
+    found.idle()
+    assert group.asked == 0
+    clock.now_s += 1
+    found.idle()
+    assert found.is_waiting
+    clock.now_s += 31
+    with pytest.raises(DuplicateIdentity):
+        found.is_over()
+
+
+def test_whoever_has_no_partitions_and_no_twin_goes_on_looking() -> None:
+    clock, group = ManualClock(), Group(failures=1)
+    found = twins(group, clock)
+    for second in range(100):
+        found.idle()
+        assert not found.is_waiting, second
+        clock.now_s += 1
+    assert group.asked == 5  # one of them in vain, and asked anew at once
+    group.members.append(TWIN)
+    for _ in range(20):
+        found.idle()
+        clock.now_s += 1
+    assert found.is_waiting
+
+
+def test_partitions_put_the_look_off() -> None:
+    clock, group = ManualClock(), Group([US, TWIN])
+    found = twins(group, clock)
+    for _ in range(10):
+        found.idle()
+        clock.now_s += 15
+        found.busy()
+    assert group.asked == 0
+    assert not found.is_waiting
+
+
 # ---------------------------------------------------------------- in the worker
 
 
@@ -209,6 +250,23 @@ def test_a_worker_without_partitions_initialises_its_producer_all_the_same() -> 
     run.worker.step()
     assert log.calls["init"] == 1
     run.member.is_live = False
+
+
+def test_a_worker_without_partitions_that_has_a_twin_leaves_and_ends() -> None:
+    log = cluster()
+    log.group = [US, TWIN]
+    run = running(log, sums())
+    run.member.events.clear()
+
+    def step() -> None:
+        for _ in range(100):
+            run.worker.step()
+            run.clock.now_s += 1
+
+    with pytest.raises(DuplicateIdentity):
+        step()
+    assert log.calls["init"] == 1
+    assert not run.member.is_live
 
 
 def test_no_producer_is_initialised_before_the_worker_has_joined() -> None:
