@@ -7,7 +7,7 @@ pairs are marked as uncertain, and the rules about order and transactions do not
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from penstock.testing.history.evidence import Evidence, Seen
 from penstock.testing.history.run import Expected
@@ -57,9 +57,11 @@ def match(evidence: Evidence) -> Matching:
         there = seen.pop(content, [])
         if len(there) == len(wanted_here):
             is_certain = len({each.chain for each in wanted_here}) == 1 and len({each.place for each in there}) == 1
-            # One of them may be in flight for another input, and the other's own not be there yet.
-            is_certain = is_certain and not _is_in_flight(evidence, content)
-            found.pairs += [Pair(e, s, is_certain) for e, s in zip(wanted_here, there, strict=True)]
+            pairs = [Pair(e, s, is_certain) for e, s in zip(wanted_here, there, strict=True)]
+            if _is_in_flight(evidence, content) and not all(_is_of_one_writer(evidence, pair) for pair in pairs):
+                # One of them may be in flight for another input, and the other's own not be there yet.
+                pairs = [replace(pair, is_certain=False) for pair in pairs]
+            found.pairs += pairs
         else:
             # Of a compacted topic the latest are left.
             step = -1 if wanted_here[0].topic in evidence.history.compacted else 1
@@ -74,6 +76,16 @@ def match(evidence: Evidence) -> Matching:
 
 def _is_in_flight(evidence: Evidence, content: Hashable) -> bool:
     return content in evidence.ahead or any(each.part.fate is Fate.OPEN for each in evidence.hidden.get(content, []))
+
+
+def _is_of_one_writer(evidence: Evidence, pair: Pair) -> bool:
+    """Whether whoever committed the input wrote the record as well.
+
+    Then the record is the input's own, whatever is in flight: its writer begins no transaction before the marker of the
+    last one is everywhere.
+    """
+    commit = evidence.covering(pair.expected)
+    return commit is not None and commit.writer == pair.seen.data.writer
 
 
 def _unequal(evidence: Evidence, wanted: Sequence[Expected], there: Iterable[Seen], found: Matching) -> None:
