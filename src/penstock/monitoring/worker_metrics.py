@@ -211,8 +211,11 @@ class WorkerMetrics(WorkerHooks):
     # ------------------------------------------------------------ hooks: transactions
 
     def on_step(self, step: str) -> None:
-        """Time the steps of a transaction; those of a checkpoint come from another thread and are not for here."""
-        if step.startswith("checkpoint"):
+        """Time the steps of a transaction.
+
+        Those of a checkpoint come from another thread and are not for here; a commit record is a part of the changelog.
+        """
+        if step.startswith("checkpoint") or step == "commit record":
             return
         now_s = self._clock.monotonic_s()
         if step in _ENDS_A_STEP or step in _TIMED_STEPS:

@@ -82,14 +82,20 @@ class Committer:
             changelog = self._changelog_of(task.id)
             if changelog is not None:
                 self._hooks.on_step("changelog")
-                places = [task.id.partition] * len(prepared.keys)
-                self._session.producer.produce(changelog, prepared.keys, prepared.values, partitions=places)
+                self._changed(changelog, task, prepared.keys[:-1], prepared.values[:-1])
+                self._hooks.on_step("commit record")
+                self._changed(changelog, task, prepared.keys[-1:], prepared.values[-1:])
             for marks in prepared.marks:
                 self._hooks.on_step("marks")
                 marks.hand_to(self._session.producer)
             offsets.update(prepared.offsets)
         self._session.commit(lambda: InputOffsets(offsets, self._live_membership(tasks)))
         self.apply(tasks)
+
+    def _changed(
+        self, changelog: str, task: Task, keys: Sequence[bytes | None], values: Sequence[bytes | None]
+    ) -> None:
+        self._session.producer.produce(changelog, keys, values, partitions=[task.id.partition] * len(keys))
 
     def _live_membership(self, tasks: Sequence[Task]) -> GroupMetadata:
         """Steps c and d."""

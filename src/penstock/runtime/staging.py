@@ -83,6 +83,7 @@ class Staging:
             duration_s: how long that took.
             spent_s: where that time went, as far as it is known.
         """
+        self._hooks.on_step("accept")
         self.note()
         sizes_bytes = {output.topic: output.size_bytes for output in staged.outputs}
         self._records += staged.records

@@ -8,20 +8,54 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import penstock as ps
 from penstock.errors import PenstockError
 from penstock.kafka.client import Connection
+from penstock.protocols import Codec, Decoded, SchemaRegistry, Side
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.opening import WorkerSurroundings, opened
 from penstock.runtime.worker import Worker
+from penstock.schemas.serdes import serde_for
 from tests.broker.harness.failpoint import Failpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Strings; decoding them is one more step."""
+
+    failpoint: Failpoint
+
+    def bind(
+        self, topic: str, side: Side, registry: SchemaRegistry | None, *, auto_register: bool = False
+    ) -> Codec[str]:
+        """Of a side of a topic."""
+        return TextCodec(serde_for(str).bind(topic, side, registry, auto_register=auto_register), self.failpoint)
+
+
+@dataclass(frozen=True, slots=True)
+class TextCodec:
+    """Encodes as `inner` does, and decodes so too."""
+
+    inner: Codec[str]
+    failpoint: Failpoint
+
+    def encode(self, values: Sequence[str]) -> list[bytes]:
+        """A batch."""
+        return self.inner.encode(values)
+
+    def decode(self, data: Sequence[bytes]) -> Decoded[str]:
+        """A batch."""
+        self.failpoint.on_step("decode")
+        return self.inner.decode(data)
 
 
 def pipeline(name: str, topic: str, failpoint: Failpoint, beside: str | None = None) -> ps.Pipeline:
     """User code is three more places to fail at; what is read beside the numbers is dropped."""
-    numbers = ps.Topic(topic, key=str, value=str)
+    numbers = ps.Topic(topic, key=str, value=Text(failpoint))
     sums = ps.Topic(f"{name}-sums", key=str, value=str, partitions=2)
 
     def parse(text: str) -> int:

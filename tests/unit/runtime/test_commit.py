@@ -93,7 +93,7 @@ def test_the_steps_are_taken_in_their_order() -> None:
     hooks = Seen()
     task = a_task()
     committer(Membership({}), Cluster({}), hooks, {LEFT, RIGHT}).commit([task])
-    order = ["changelog", "flush", "metadata", "send offsets", "commit", "committed", "apply"]
+    order = ["changelog", "commit record", "flush", "metadata", "send offsets", "commit", "committed", "apply"]
     assert hooks.steps[-len(order) :] == order
     assert task.committed.sequence == 6
 

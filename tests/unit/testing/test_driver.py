@@ -46,9 +46,11 @@ def cluster_of(run: Run) -> SimulatedCluster:
 STEPS: list[Step] = [
     "poll",
     "process",
+    "accept",
     "begin",
     "produce",
     "changelog",
+    "commit record",
     "flush",
     "metadata",
     "send offsets",
