@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from penstock.errors import ConfigurationError
-from penstock.operators.entry import Entry, entry_store
+from penstock.state.entry import Entry, entry_store
 from penstock.state.spec import StoreSpec
 from penstock.topology.node import Node, Operation, Policy, Port
 

@@ -13,7 +13,6 @@ from penstock.operators.aggregate import Aggregate
 from penstock.operators.branch import Branch
 from penstock.operators.context import Context
 from penstock.operators.count import Count
-from penstock.operators.entry import Entry
 from penstock.operators.filter import Filter
 from penstock.operators.flat_map import FlatMap
 from penstock.operators.global_table import GlobalJoin, GlobalLeftJoin
@@ -27,6 +26,7 @@ from penstock.operators.tap import Tap
 from penstock.operators.to import To
 from penstock.record import Record
 from penstock.schemas.topic import Topic
+from penstock.state.entry import Entry
 from penstock.state.spec import StoreSpec
 from penstock.topology.node import Policy
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import Any, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message
 
@@ -52,23 +53,21 @@ def sort_into(polled: Polled, messages: list[Message], group: str) -> None:
 
 def _add_records(polled: Polled, messages: list[Message]) -> None:
     """Column by column: a list made at once costs two thirds of one that grows by appending."""
-    places = zip(
-        [message.topic() or "" for message in messages], [message.partition() or 0 for message in messages], strict=True
-    )
+    places: Any = zip(map(Message.topic, messages), map(Message.partition, messages), strict=True)
     start = 0
     for (topic, partition), run in groupby(places):
         stop = start + len(list(run))
         records = messages[start:stop]
-        headers = [message.headers() for message in records]
+        headers = map(Message.headers, records)
         polled.ends.pop((topic, partition), None)
         polled.batches.append(
             SourceBatch(
                 topic,
                 partition,
-                [message.offset() or 0 for message in records],
-                [message.key() for message in records],
-                [message.value() for message in records],
-                [message.timestamp()[1] for message in records],
+                cast("list[int]", list(map(Message.offset, records))),
+                list(map(Message.key, records)),
+                list(map(Message.value, records)),
+                [time_ms for _, time_ms in map(Message.timestamp, records)],
                 list(map(headers_of, records)) if any(headers) else None,
             )
         )

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from penstock.operators.entry import Entry
 from penstock.operators.operator import AnyBatch, Operator, Place, Run, TaskContext, no_key
+from penstock.state.entry import Entry
 from penstock.state.spec import StoreSpec
 from penstock.state.store import Store
 from penstock.topology.node import AnyStore
@@ -38,24 +38,13 @@ class Folding(Operator):
         store: Store[Any, Entry[Any]] = task.store(self.stores[0])
         first, following = self.functions()
 
-        def begun(item: tuple[Any, int]) -> Entry[Any]:
-            value, timestamp_ms = item
-            return first(value), timestamp_ms
-
-        def gone_on(entry: Entry[Any], item: tuple[Any, int]) -> Entry[Any]:
-            before, before_ms = entry
-            value, timestamp_ms = item
-            # A call of `max` would cost as much as the rest.
-            latest_ms = timestamp_ms if timestamp_ms > before_ms else before_ms  # noqa: FURB136
-            return following(before, value), latest_ms
-
         def run(batch: AnyBatch) -> AnyBatch:
             if None in batch.keys:
                 raise no_key(place)
-            items = zip(batch.values, batch.timestamps_ms, strict=True)
-            entries = store.fold(store.full_keys(batch.keys), items, begun, gone_on)
-            out = batch.with_values([value for value, _ in entries])
-            out.timestamps_ms = [timestamp_ms for _, timestamp_ms in entries]
+            keys = store.full_keys(batch.keys)
+            results, latest_ms = store.fold(keys, batch.values, batch.timestamps_ms, first, following)
+            out = batch.with_values(results)
+            out.timestamps_ms = latest_ms
             return out
 
         return run

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock.operators.columns import picked
-from penstock.operators.entry import Entry
 from penstock.operators.operator import AnyBatch, Operator, Place, Run, TaskContext
+from penstock.state.entry import Entry
 from penstock.state.spec import StoreSpec
 from penstock.state.store import Store
 from penstock.topology.node import AnyStore, function_slug

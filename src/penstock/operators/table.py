@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from penstock.operators.entry import Entry
 from penstock.operators.operator import AnyBatch, Operator, Place, Run, TaskContext, no_key
+from penstock.state.entry import Entry
 from penstock.state.spec import StoreSpec
 from penstock.state.store import Store
 from penstock.topology.node import AnyStore, Source

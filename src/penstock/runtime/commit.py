@@ -95,7 +95,8 @@ class Committer:
     def _changed(
         self, changelog: str, task: Task, keys: Sequence[bytes | None], values: Sequence[bytes | None]
     ) -> None:
-        self._session.producer.produce(changelog, keys, values, partitions=[task.id.partition] * len(keys))
+        if keys:  # a claim changes no key
+            self._session.producer.produce(changelog, keys, values, partitions=[task.id.partition] * len(keys))
 
     def _live_membership(self, tasks: Sequence[Task]) -> GroupMetadata:
         """Steps c and d."""

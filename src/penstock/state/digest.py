@@ -12,8 +12,10 @@ commit. XXH3: https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from itertools import compress
+from operator import add
+from typing import Final, cast
 
 from xxhash import xxh3_128_intdigest
 
@@ -28,16 +30,20 @@ def entry_hash(key: bytes, value: bytes) -> int:
     return xxh3_128_intdigest(key + value, len(key))
 
 
-def changed(digest: int, changes: Iterable[tuple[bytes, bytes | None, bytes | None]]) -> int:
-    """The digest after these changes of (key, value before, value now); None = not there."""
-    hash_of = xxh3_128_intdigest  # as `entry_hash`, whose call would cost as much again
-    for key, old, new in changes:
-        length = len(key)
-        if old is not None:
-            digest -= hash_of(key + old, length)
-        if new is not None:
-            digest += hash_of(key + new, length)
-    return digest % _MODULUS
+def changed(digest: int, keys: Sequence[bytes], before: Sequence[bytes | None], now: Sequence[bytes | None]) -> int:
+    """The digest after changes of these keys, parallel lists; None = not there. A key may occur more than once."""
+    return (digest - _sum(keys, before) + _sum(keys, now)) % _MODULUS
+
+
+def _sum(keys: Sequence[bytes], values: Sequence[bytes | None]) -> int:
+    """Of the entries' hashes, column by column: a loop in Python would cost as much again."""
+    if all(values):
+        there = cast("Sequence[bytes]", values)
+    else:
+        is_there = [value is not None for value in values]
+        keys = list(compress(keys, is_there))
+        there = [value for value in values if value is not None]
+    return sum(map(xxh3_128_intdigest, map(add, keys, there), map(len, keys)))
 
 
 def digest_of(entries: Mapping[bytes, bytes]) -> int:

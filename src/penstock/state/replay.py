@@ -56,20 +56,24 @@ class Replay:
             OperatorMustDecide: a record that penstock did not write, or a newer release did; the message says where.
         """
         entries, prefixes = self._entries, self._prefixes
-        changes: list[tuple[bytes, bytes | None, bytes | None]] = []
+        ours: list[bytes] = []
+        before: list[bytes | None] = []
+        now: list[bytes | None] = []
         for key, value, offset in zip(keys, values, offsets, strict=True):
             if key == COMMIT_RECORD_KEY and value is not None:
                 self.last_commit = commit_record.decode(value, f"{self._where}@{offset}")
                 continue
-            ours = key if key and prefix_of(key) in prefixes else self._first_of_its_store(key, offset)
-            changes.append((ours, entries.get(ours), value))
+            own = key if key and prefix_of(key) in prefixes else self._first_of_its_store(key, offset)
+            ours.append(own)
+            before.append(entries.get(own))
+            now.append(value)
             if value is None:
-                entries.pop(ours, None)
+                entries.pop(own, None)
             else:
-                entries[ours] = value
-        self._digest = digests.changed(self._digest, changes)
+                entries[own] = value
+        self._digest = digests.changed(self._digest, ours, before, now)
         if self._unsaved is not None:
-            self._unsaved.update((key, value) for key, _, value in changes)
+            self._unsaved.update(zip(ours, now, strict=True))
         self.bytes_fed += sum(map(len, filter(None, keys))) + sum(map(len, filter(None, values)))
         self.records += len(keys)
         if offsets:

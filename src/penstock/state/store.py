@@ -7,6 +7,7 @@ from typing import Any, Final, Generic, TypeVar, overload
 
 from penstock.errors import ConfigurationError, OperatorMustDecide, UnencodableValue
 from penstock.state.changelog import end_of_prefix, store_prefix
+from penstock.state.entry import Entry
 from penstock.state.key_codec import BytesKey, TextKey, TupleKey
 from penstock.state.spec import StoreSpec
 from penstock.state.task_state import TaskState
@@ -15,6 +16,7 @@ from penstock.state.value_codec import REFUSED
 K = TypeVar("K")
 V = TypeVar("V")
 D = TypeVar("D")
+E = TypeVar("E")
 T = TypeVar("T")
 
 _NO_KEY = (AttributeError, TypeError, ValueError, OverflowError)
@@ -109,38 +111,56 @@ class Store(Generic[K, V]):
         self._know(full_key, entry)
 
     def fold(
-        self, full_keys: Sequence[bytes], items: Iterable[T], first: Callable[[T], V], following: Callable[[V, T], V]
-    ) -> list[V]:
-        """One key after the other: `first(item)` where nothing is stored, else `following(what is stored, item)`.
+        self: Store[K, Entry[E]],
+        full_keys: Sequence[bytes],
+        values: Iterable[T],
+        timestamps_ms: Iterable[int],
+        first: Callable[[T], E],
+        following: Callable[[E, T], E],
+    ) -> tuple[list[E], list[int]]:
+        """One key after the other: `first(value)` where nothing is stored, else `following(what is stored, value)`.
 
-        The same as `entry` and `write` for each, at half of their cost.
+        Beside it stands the latest of the timestamps that went into it. The same as `entry` and `write` for each key,
+        at half of their cost.
 
         Returns:
-            What was stored, in the order of the keys.
+            What was stored, in the order of the keys: results, and their timestamps.
 
         Raises:
             UnencodableValue: a result does not fit.
             OperatorMustDecide: a stored value does not fit the store's type.
         """
+        results: list[E] = []
+        latest_ms: list[int] = []
         layers = self._state.layers()
         if layers is None:
-            return [self._folded(key, item, first, following) for key, item in zip(full_keys, items, strict=True)]
+            for key, value, time_ms in zip(full_keys, values, timestamps_ms, strict=True):
+                stored = self.entry(key)
+                before = None if stored is None else stored[1]
+                result = first(value) if before is None else following(before[0], value)
+                results.append(result)
+                latest_ms.append(time_ms if before is None else max(before[1], time_ms))
+                self.write(key, (result, latest_ms[-1]))
+            return results, latest_ms
         batch, transaction, committed = layers
         known, codec, is_shared, most = self._known, self._values, self._is_shared, self._max_entry_bytes
         decode, write, read, mark = codec.decode, codec.write, codec.read, codec.mark
-        results: list[V] = []
-        for key, item in zip(full_keys, items, strict=True):
+        for key, value, time_ms in zip(full_keys, values, timestamps_ms, strict=True):
             data = batch[key] if key in batch else transaction[key] if key in transaction else committed.get(key)
             if data is None:
-                result = first(item)
+                result = first(value)
             else:
                 entry = known.get(key)
-                result = following(entry[1] if entry is not None and entry[0] is data else decode(data), item)
+                so_far, before_ms = entry[1] if entry is not None and entry[0] is data else decode(data)
+                result = following(so_far, value)
+                if before_ms > time_ms:  # noqa: PLR1730 - a call of `max` would cost as much as both look-ups
+                    time_ms = before_ms  # noqa: PLW2901
+            made = result, time_ms
             try:
-                body = write(result)
+                body = write(made)
                 read_back = read(body)
             except REFUSED:
-                self._stored(result)  # which has the words for it
+                self._stored(made)  # which has the words for it
                 raise
             data = mark + body
             if len(key) + len(data) > most:
@@ -151,13 +171,8 @@ class Store(Generic[K, V]):
                     known.clear()
                 known[key] = data, read_back
             results.append(result)
-        return results
-
-    def _folded(self, key: bytes, item: T, first: Callable[[T], V], following: Callable[[V, T], V]) -> V:
-        entry = self.entry(key)
-        result = first(item) if entry is None else following(entry[1], item)
-        self.write(key, result)
-        return result
+            latest_ms.append(time_ms)
+        return results, latest_ms
 
     def _too_large(self, full_key: bytes, data: bytes) -> UnencodableValue:
         return UnencodableValue(

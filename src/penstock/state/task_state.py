@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import compress
 from operator import ne
-from typing import Final
+from typing import Final, cast
 
 from penstock.state import digest as digests
 from penstock.state.changelog import prefix_of, store_prefix
@@ -159,7 +159,7 @@ class TaskState:
                 list(compress(values, changed)),
                 list(compress(before, changed)),
             )
-        digest = digests.changed(self._digest, zip(keys, before, values, strict=True))
+        digest = digests.changed(self._digest, keys, before, values)
         self._prepared = PreparedCommit(keys, values, digest)
         return self._prepared
 
@@ -168,11 +168,13 @@ class TaskState:
         prepared = self._prepared
         if prepared is None:
             raise RuntimeError("state was applied that was not prepared, or changed since; please report this")
-        for key, value in zip(prepared.keys, prepared.values, strict=True):
-            if value is None:
+        keys, values = prepared.keys, prepared.values
+        if not all(values):  # a loop that looks at each would cost three times as much
+            for key in compress(keys, (value is None for value in values)):
                 del self._committed[key]
-            else:
-                self._committed[key] = value
+            is_there = [value is not None for value in values]
+            keys, values = list(compress(keys, is_there)), list(compress(values, is_there))
+        self._committed.update(zip(keys, cast("list[bytes]", values), strict=True))
         if self._unsaved is not None:
             self._unsaved.update(zip(prepared.keys, prepared.values, strict=True))
         self._digest = prepared.digest

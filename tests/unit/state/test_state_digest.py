@@ -26,8 +26,8 @@ def test_order_does_not_matter(entries: dict[bytes, bytes], random: object) -> N
 def test_the_changes_from_one_state_to_another_give_the_other_ones_digest(
     before: dict[bytes, bytes], after: dict[bytes, bytes]
 ) -> None:
-    changes = [(key, before.get(key), after.get(key)) for key in before.keys() | after.keys()]
-    digest = changed(digest_of(before), changes)
+    keys = [*(before.keys() | after.keys())]
+    digest = changed(digest_of(before), keys, list(map(before.get, keys)), list(map(after.get, keys)))
     assert digest == digest_of(after)
     assert from_bytes(to_bytes(digest)) == digest
 

@@ -9,13 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.errors import UnencodableValue
-from penstock.state.spec import StoreSpec
+from penstock.state.entry import Entry, entry_store
 from penstock.state.store import Store
 from penstock.state.task_state import TaskState
 
-COUNTS = StoreSpec("counts", key=str, value=tuple[int, int])
-PAIRS = StoreSpec("pairs", key=str, value=tuple[int, ...])  # what is decoded is kept, for nobody can change it
-LISTS = StoreSpec("lists", key=str, value=list[int])  # can be changed by whoever has one
+COUNTS = entry_store("counts", str, int)
+TUPLES = entry_store("tuples", str, tuple[int, ...])  # what is decoded is kept, for nobody can change it
+LISTS = entry_store("lists", str, list[int])  # can be changed by whoever has one
+
+Lists = Store[str, Entry[list[int]]]
 
 Steps = list[tuple[str, list[str]]]
 
@@ -28,32 +30,32 @@ STEPS: st.SearchStrategy[Steps] = st.lists(
 )
 
 
-def one_by_one(store: Store[str, list[int]], keys: list[str]) -> list[list[int]]:
+def one_by_one(store: Lists, keys: list[str]) -> list[list[int]]:
     results: list[list[int]] = []
     for key in keys:
         before = store.get(key)
-        results.append([1] if before is None else [*before, len(before) + 1])
-        store.put(key, results[-1])
+        results.append([1] if before is None else [*before[0], len(before[0]) + 1])
+        store.put(key, (results[-1], max(0 if before is None else before[1], ord(key))))
     return results
 
 
-def folded(store: Store[str, list[int]], keys: list[str]) -> list[list[int]]:
+def folded(store: Lists, keys: list[str]) -> list[list[int]]:
     def following(before: list[int], _: str) -> list[int]:
         before.append(len(before) + 1)  # what it is given is its own
         return before
 
-    return store.fold(store.full_keys(keys), keys, lambda _: [1], following)
+    return store.fold(store.full_keys(keys), keys, map(ord, keys), lambda _: [1], following)[0]
 
 
 def play(
-    steps: Steps, fold: Callable[[Store[str, list[int]], list[str]], list[list[int]]]
+    steps: Steps, fold: Callable[[Lists, list[str]], list[list[int]]]
 ) -> tuple[list[list[list[int]]], dict[bytes, bytes], int]:
     state = TaskState()
     store = Store(LISTS, state)
     seen: list[list[list[int]]] = []
     for then, keys in steps:
         if then == "scan":
-            seen.append([value for _, value in store.scan()])
+            seen.append([value for _, (value, _) in store.scan()])
         seen.append([list(value) for value in fold(store, keys)])
         if then == "delete":
             store.delete("a")
@@ -71,22 +73,22 @@ def play(
     return seen, dict(state.committed), state.digest
 
 
-def played_on_pairs(steps: Steps, *, is_folded: bool) -> list[list[tuple[int, ...]]]:
+def played_on_tuples(steps: Steps, *, is_folded: bool) -> list[list[tuple[int, ...]]]:
     """Each value is longer by one than the one before; batches are dropped and transactions discarded in between."""
     state = TaskState()
-    store = Store(PAIRS, state)
+    store = Store(TUPLES, state)
     seen: list[list[tuple[int, ...]]] = []
     for then, keys in steps:
         if is_folded:
-            seen.append(
-                store.fold(store.full_keys(keys), keys, lambda _: (0,), lambda before, _: (*before, before[-1] + 1))
-            )
+            full_keys = store.full_keys(keys)
+            found = store.fold(full_keys, keys, [0] * len(keys), lambda _: (0,), lambda at, _: (*at, at[-1] + 1))
+            seen.append(found[0])
         else:
             seen.append([])
             for key in keys:
                 before = store.get(key)
-                seen[-1].append((0,) if before is None else (*before, before[-1] + 1))
-                store.put(key, seen[-1][-1])
+                seen[-1].append((0,) if before is None else (*before[0], before[0][-1] + 1))
+                store.put(key, (seen[-1][-1], 0))
         if then == "drop":
             state.drop_batch()
         else:
@@ -98,14 +100,14 @@ def played_on_pairs(steps: Steps, *, is_folded: bool) -> list[list[tuple[int, ..
 
 @given(STEPS)
 def test_what_was_dropped_or_discarded_is_not_folded_on(steps: Steps) -> None:
-    assert played_on_pairs(steps, is_folded=True) == played_on_pairs(steps, is_folded=False)
+    assert played_on_tuples(steps, is_folded=True) == played_on_tuples(steps, is_folded=False)
 
 
 def test_a_function_that_changes_what_it_is_given_and_fails_changes_nothing() -> None:
     state = TaskState()
     store = Store(LISTS, state)
     keys = store.full_keys(["a"])
-    store.fold(keys, [0], lambda _: [1], lambda before, _: before)
+    store.fold(keys, [0], [0], lambda _: [1], lambda before, _: before)
     state.accept_batch()
 
     def failing(before: list[int], _: int) -> list[int]:
@@ -113,9 +115,9 @@ def test_a_function_that_changes_what_it_is_given_and_fails_changes_nothing() ->
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        store.fold(keys, [0], lambda _: [1], failing)
+        store.fold(keys, [0], [0], lambda _: [1], failing)
     state.drop_batch()
-    assert store.fold(keys, [0], lambda _: [1], lambda before, _: before) == [[1]]
+    assert store.fold(keys, [0], [0], lambda _: [1], lambda before, _: before) == ([[1]], [0])
 
 
 @given(STEPS)
@@ -126,15 +128,27 @@ def test_folding_is_getting_and_putting_one_by_one(steps: Steps) -> None:
 def test_more_keys_than_are_known_at_once_are_folded_all_the_same() -> None:
     store = Store(COUNTS, TaskState())
     keys = [str(number) for number in range(20_000)] * 2
-    found = store.fold(store.full_keys(keys), keys, lambda _: (1, 0), lambda before, _: (before[0] + 1, 0))
-    assert found == [(1, 0)] * 20_000 + [(2, 0)] * 20_000
+    found, _ = store.fold(store.full_keys(keys), keys, map(int, keys), lambda _: 1, lambda before, _: before + 1)
+    assert found == [1] * 20_000 + [2] * 20_000
+
+
+@pytest.mark.parametrize("is_scanned", [False, True])
+def test_beside_a_result_stands_the_latest_time_that_went_into_it(is_scanned: bool) -> None:
+    """Whether every single write keeps the order of keys, or none does."""
+    store = Store(COUNTS, TaskState())
+    if is_scanned:
+        store.count()
+    keys = store.full_keys(["a", "a", "b", "a"])
+    _, latest_ms = store.fold(keys, [0] * 4, [5, 3, 1, 7], lambda _: 1, lambda before, _: before + 1)
+    assert latest_ms == [5, 5, 1, 7]
+    assert store.get("a") == (3, 7)
 
 
 def test_a_result_that_is_too_large_is_refused_and_so_is_one_of_another_type() -> None:
     store = Store(LISTS, TaskState(max_entry_bytes=50))
     keys = store.full_keys(["a"])
     with pytest.raises(UnencodableValue, match="50 are allowed"):
-        store.fold(keys, [0], lambda _: [0] * 100, lambda before, _: before)
+        store.fold(keys, [0], [0], lambda _: [0] * 100, lambda before, _: before)
     wrong: list[int] = ["text"]  # type: ignore[list-item]
     with pytest.raises(UnencodableValue, match="does not fit its type"):
-        store.fold(keys, [0], lambda _: wrong, lambda before, _: before)
+        store.fold(keys, [0], [0], lambda _: wrong, lambda before, _: before)

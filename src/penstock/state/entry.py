@@ -11,6 +11,7 @@ from penstock.state.spec import StoreSpec
 K = TypeVar("K")
 V = TypeVar("V")
 
+
 Entry = tuple[V, int]
 """(value, timestamp in milliseconds). A pair: stored as an array, it costs nine bytes more than the value."""
 
