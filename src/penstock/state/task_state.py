@@ -10,7 +10,7 @@ Reading sees the uppermost layer that says something about a key. All layers are
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import compress
 from operator import ne
@@ -96,15 +96,19 @@ class TaskState:
         self._prepared = None
         self._batch[key] = value
 
-    def layers(self) -> Layers | None:
+    def layers(self) -> Layers:
         """The layers themselves, to read from and to write to the batch's; for a loop over many keys, and no longer.
 
-        None while somebody goes by the order of keys, which every single `write` has to keep up to date.
+        Keys that were not there before are then to be told to `added`, whatever became of the loop.
         """
-        if self._orders:
-            return None
         self._prepared = None
         return self._batch, self._transaction, self._committed
+
+    def added(self, keys: Iterable[bytes]) -> None:
+        """These keys were written to the batch's layer, and reading did not find them before."""
+        if self._orders:
+            for key in keys:
+                self._reorder(key, was_there=False, is_there=True)
 
     def order(self, prefix: bytes) -> SortedKeys:
         """One store's keys as the batch in hand sees them, ascending; kept up to date by every write from now on.

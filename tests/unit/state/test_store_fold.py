@@ -44,7 +44,7 @@ def folded(store: Lists, keys: list[str]) -> list[list[int]]:
         before.append(len(before) + 1)  # what it is given is its own
         return before
 
-    return store.fold(store.full_keys(keys), keys, map(ord, keys), lambda _: [1], following)[0]
+    return store.fold(store.full_keys(keys), keys, list(map(ord, keys)), lambda _: [1], following)[0]
 
 
 def play(
@@ -120,6 +120,26 @@ def test_a_function_that_changes_what_it_is_given_and_fails_changes_nothing() ->
     assert store.fold(keys, [0], [0], lambda _: [1], lambda before, _: before) == ([[1]], [0])
 
 
+@pytest.mark.parametrize("keys", [["a", "b", "c"], ["a", "b", "a"]])
+def test_the_order_of_keys_outlives_a_function_that_fails_midway(keys: list[str]) -> None:
+    """Whether the keys are dealt with column by column or, where one comes twice, one after the other."""
+    state = TaskState()
+    store = Store(COUNTS, state)
+    store.put("b", (1, 0))
+    state.accept_batch()
+    assert store.count() == 1
+
+    def first(item: int) -> int:
+        return 1 // item
+
+    with pytest.raises(ZeroDivisionError):
+        store.fold(store.full_keys([*keys, "d"]), [1, 1, 1, 0], [0] * 4, first, lambda before, _: before + 1)
+    state.drop_batch()
+    assert list(store.scan()) == [("b", (1, 0))]
+    store.fold(store.full_keys(keys), [1] * 3, [0] * 3, first, lambda before, _: before + 1)
+    assert [key for key, _ in store.scan()] == sorted(set(keys) | {"b"})
+
+
 @given(STEPS)
 def test_folding_is_getting_and_putting_one_by_one(steps: Steps) -> None:
     assert play(steps, folded) == play(steps, one_by_one)
@@ -128,7 +148,7 @@ def test_folding_is_getting_and_putting_one_by_one(steps: Steps) -> None:
 def test_more_keys_than_are_known_at_once_are_folded_all_the_same() -> None:
     store = Store(COUNTS, TaskState())
     keys = [str(number) for number in range(20_000)] * 2
-    found, _ = store.fold(store.full_keys(keys), keys, map(int, keys), lambda _: 1, lambda before, _: before + 1)
+    found, _ = store.fold(store.full_keys(keys), keys, list(map(int, keys)), lambda _: 1, lambda before, _: before + 1)
     assert found == [1] * 20_000 + [2] * 20_000
 
 
