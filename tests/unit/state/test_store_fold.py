@@ -23,7 +23,7 @@ Steps = list[tuple[str, list[str]]]
 
 STEPS: st.SearchStrategy[Steps] = st.lists(
     st.tuples(
-        st.sampled_from(["accept", "drop", "commit", "discard", "delete", "scan"]),
+        st.sampled_from(["accept", "drop", "commit", "discard", "delete", "scan", "go on"]),
         st.lists(st.sampled_from("abcd"), max_size=6),
     ),
     max_size=8,
@@ -59,6 +59,8 @@ def play(
         seen.append([list(value) for value in fold(store, keys)])
         if then == "delete":
             store.delete("a")
+        if then == "go on":  # in the same batch
+            continue
         if then == "drop":
             state.drop_batch()
             continue
@@ -68,6 +70,7 @@ def play(
         elif then == "commit":
             state.prepare()
             state.apply()
+    state.accept_batch()
     state.prepare()
     state.apply()
     return seen, dict(state.committed), state.digest
@@ -91,7 +94,7 @@ def played_on_tuples(steps: Steps, *, is_folded: bool) -> list[list[tuple[int, .
                 store.put(key, (seen[-1][-1], 0))
         if then == "drop":
             state.drop_batch()
-        else:
+        elif then != "go on":
             state.accept_batch()
         if then == "discard":
             state.discard()
@@ -162,6 +165,8 @@ def test_beside_a_result_stands_the_latest_time_that_went_into_it(is_scanned: bo
     _, latest_ms = store.fold(keys, [0] * 4, [5, 3, 1, 7], lambda _: 1, lambda before, _: before + 1)
     assert latest_ms == [5, 5, 1, 7]
     assert store.get("a") == (3, 7)
+    _, latest_ms = store.fold(store.full_keys(["a", "b"]), [0] * 2, [6, 2], lambda _: 1, lambda before, _: before + 1)
+    assert latest_ms == [7, 2]
 
 
 def test_a_result_that_is_too_large_is_refused_and_so_is_one_of_another_type() -> None:
