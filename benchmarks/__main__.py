@@ -59,7 +59,7 @@ def page(rows: list[Row]) -> str:
 
 def _more(row: Row) -> str:
     """What only some jobs tell."""
-    told = [(name, value) for name, value in row.items() if name not in Row.__required_keys__]
+    told = [(name, value) for name, value in row.items() if name in Row.__optional_keys__]
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in told)
 
 

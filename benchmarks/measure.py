@@ -7,16 +7,11 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NotRequired, TypedDict
+from typing import TypedDict
 
 
-class Row(TypedDict):
-    """One line of `latest.json`.
-
-    `ratio_to_baseline` compares records per second with the job's baseline, pair by pair, and is the median of those;
-    above 1 is faster. `cpu_us_per_record` counts user and system time of the process, all threads. What else a job has
-    to tell stands in fields of its own, their units in their names.
-    """
+class Figures(TypedDict):
+    """What every job tells."""
 
     job: str
     system: str
@@ -24,19 +19,29 @@ class Row(TypedDict):
     cpu_us_per_record: float
     ratio_to_baseline: float
     runs: int
-    cpu_ratio_to_baseline: NotRequired[float]
-    ratio_to_same_job_by_hand: NotRequired[float]
-    commit_ms_p50: NotRequired[float]
-    commit_ms_max: NotRequired[float]
-    peak_rss_mb: NotRequired[float]
-    latency_ms_p50: NotRequired[float]
-    latency_ms_p99: NotRequired[float]
-    cpu_more_percent: NotRequired[float]
-    cpu_more_percent_low: NotRequired[float]
-    cpu_more_percent_high: NotRequired[float]
-    seconds: NotRequired[float]
-    longest_pause_ms: NotRequired[float]
-    longest_pause_cpu_ms: NotRequired[float]
+
+
+class Row(Figures, total=False):
+    """One line of `latest.json`.
+
+    `ratio_to_baseline` compares records per second with the job's baseline, pair by pair, and is the median of those;
+    above 1 is faster. `cpu_us_per_record` counts user and system time of the process, all threads. What else a job has
+    to tell stands in fields of its own, their units in their names.
+    """
+
+    cpu_ratio_to_baseline: float
+    ratio_to_same_job_by_hand: float
+    commit_ms_p50: float
+    commit_ms_max: float
+    peak_rss_mb: float
+    latency_ms_p50: float
+    latency_ms_p99: float
+    cpu_more_percent: float
+    cpu_more_percent_low: float
+    cpu_more_percent_high: float
+    seconds: float
+    longest_pause_ms: float
+    longest_pause_cpu_ms: float
 
 
 @dataclass(frozen=True, slots=True)
