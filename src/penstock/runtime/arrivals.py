@@ -110,7 +110,7 @@ class Arrivals:
             if len(self._restores) >= self._max_restores:
                 break
             try:
-                restore = self._makes.restore(task_id, sources, self._consumer)
+                restore = self._makes.restore(task_id, sources)
             except CheckpointHeld as held:
                 LOGGER.debug("task %s: %s", task_id, held)
                 continue

@@ -96,7 +96,7 @@ class Restore:
         task_id: for messages.
         sources: its partitions.
         committed: asks for the group's positions.
-        first_offset: where a source begins for a group that never read it.
+        first_offsets: asks where the sources begin for a group that never read them.
         changelog: reads the task's changelog; None for a task without stores.
         stored: the task's checkpoint, locked; None = it has none, or another process here has it.
         clock: for the stall time-out.
@@ -109,7 +109,7 @@ class Restore:
         sources: tuple[Partition, ...],
         *,
         committed: Callable[[tuple[Partition, ...]], Mapping[Partition, Committed]],
-        first_offset: Callable[[Partition], int],
+        first_offsets: Callable[[], Mapping[Partition, int]],
         changelog: ChangelogReader | None,
         stored: TaskCheckpoint | None,
         clock: Clock,
@@ -118,13 +118,14 @@ class Restore:
         self.task_id = task_id
         self._sources = sources
         self._ask_committed = committed
-        self._first_offset = first_offset
+        self._ask_first_offsets = first_offsets
         self._changelog = changelog
         self._stored = stored
         self._loaded: Checkpoint | Rejected | None = None
         self._clock = clock
         self._lineage = lineage
         self._committed: Mapping[Partition, Committed] | None = None
+        self._first_offsets: Mapping[Partition, int] | None = None
         self._compared: Mapping[Partition, Committed] | None = None
         self._has_unstable_offsets = False
         self._replay: Replay | None = None
@@ -160,6 +161,8 @@ class Restore:
             if self._committed is None:
                 self._committed = self._ask_committed(self._sources)
                 self._has_unstable_offsets = False
+            if self._first_offsets is None:
+                self._first_offsets = self._ask_first_offsets() if self._may_begin_anew(self._committed) else {}
             if self._changelog is None:
                 inherited = self._inheritance().without_state()
                 return Restored(None, inherited.progress, 0, 0, 0, writers=self._writers())
@@ -218,7 +221,7 @@ class Restore:
         else:
             # Whoever stood still between the two answers sees the commits of the owner behind it: asked anew, the group
             # either agrees, or says the same again.
-            self._compared, self._committed = self._committed, None
+            self._compared, self._committed, self._first_offsets = self._committed, None, None
             self._replay = self._end = None
 
     def _without_checkpoint(self, reason: Reason, detail: str) -> None:
@@ -282,7 +285,12 @@ class Restore:
         )
 
     def _inheritance(self) -> Inheritance:
-        return Inheritance(self.task_id, self._sources, self._committed or {}, self._first_offset, self._lineage)
+        firsts = self._first_offsets or {}
+        return Inheritance(self.task_id, self._sources, self._committed or {}, firsts.__getitem__, self._lineage)
+
+    def _may_begin_anew(self, committed: Mapping[Partition, Committed]) -> bool:
+        """Whether some source may have to be read from where it begins: never read so far, or to be read again."""
+        return self._lineage is not None or any(source not in committed for source in self._sources)
 
     def _writers(self) -> frozenset[str]:
         told = (parse(committed.metadata) for committed in (self._committed or {}).values())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from penstock.errors import ServerUnreachable
 from penstock.kafka.consumer import Committed
-from penstock.kafka.group_view import Answer, Asked
+from penstock.kafka.group_view import Answer, Asked, Extent
 from penstock.operators.operator import OpenTopic
 from penstock.runtime.assignment import Assignment
 from penstock.runtime.changelog_reader import PartitionReader
@@ -17,7 +17,6 @@ from penstock.runtime.global_tables import GlobalTables
 from penstock.runtime.herald import Herald
 from penstock.runtime.internal_topics import PipelineTopics, renew_bounds
 from penstock.runtime.lineage import Lineage
-from penstock.runtime.member import Member
 from penstock.runtime.merge import Partition
 from penstock.runtime.program import Program
 from penstock.runtime.purge import Purge
@@ -138,7 +137,7 @@ class TaskFactory:
     def _tasks_of(self, group: TaskGroup) -> list[TaskId]:
         return [TaskId(group.name, number) for number in range(self._topics.tasks(group))]
 
-    def restore(self, task_id: TaskId, sources: tuple[Partition, ...], consumer: Member) -> Restore:
+    def restore(self, task_id: TaskId, sources: tuple[Partition, ...]) -> Restore:
         """Begin to bring a task back from the log.
 
         Raises:
@@ -158,18 +157,21 @@ class TaskFactory:
             if self._checkpoints is not None:
                 stored = self._checkpoints.open(task_id, changelog, sources)
         offsets = Asked(lambda: self.stable_offsets(sources), clock.monotonic_s)
+        extents = Asked(lambda: self._view.extents(sources), clock.monotonic_s)
         return Restore(
             task_id,
             sources,
             committed=lambda _: offsets.get(),
-            first_offset=lambda partition: consumer.end_offsets(partition)[
-                0 if self._starts.get(partition[0], "earliest") == "earliest" else 1
-            ],
+            first_offsets=lambda: {place: self._first_offset(place, extent) for place, extent in extents.get().items()},
             changelog=reader,
             stored=stored,
             clock=clock,
             lineage=self._lineage,
         )
+
+    def _first_offset(self, source: Partition, extent: Extent) -> int:
+        is_earliest = self._starts.get(source[0], "earliest") == "earliest"
+        return extent.begin if is_earliest else extent.last_stable
 
     def start(self, task_id: TaskId, sources: tuple[Partition, ...], restored: Restored) -> Task:
         """The task, its processors open."""

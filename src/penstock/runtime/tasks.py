@@ -7,7 +7,6 @@ from typing import Protocol
 
 from penstock.kafka.consumer import Committed
 from penstock.kafka.group_view import Answer
-from penstock.runtime.member import Member
 from penstock.runtime.merge import Partition
 from penstock.runtime.restore import Restore, Restored
 from penstock.runtime.task import Task, TaskId
@@ -32,7 +31,7 @@ class Tasks(Protocol):
         """Ask for the group's stable offsets, without waiting."""
         ...
 
-    def restore(self, task_id: TaskId, sources: tuple[Partition, ...], consumer: Member) -> Restore:
+    def restore(self, task_id: TaskId, sources: tuple[Partition, ...]) -> Restore:
         """Begin to bring a task back.
 
         Raises:

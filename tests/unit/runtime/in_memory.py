@@ -23,7 +23,6 @@ from penstock.runtime.hook_chain import HookChain
 from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.internal_topics import PipelineTopics
 from penstock.runtime.limits import WorkerLimits
-from penstock.runtime.member import Member
 from penstock.runtime.merge import Partition
 from penstock.runtime.opening import WorkerSurroundings
 from penstock.runtime.restore import Restore
@@ -97,7 +96,7 @@ class InMemoryTasks(TaskFactory):
     def stable_offsets(self, partitions: tuple[Partition, ...]) -> Told[Mapping[Partition, Committed]]:
         return Told({p: self.cluster.offsets[p] for p in partitions if p in self.cluster.offsets})
 
-    def restore(self, task_id: TaskId, sources: tuple[Partition, ...], consumer: Member) -> Restore:
+    def restore(self, task_id: TaskId, sources: tuple[Partition, ...]) -> Restore:
         changelog = self.changelog_of(task_id)
         stored: TaskCheckpoint | None = None
         if changelog is not None and self.disk is not None:
@@ -107,8 +106,8 @@ class InMemoryTasks(TaskFactory):
         return Restore(
             task_id,
             sources,
-            committed=lambda partitions: consumer.committed(partitions, timeout_s=1.0),
-            first_offset=lambda partition: consumer.end_offsets(partition)[0],
+            committed=lambda partitions: self.stable_offsets(partitions).get(),
+            first_offsets=lambda: {source: self.cluster.begins.get(source, 0) for source in sources},
             changelog=None
             if changelog is None
             else InMemoryChangelog(self.cluster.changelog(changelog, task_id.partition)),

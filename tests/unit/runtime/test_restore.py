@@ -51,7 +51,7 @@ def restore(
         TaskId("in", 0),
         (IN,),
         committed=lambda _: committed,
-        first_offset=lambda _: 3,
+        first_offsets=lambda: {IN: 3},
         changelog=log,
         stored=None,
         clock=clock or ManualClock(),
@@ -110,6 +110,39 @@ def test_a_group_that_is_not_where_its_changelog_is_names_both(group: int) -> No
     assert caught.value.exit_code == 5
 
 
+def test_where_sources_begin_is_waited_for_and_asked_only_of_a_group_that_never_read_one() -> None:
+    """The answer takes a moment, in which other tasks go on."""
+    asked: list[int] = []
+
+    def first_offsets() -> Mapping[Partition, int]:
+        asked.append(len(asked))
+        if len(asked) < 3:
+            raise KafkaUnavailable("asked, and not answered yet")
+        return {IN: 7}
+
+    def begin(committed: Mapping[Partition, Committed], log: InMemoryChangelog) -> Restore:
+        return Restore(
+            TaskId("in", 0),
+            (IN,),
+            committed=lambda _: committed,
+            first_offsets=first_offsets,
+            changelog=log,
+            stored=None,
+            clock=ManualClock(),
+        )
+
+    new = begin({}, InMemoryChangelog([], end=0))
+    assert [new.step(), new.step()] == [None, None]
+    found = new.step()
+    assert found is not None
+    assert found.progress.next_offsets == {IN: 7}
+    assert len(asked) == 3
+    known = begin(AT_30, InMemoryChangelog(changelog(), end=8))
+    while known.step() is None:
+        pass
+    assert len(asked) == 3
+
+
 def test_a_task_that_somebody_else_took_over_meanwhile_is_compared_with_what_the_group_says_now() -> None:
     """Between the two answers this worker stood still: the other owner's commits are no loss of data."""
     answers: list[Mapping[Partition, Committed]] = [AT_30, {IN: Committed(20, metadata(3))}]
@@ -117,7 +150,7 @@ def test_a_task_that_somebody_else_took_over_meanwhile_is_compared_with_what_the
         TaskId("in", 0),
         (IN,),
         committed=lambda _: answers.pop() if len(answers) > 1 else answers[0],
-        first_offset=lambda _: 0,
+        first_offsets=lambda: {IN: 0},
         changelog=InMemoryChangelog(changelog(), end=8),
         stored=None,
         clock=ManualClock(),
@@ -174,7 +207,7 @@ def test_offsets_that_are_pending_are_asked_for_again() -> None:
         TaskId("in", 0),
         (IN,),
         committed=committed,
-        first_offset=lambda _: 0,
+        first_offsets=lambda: {IN: 0},
         changelog=InMemoryChangelog(changelog(), end=8),
         stored=None,
         clock=ManualClock(),
@@ -209,7 +242,7 @@ def test_what_the_code_does_not_go_on_with_is_deleted_with_the_claim_and_told(
         TaskId("in", 0),
         (IN,),
         committed=lambda _: AT_30,
-        first_offset=lambda _: 0,
+        first_offsets=lambda: {IN: 0},
         changelog=InMemoryChangelog(changelog(), end=8),
         stored=None,
         clock=ManualClock(),
