@@ -39,7 +39,7 @@ def _needs_files(kafka: KafkaUnderTest) -> None:
     ("has_beside", "options"),
     [
         pytest.param(False, (), id="cooperative-sticky"),
-        pytest.param(True, (), id="range"),
+        pytest.param(True, (), id="range", marks=pytest.mark.full),
         pytest.param(False, ("--protocol", "consumer"), id="KIP-848"),
         pytest.param(True, ("--protocol", "consumer"), id="KIP-848-range", marks=pytest.mark.full),
         pytest.param(False, ("--static",), id="static", marks=pytest.mark.full),
