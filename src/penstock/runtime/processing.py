@@ -175,6 +175,7 @@ class Processing:
         try:
             done = task.run(most, self.suspects.verdicts(task.id), self._attempts)
         except (RecordFailed, RecordWaits) as failed:
+            self._put_down()
             if failed.staged.records or failed.staged.parked:
                 before = failed.source.slice(0, failed.place)
                 self._staging.add(before, failed.staged, self._clock.monotonic_s() - began_at_s, task.spent_s)
@@ -187,8 +188,7 @@ class Processing:
             self._blame()
             raise
         finally:
-            self.at_work = None
-            self._survived()
+            self._put_down()
         if done is None:
             return
         batch, staged = done
@@ -219,8 +219,13 @@ class Processing:
             while len(self._retried[1]) < most and self._clock.monotonic_s() <= until_s:
                 began_at_s = self._clock.monotonic_s()
                 self.at_work = AtWork(task, began_at_s, get_ident())
-                done = task.retry(self._attempts)
-                self._survived()
+                try:
+                    done = task.retry(self._attempts)
+                except MemoryError:
+                    self._blame()
+                    raise
+                finally:
+                    self._put_down()
                 if done is None:
                     break
                 self._hooks.on_retry("parked")
@@ -230,12 +235,6 @@ class Processing:
             self._careful.discard(task.id)
         except RecordFailed as failed:
             self._stop(task, failed)
-        except MemoryError:
-            self._blame()
-            raise
-        finally:
-            self.at_work = None
-            self._survived()
         self._retried = None
 
     def _blame(self) -> None:
@@ -243,7 +242,9 @@ class Processing:
         if self._attempts is not None:
             self._attempts.blame()
 
-    def _survived(self) -> None:
+    def _put_down(self) -> None:
+        """Nothing is in hand any more: what follows takes the brokers' time, and is no record's fault."""
+        self.at_work = None
         if self._attempts is not None:
             self._attempts.end()
 

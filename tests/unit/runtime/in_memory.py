@@ -18,6 +18,7 @@ from penstock.kafka.consumer import Committed
 from penstock.kafka.group_view import GroupView
 from penstock.operators.topic_bounds import TopicBounds
 from penstock.protocols import SchemaRegistry
+from penstock.runtime.attempts import AttemptLedger
 from penstock.runtime.global_tables import GlobalTables
 from penstock.runtime.hook_chain import HookChain
 from penstock.runtime.hooks import WorkerHooks
@@ -147,10 +148,12 @@ def running(
     global_tables: GlobalTables | None = None,
     told: Callable[[ManualClock], WorkerHooks] | None = None,
     registry: Callable[[], SchemaRegistry] | None = None,
+    attempts: AttemptLedger | None = None,
 ) -> Running:
     """Start a worker; every topic is as wide as its inputs say. Checkpoints are written where there is a disk.
 
-    Further hooks are made by `told`, given the worker's clock; behind that the registry of schemas, if there is one.
+    Further hooks are made by `told`, given the worker's clock; behind that the registry of schemas, and the ledger of
+    attempts, if there are such.
     """
     topology = pipeline.topology()
     partitions: dict[str, int] = dict.fromkeys(topology.topics, 1)
@@ -185,6 +188,7 @@ def running(
         hooks=all_hooks,
         version="test",
         breaker=topology.breaker,
+        attempts=attempts,
         twins=lambda consumer: Twins(
             "p.0",
             lambda: Told(tuple(cluster.group)),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.batch import SourceBatch
+from penstock.dsl.pipeline import Pipeline
+from penstock.errors import OperatorMustDecide
 from penstock.runtime.attempts import MAX_DEATHS, AttemptLedger
+from penstock.runtime.hooks import WorkerHooks
+from penstock.schemas.topic import Topic
+from penstock.topology.policy import Policy, Retry
+from tests.unit.runtime.flaky import Flaky
+from tests.unit.runtime.in_memory import Cluster, running
 
 A, B = ("in", 0), ("other", 0)
 
@@ -201,3 +210,37 @@ def test_what_is_written_is_always_whole(tmp_path: Path) -> None:
         assert json.loads(file.read_text())["in_hand"] == ["in", 0, 1, 1]
         ledger.end()
         assert json.loads(file.read_text())["in_hand"] is None
+
+
+class HeldAtCommit(WorkerHooks):
+    """What the ledger's file has in hand whenever a commit begins."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.held: list[object] = []
+
+    def on_step(self, step: str) -> None:
+        if step == "flush":
+            self.held.append(json.loads(self.file.read_text())["in_hand"])
+
+
+@pytest.mark.parametrize(
+    ("policy", "seconds"),
+    [("fail", 1), ("block", 1), (Retry(keep="key", attempts=2, first=timedelta(seconds=1), then="fail"), 20)],
+    ids=["stops", "waits", "parked, and stops"],
+)
+def test_nothing_is_in_hand_while_brokers_are_waited_for(tmp_path: Path, policy: Policy, seconds: int) -> None:
+    """A process that is killed in the commit behind a failed record was not killed by that record."""
+    log = Cluster({("in", 0): [(n, b"k", b"%d" % n, n) for n in range(8)]})
+    made = Pipeline("p", on_error=policy)
+    made.stream(Topic("in", key=str, value=str)).map(Flaky({4: 99}), name="try").map(str, name="show").to(
+        Topic("out", key=str, value=str)
+    )
+    spy = HeldAtCommit(tmp_path / "w.json")
+    with AttemptLedger(spy.file) as attempts, suppress(OperatorMustDecide):
+        run = running(log, made, told=lambda _: spy, attempts=attempts)
+        for _ in range(10 * seconds):
+            run.worker.step()
+            run.clock.now_s += 0.1
+    assert (log.position_of(("in", 0)) or 0) >= 4
+    assert set(map(str, spy.held)) == {"None"}
