@@ -1,39 +1,34 @@
-"""Who is in a group, asked in a way that outlives the group's coordinator.
+"""Who is in a group, asked of its coordinator; of the classic protocol and of the newer one (KIP-848).
 
-The admin client's `describe_consumer_groups` ends the process (`Assertion 'eonce->refcnt > 0' failed`) when the
-connection to a coordinator breaks at the wrong moment, as everything of librdkafka does that asks one as an admin
-(librdkafka#5397; seen with 2.16). Its older `list_groups` asks every broker what groups it has, and does not. It knows
-nothing of groups of the newer protocol (KIP-848), whose brokers tell it that they are dead: only these are asked for in
-the other way, which can end a worker; it is started again, and nothing is lost.
+Two things of the admin client end the process by an assertion, and are kept away from here:
 
-A broker that the cluster believes to be alive and that does not answer means that there is no answer: it may be the
-coordinator. The brokers strike it off the list after their own session time-out, nine seconds by default.
+* Its own time-out. It gives an answer up, and forgets to take the question back: when the coordinator can be reached
+  again, the client touches what it has freed (`eonce->refcnt > 0`; librdkafka#4605, not mended in 2.16). So questions
+  have the longest time-out there is, and whoever asks waits no longer than he likes. A client that owes an answer by
+  then is destroyed, with the question in it.
+* Being destroyed by its own thread, as it happens to garbage when an answer comes. So it is destroyed here and by name.
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterable
+from collections.abc import Collection
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from penstock.errors import KafkaUnavailable, PenstockError, TransactionAborted
-from penstock.kafka.error_map import from_call
+from penstock.kafka.client import Connection, connected
+from penstock.kafka.error_map import from_call, kafka_error
 from penstock.kafka.polled import Partition
 
-_DEAD: Final = "Dead"
+_NEVER_S: Final = 3_600.0
+"""The longest time-out that the client takes for a request."""
 
-_STATES: Final = {
-    "PreparingRebalance": "PREPARING_REBALANCING",
-    "CompletingRebalance": "COMPLETING_REBALANCING",
-    "Stable": "STABLE",
-    "Dead": "DEAD",
-    "Empty": "EMPTY",
-}
-"""As the protocol names them, and as the newer calls do."""
+_DEAD: Final = "DEAD"
+"""The state of a group that there is not, as its coordinator would have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,96 +61,101 @@ class GroupDescription:
     members: tuple[GroupMember, ...]
 
 
-def described(client: AdminClient, group: str | None, timeout_s: float) -> dict[str, GroupDescription]:
-    """{group: what its coordinator says}, of this group or of all; one that there is not is left out. Waits.
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What came of a question about several groups; one that there is not is in neither.
 
-    Of all, those that cannot be described are left out as well.
-
-    Raises:
-        KafkaUnavailable: no answer in time; ask again, with a new client.
-        ConfigurationError: we may not see this group.
+    Attributes:
+        groups: {group: what its coordinator says}.
+        silent: {group: why nothing is known of it}.
     """
-    doing = "members of groups" if group is None else f"members of group '{group}'"
-    ask: Any = client.list_groups  # warns that it is deprecated, which Python does not show but in tests
-    try:
-        told = ask(timeout=timeout_s) if group is None else ask(group, timeout=timeout_s)
-    except KafkaException as exc:
-        raise _failed(exc, doing) from exc
-    found: dict[str, GroupDescription] = {}
-    newer: list[str] = []
-    for each in told:
-        if each.error is not None:
-            if group is not None:
-                raise _failed(KafkaException(each.error), doing)
-        elif each.state == _DEAD:
-            newer.append(each.id)
-        elif each.protocol_type in {"consumer", ""}:
-            found[each.id] = GroupDescription(
-                _STATES.get(each.state, str(each.state)), tuple(map(_classic_member, each.members))
+
+    groups: dict[str, GroupDescription]
+    silent: dict[str, PenstockError]
+
+
+class GroupMembers:
+    """Asks, with a client of its own that is made at the first question. For one thread at a time.
+
+    Args:
+        connection: the cluster.
+        client_id: for the brokers' logs.
+    """
+
+    def __init__(self, connection: Connection, client_id: str) -> None:
+        self._connection = connection
+        self._client_id = client_id
+        self._client: Any = None
+
+    def of(self, group: str, timeout_s: float) -> tuple[GroupMember, ...]:
+        """Who is in this group; nobody, where there is no such group. Waits.
+
+        Raises:
+            KafkaUnavailable: no answer in time; ask again.
+            ConfigurationError: we may not see this group.
+        """
+        told = self.described([group], timeout_s)
+        if told.silent:
+            raise told.silent[group]
+        return told.groups[group].members if group in told.groups else ()
+
+    def described(self, groups: Collection[str], timeout_s: float) -> Described:
+        """What the coordinators of these groups say of them. Waits no longer than this, for all of them together."""
+        found = Described({}, {})
+        client = self._connected()
+        # One by one: what is asked in one call is answered when all of it is.
+        asked: dict[str, Future[Any]] = {
+            group: client.describe_consumer_groups([group], request_timeout=_NEVER_S)[group] for group in groups
+        }
+        wait(asked.values(), timeout_s)
+        for group, future in asked.items():
+            try:
+                told = _answer_of(future)
+            except (KafkaException, TimeoutError) as exc:
+                error = kafka_error(exc)
+                if error is None or error.code() != KafkaError.GROUP_ID_NOT_FOUND:
+                    found.silent[group] = _failed(exc, f"members of group '{group}'", timeout_s)
+            else:
+                if told.state != _DEAD:
+                    found.groups[group] = told
+        if any(isinstance(why, KafkaUnavailable) for why in found.silent.values()):
+            self.close()  # also because one that lived through a change of coordinators may go on asking the former
+        return found
+
+    def close(self) -> None:
+        """Let go of the connections. The next question makes new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.__exit__(None, None, None)
+
+    def _connected(self) -> Any:
+        if self._client is None:
+            options = self._connection.options({}, self._connection.admin, self._client_id)
+            self._client = connected(AdminClient, options, self._client_id)
+        return self._client
+
+
+def _answer_of(future: Future[Any]) -> GroupDescription:
+    told = future.result(0)
+    return GroupDescription(
+        told.state.name,
+        tuple(
+            GroupMember(
+                member.client_id or "",
+                member.member_id or "",
+                member.host or "",
+                frozenset((tp.topic, tp.partition) for tp in member.assignment.topic_partitions)
+                if member.assignment is not None
+                else frozenset(),
             )
-    return found | _described_newer(client, newer, timeout_s, may_lack=group is None)
-
-
-def _failed(exc: Exception, doing: str) -> PenstockError:
-    """A question that fails is no reason to abort anything: `_PARTIAL`, where a broker is down, is none either."""
-    family = from_call(exc, doing)
-    return KafkaUnavailable(str(family)) if isinstance(family, TransactionAborted) else family
-
-
-def _classic_member(member: Any) -> GroupMember:
-    return GroupMember(
-        member.client_id or "",
-        member.id or "",
-        member.client_host or "",
-        frozenset(_assigned(member.assignment or b"")),
+            for member in told.members
+        ),
     )
 
 
-def _described_newer(
-    client: AdminClient, groups: list[str], timeout_s: float, *, may_lack: bool
-) -> dict[str, GroupDescription]:
-    if not groups:
-        return {}
-    asked: Any = client.describe_consumer_groups(groups, request_timeout=timeout_s)
-    found: dict[str, GroupDescription] = {}
-    for group, future in asked.items():
-        try:
-            told = future.result(timeout_s + 1)
-        except (KafkaException, TimeoutError) as exc:
-            if may_lack:
-                continue
-            raise _failed(exc, f"members of group '{group}'") from exc
-        members = tuple(
-            GroupMember(
-                m.client_id or "",
-                m.member_id or "",
-                m.host or "",
-                frozenset((tp.topic, tp.partition) for tp in m.assignment.topic_partitions)
-                if m.assignment is not None
-                else frozenset(),
-            )
-            for m in told.members
-        )
-        found[group] = GroupDescription(told.state.name, members)
-    return found
-
-
-def _assigned(data: bytes) -> Iterable[Partition]:
-    """The partitions in a `ConsumerProtocolAssignment`: version, then per topic its name and partitions; big-endian.
-
-    Nothing where it is of another form: other clients than consumers write here what they like.
-    """
-    found: list[Partition] = []
-    try:
-        (topics,) = struct.unpack_from(">i", data, 2)
-        place = 6
-        for _ in range(topics):
-            (length,) = struct.unpack_from(">h", data, place)
-            topic = data[place + 2 : place + 2 + length].decode()
-            (count,) = struct.unpack_from(">i", data, place + 2 + length)
-            place += 6 + length
-            found += [(topic, partition) for partition in struct.unpack_from(f">{count}i", data, place)]
-            place += 4 * count
-    except (struct.error, UnicodeDecodeError):
-        return []
-    return found
+def _failed(exc: Exception, doing: str, timeout_s: float) -> PenstockError:
+    """A question that fails is no reason to abort anything."""
+    if isinstance(exc, TimeoutError):
+        return KafkaUnavailable(f"{doing}: the coordinator has not answered in {timeout_s:.0f} s")
+    family = from_call(exc, doing)
+    return KafkaUnavailable(str(family)) if isinstance(family, TransactionAborted) else family

@@ -14,11 +14,11 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # re-exported without __all__
 
-from penstock.errors import KafkaUnavailable, PenstockError
+from penstock.errors import KafkaUnavailable
 from penstock.kafka.client import Connection, connected
 from penstock.kafka.consumer import Committed
 from penstock.kafka.error_map import from_call
-from penstock.kafka.group_members import GroupMember, described
+from penstock.kafka.group_members import GroupMember, GroupMembers
 from penstock.kafka.group_offsets import GroupOffsets
 from penstock.kafka.listed_offsets import listed_offsets
 from penstock.kafka.polled import Partition
@@ -112,21 +112,14 @@ class GroupView:
         self._client_id = client_id
         self._client: AdminClient | None = None
         self._group_offsets = GroupOffsets(connection, group, client_id)
+        self._group_members = GroupMembers(connection, client_id)
         self._thread: ThreadPoolExecutor | None = None
 
     def members(self) -> Answer[tuple[GroupMember, ...]]:
         """Who is in the group now; of the classic and of the newer protocol (KIP-848). A thread waits for it."""
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, "penstock-members")
-        return _Awaited(self._thread.submit(self._members, self._admin()))
-
-    def _members(self, client: AdminClient) -> tuple[GroupMember, ...]:
-        try:
-            found = described(client, self._group, _REQUEST_TIMEOUT_S)
-        except PenstockError:
-            self._forget_client()
-            raise
-        return found[self._group].members if self._group in found else ()
+        return _Awaited(self._thread.submit(self._group_members.of, self._group, _REQUEST_TIMEOUT_S))
 
     def stable_offsets(self, partitions: Iterable[Partition]) -> Answer[dict[Partition, Committed]]:
         """The committed positions of these partitions (KIP-447); those without one are left out.
@@ -143,10 +136,11 @@ class GroupView:
         """Where these partitions begin and end."""
         earliest: Any = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
         latest: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        client = self._admin()  # one for all of it, which the answer holds: see there
         asked = [
-            self._list_offsets(partitions, earliest, IsolationLevel.READ_UNCOMMITTED),
-            self._list_offsets(partitions, latest, IsolationLevel.READ_COMMITTED),
-            self._list_offsets(partitions, latest, IsolationLevel.READ_UNCOMMITTED),
+            _list_offsets(client, partitions, earliest, IsolationLevel.READ_UNCOMMITTED),
+            _list_offsets(client, partitions, latest, IsolationLevel.READ_COMMITTED),
+            _list_offsets(client, partitions, latest, IsolationLevel.READ_UNCOMMITTED),
         ]
 
         def read(_: list[Any]) -> dict[Partition, Extent]:
@@ -154,7 +148,7 @@ class GroupView:
             return {place: Extent(begins[place], stable[place], ends[place]) for place in partitions}
 
         futures = [future for answers in asked for future in answers.values()]
-        return self._answer("beginnings and ends of partitions", futures, read)
+        return _FutureAnswer(client, futures, read, "beginnings and ends of partitions", self._forget)
 
     def extent(self, partition: Partition) -> Answer[Extent]:
         """Where one partition begins and ends."""
@@ -166,14 +160,8 @@ class GroupView:
             self._thread.shutdown(wait=True, cancel_futures=True)
             self._thread = None
         self._client = None
+        self._group_members.close()
         self._group_offsets.close()
-
-    def _list_offsets(
-        self, partitions: Sequence[Partition], spec: Any, level: IsolationLevel
-    ) -> dict[TopicPartition, Future[Any]]:
-        asked = {TopicPartition(*partition): spec for partition in partitions}
-        answers: Any = self._admin().list_offsets(asked, isolation_level=level, request_timeout=_REQUEST_TIMEOUT_S)
-        return dict(answers)
 
     def _admin(self) -> AdminClient:
         if self._client is None:
@@ -181,11 +169,17 @@ class GroupView:
             self._client = connected(AdminClient, own, self._client_id)
         return self._client
 
-    def _answer(self, doing: str, futures: Sequence[Future[Any]], read: Callable[[list[Any]], T]) -> Answer[T]:
-        return _FutureAnswer(self._admin(), futures, read, doing, self._forget_client)
+    def _forget(self, client: AdminClient) -> None:
+        if self._client is client:
+            self._client = None
 
-    def _forget_client(self) -> None:
-        self._client = None
+
+def _list_offsets(
+    client: AdminClient, partitions: Sequence[Partition], spec: Any, level: IsolationLevel
+) -> dict[TopicPartition, Future[Any]]:
+    asked = {TopicPartition(*partition): spec for partition in partitions}
+    answers: Any = client.list_offsets(asked, isolation_level=level, request_timeout=_REQUEST_TIMEOUT_S)
+    return dict(answers)
 
 
 class _Awaited(Generic[T]):
@@ -207,7 +201,7 @@ class _FutureAnswer(Generic[T]):
         futures: Sequence[Future[Any]],
         read: Callable[[list[Any]], T],
         doing: str,
-        on_failure: Callable[[], None],
+        on_failure: Callable[[AdminClient], None],
     ) -> None:
         self._client = client
         self._futures = futures
@@ -218,10 +212,16 @@ class _FutureAnswer(Generic[T]):
     def get(self) -> T | None:
         if not all(future.done() for future in self._futures):
             return None
+        # Not raised by the futures that hold them: the traceback would lead back here, and a client in a circle is
+        # destroyed whenever garbage is looked for; by its own thread perhaps, which an assertion ends the process for.
+        failed = next(filter(None, (future.exception() for future in self._futures)), None)
+        if failed is not None:
+            self._on_failure(self._client)
+            raise from_call(failed, self._doing) if isinstance(failed, KafkaException) else failed
         try:
             return self._read([future.result() for future in self._futures])
         except KafkaException as exc:
-            self._on_failure()
+            self._on_failure(self._client)
             raise from_call(exc, self._doing) from exc
 
 

@@ -15,11 +15,10 @@ from collections.abc import Callable
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from penstock.errors import DuplicateIdentity, PenstockError, ServerUnreachable
 from penstock.kafka.client import LOGGER, Connection, connected
-from penstock.kafka.group_members import described
+from penstock.kafka.group_members import GroupMembers
 
 _POLL_S = 0.2
 _MARGIN_S = 2.0  # joining, and the coordinator's own timers
@@ -127,13 +126,15 @@ class Leadership:
 
     def _holder(self) -> str | None:
         """The member that holds the partition, unless it is what an earlier life of this process left in the group."""
-        admin = AdminClient(self._connection.options({}, self._connection.admin, f"{self.client_id}-admin"))
+        asks = GroupMembers(self._connection, f"{self.client_id}-admin")
         try:
-            found = described(admin, self._group, 5.0)
+            members = asks.of(self._group, 5.0)
         except PenstockError as exc:
             LOGGER.debug("group %s: %s", self._group, exc)
             return None
-        for member in found[self._group].members if self._group in found else ():
+        finally:
+            asks.close()
+        for member in members:
             if member.client_id != self.client_id and member.assigned:
                 return f"{member.client_id} (host {member.host.lstrip('/')})"
         return None

@@ -20,7 +20,7 @@ from penstock.errors import KafkaUnavailable
 from penstock.kafka.client import LOGGER, Connection, Option, connected
 from penstock.kafka.consumer import Committed
 from penstock.kafka.error_map import from_call
-from penstock.kafka.group_members import described
+from penstock.kafka.group_members import GroupMembers
 from penstock.kafka.group_view import Extent
 from penstock.kafka.polled import Partition
 from penstock.kafka.reader import Reader
@@ -65,6 +65,7 @@ class Survey:
         self._connection = connection
         self._client_id = client_id
         self._admin_client: AdminClient | None = None
+        self._group_members = GroupMembers(connection, client_id)
         # One for each group that is looked at, the one not used for the longest time first. Another way to ask for a
         # group's offsets is the admin client's, which ends the process when a coordinator has moved.
         self._members: OrderedDict[str, Consumer] = OrderedDict()
@@ -82,18 +83,14 @@ class Survey:
         """{group: what its coordinator says}; those that it does not describe are left out."""
         if not groups:
             return {}
-        try:
-            found = described(self._admin(), None, _TIMEOUT_S)
-        except KafkaUnavailable as exc:
-            LOGGER.warning("%s", exc)
-            self._admin_client = None
-            return {}
+        told = self._group_members.described(groups, _TIMEOUT_S)
+        for why in told.silent.values():
+            LOGGER.warning("%s", why)
         return {
             name: GroupSummary(
                 group.state, len(group.members), frozenset().union(*(member.assigned for member in group.members))
             )
-            for name, group in found.items()
-            if name in groups
+            for name, group in told.groups.items()
         }
 
     def partitions(self) -> dict[str, int]:
@@ -201,6 +198,7 @@ class Survey:
     def close(self) -> None:
         """Let go of the connections."""
         self._admin_client = None
+        self._group_members.close()
         while self._members:
             self._members.popitem()[1].close()
 

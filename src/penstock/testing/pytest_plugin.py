@@ -62,8 +62,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the project importable: its folder is the first with a `penstock.toml`, from pytest's root upwards."""
-    # The engine uses it knowingly (`penstock.kafka.group_members`): no fault of a test that makes errors of warnings.
-    config.addinivalue_line("filterwarnings", "ignore:list_groups:DeprecationWarning")
     for folder in (config.rootpath, *config.rootpath.parents):
         if (folder / _PROJECT_FILE).is_file():
             _make_importable(folder)

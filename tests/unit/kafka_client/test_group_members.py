@@ -1,44 +1,167 @@
+"""Who is in a group, as brokers tell it that are nothing but answers; coordinators that are away and come back."""
+
 from __future__ import annotations
 
-import struct
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from weakref import ref
 
-from hypothesis import given
-from hypothesis import strategies as st
+import pytest
+from confluent_kafka import TopicPartition
 
-from penstock.kafka.group_members import _assigned  # pyright: ignore[reportPrivateUsage]
+from penstock.errors import ConfigurationError, KafkaUnavailable
+from penstock.kafka import group_view
+from penstock.kafka.client import Connection
+from penstock.kafka.group_members import GroupMember, GroupMembers
+from penstock.kafka.group_view import GroupView
+from tests.unit.kafka_client.bare_brokers import Api, Cluster, Group, Member, cluster
 
-TOPICS = st.dictionaries(st.text(max_size=5), st.lists(st.integers(0, 2**31 - 1), max_size=4), max_size=4)
+ROOT = Path(__file__).parents[3]
+ASKS = "tests.unit.kafka_client.asking_a_coordinator"
+PATIENCE_S = 20.0
 
-
-def written(topics: dict[str, list[int]]) -> bytes:
-    """A `ConsumerProtocolAssignment` of version 1, without user data."""
-    data = struct.pack(">hi", 1, len(topics))
-    for topic, partitions in topics.items():
-        name = topic.encode()
-        data += struct.pack(f">h{len(name)}si{len(partitions)}i", len(name), name, len(partitions), *partitions)
-    return data + struct.pack(">i", -1)
-
-
-@given(TOPICS)
-def test_what_a_member_of_a_classic_group_has_is_read_from_its_bytes(topics: dict[str, list[int]]) -> None:
-    due = [(topic, partition) for topic, partitions in topics.items() for partition in partitions]
-    assert list(_assigned(written(topics))) == due
-
-
-@given(st.binary(max_size=40))
-def test_other_bytes_are_no_partitions_and_no_error(data: bytes) -> None:
-    assert isinstance(list(_assigned(data)), list)
+ONE, OTHER = Member("id-1", "p.0", "/10.0.0.1", "t", (0, 2)), Member("id-2", "p.1", "/10.0.0.2", "t", (1,))
 
 
-@given(TOPICS, st.data())
-def test_bytes_that_end_too_soon_are_no_partitions_and_no_error(
-    topics: dict[str, list[int]], data: st.DataObject
+@pytest.fixture
+def brokers() -> Iterator[Cluster]:
+    """Two; the second coordinates the groups `here` and `there` and is not up yet."""
+    with cluster(2) as made:
+        first, second = made.brokers
+        made.coordinators |= {"here": first, "there": second}
+        first.groups["here"] = Group([ONE])
+        second.groups["there"] = Group([OTHER])
+        first.start()
+        yield made
+
+
+@pytest.fixture
+def asks(brokers: Cluster) -> Iterator[GroupMembers]:
+    made = GroupMembers(Connection(brokers.bootstrap_servers), "asks")
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("is_newer", [False, True], ids=["classic", "KIP-848"])
+def test_members_are_told_with_what_they_have(brokers: Cluster, asks: GroupMembers, *, is_newer: bool) -> None:
+    brokers.brokers[0].groups["here"] = Group([ONE, OTHER], is_newer=is_newer)
+    found = asks.of("here", PATIENCE_S)
+    assert sorted(found, key=lambda member: member.client_id) == [
+        GroupMember("p.0", "id-1", "/10.0.0.1", frozenset({("t", 0), ("t", 2)})),
+        GroupMember("p.1", "id-2", "/10.0.0.2", frozenset({("t", 1)})),
+    ]
+
+
+def test_only_its_coordinator_is_asked_whoever_else_is_away(asks: GroupMembers) -> None:
+    """A broker that is down, and that the others still count, says nothing about the groups of another."""
+    assert [member.client_id for member in asks.of("here", PATIENCE_S)] == ["p.0"]
+
+
+def test_in_a_group_that_there_is_not_is_nobody(asks: GroupMembers) -> None:
+    found = asks.described(["nowhere", "here"], PATIENCE_S)
+    assert (list(found.groups), found.silent) == (["here"], {})
+    assert asks.of("nowhere", PATIENCE_S) == ()
+
+
+def test_a_group_that_we_may_not_see_is_a_matter_of_configuration(brokers: Cluster, asks: GroupMembers) -> None:
+    brokers.brokers[0].groups["here"] = Group(error=30)
+    with pytest.raises(ConfigurationError, match=r"'here'.*grant"):
+        asks.of("here", PATIENCE_S)
+
+
+@pytest.mark.parametrize("code", [14, 15, 16])
+def test_a_coordinator_that_moves_is_an_outage_and_never_an_empty_group(
+    brokers: Cluster, asks: GroupMembers, code: int
 ) -> None:
-    whole = written(topics)[:-4]
-    cut = data.draw(st.integers(0, len(whole) - 1))
-    assert list(_assigned(whole[:cut])) == []
+    """It loads, is not available, or is none any more."""
+    brokers.brokers[0].groups["here"] = Group(error=code)
+    with pytest.raises(KafkaUnavailable, match="'here'"):
+        asks.of("here", PATIENCE_S)
 
 
-def test_a_number_of_topics_that_is_not_there_costs_nothing() -> None:
-    assert list(_assigned(struct.pack(">hi", 1, 2**31 - 1))) == []
-    assert list(_assigned(struct.pack(">hih1si", 1, 1, 1, b"t", 2**31 - 1))) == []
+def test_a_coordinator_that_is_away_is_waited_for_no_longer_than_asked(asks: GroupMembers) -> None:
+    with pytest.raises(KafkaUnavailable, match=r"'there': the coordinator has not answered in 0 s"):
+        asks.of("there", 0.3)
+
+
+def test_a_coordinator_that_is_away_spoils_no_other_group(asks: GroupMembers) -> None:
+    assert asks.of("here", PATIENCE_S)
+    found = asks.described(["there", "here"], 1.0)
+    assert (list(found.groups), list(found.silent)) == (["here"], ["there"])
+
+
+def asking(how: str) -> int:
+    """How a process ends that asks a coordinator which comes up when nobody waits for its answer any more."""
+    ended = subprocess.run(
+        [sys.executable, "-m", ASKS, how], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    sys.stderr.write(ended.stdout + ended.stderr)
+    return ended.returncode
+
+
+def test_a_coordinator_that_comes_back_ends_no_process() -> None:
+    assert asking("ours") == 0
+
+
+@pytest.mark.parametrize("how", ["timed out", "garbage"])
+def test_the_client_left_to_itself_would_end_the_process(how: str) -> None:
+    """Why it is not. If this fails, the client is mended, and the rule in `group_members` that it stands for can go."""
+    assert asking(how) == -signal.SIGABRT
+
+
+class Lists:
+    """A client of which somebody lets go between two of its questions, as the thread that asks for members may."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        self.meanwhile = meanwhile
+        self.asked = 0
+
+    def list_offsets(self, asked: dict[TopicPartition, object], **_: object) -> dict[TopicPartition, Future[object]]:
+        self.asked += 1
+        self.meanwhile()
+        return {tp: Future() for tp in asked}
+
+
+def test_one_client_is_asked_for_all_ends_and_held_until_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answers of a client that nobody refers to never come: whoever waited for them would wait for ever."""
+    view = GroupView(Connection("nowhere:1"), "g", "asks")
+    clients: list[Lists] = []
+
+    def connect(*_: object) -> Lists:
+        clients.append(Lists(lambda: view._forget(view._admin())))
+        return clients[-1]
+
+    monkeypatch.setattr(group_view, "connected", connect)
+    answer = view.extents([("t", 0)])
+    asked = [client for client in clients if client.asked]
+    assert [client.asked for client in asked] == [3]
+    held = ref(asked[0])
+    clients.clear()
+    asked.clear()
+    assert held() is not None
+    assert answer.get() is None
+
+
+def test_only_the_client_that_failed_is_let_go_of() -> None:
+    view = GroupView(Connection("nowhere:1"), "g", "asks")
+    first = view._admin()
+    view._forget(first)
+    second = view._admin()
+    assert second is not first
+    view._forget(first)
+    assert view._admin() is second
+    view.close()
+
+
+def test_after_a_question_without_an_answer_another_client_asks(brokers: Cluster, asks: GroupMembers) -> None:
+    with pytest.raises(KafkaUnavailable):
+        asks.of("there", 0.1)
+    connections = brokers.brokers[0].asked.count(Api.METADATA)
+    brokers.brokers[1].start()
+    assert [member.client_id for member in asks.of("there", PATIENCE_S)] == ["p.1"]
+    assert brokers.brokers[0].asked.count(Api.METADATA) > connections
+    assert brokers.brokers[1].asked.count(Api.DESCRIBE_GROUPS) == 1, "the first question went with its client"
