@@ -155,6 +155,7 @@ class GroupConsumer:
         self._is_replaced = False
         self._consumer = connected(Consumer, self._options, self._client_id)
         if taken.is_replaced:
+            self._trouble = None  # it had some in letting go of what was taken from it already
             raise InstanceReplaced(
                 f"group '{self._group}': another membership took over the name '{self._client_id}' (group.instance.id)"
             ) from taken

@@ -137,6 +137,8 @@ class Twins:
     def _look_later(self, now_s: float) -> None:
         self._idle_look_at_s = now_s + _IDLE_SESSIONS * self._session_timeout_s
         self._own_ids = set()
+        # A question that was asked before may be answered by now, with an id that was ours then.
+        self._asked = Asked(self._members, self._clock.monotonic_s)
 
     def replaced(self) -> None:
         """Our name in the group was taken over, and we are out of it: wait, and see whether anybody lives behind it."""

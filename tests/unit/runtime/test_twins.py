@@ -9,6 +9,8 @@ import pytest
 from penstock.dsl.pipeline import Pipeline
 from penstock.errors import DuplicateIdentity, Fenced, KafkaUnavailable
 from penstock.kafka.group_members import GroupMember
+from penstock.kafka.group_view import NotAnswered
+from penstock.kafka.static_instance import InstanceReplaced
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.twins import FENCE_WINDOW_S, Twins
 from penstock.schemas.topic import Topic
@@ -39,6 +41,17 @@ class Group:
 
     def own_id(self) -> str:
         return self.own_ids.pop(0) if len(self.own_ids) > 1 else self.own_ids[0]
+
+
+class Late(Told[tuple[GroupMember, ...]]):
+    """An answer of which nobody knows yet whether it comes."""
+
+    is_there = False
+
+    def get(self) -> tuple[GroupMember, ...]:
+        if not self.is_there:
+            raise NotAnswered("planted")
+        return self.value
 
 
 class Fails(Told[tuple[GroupMember, ...]]):
@@ -164,6 +177,30 @@ def test_whoever_has_no_partitions_and_no_twin_goes_on_looking() -> None:
     assert found.is_waiting
 
 
+def test_an_answer_that_comes_when_nobody_waits_for_it_any_more_is_not_believed() -> None:
+    """It tells of a member of our name that we were, and are no longer."""
+    clock, group, answers = ManualClock(), Group(own_ids=["old"]), [Late((GroupMember("p.0", "old"),))]
+    found = Twins(
+        "p.0",
+        lambda: answers.pop() if answers else Told(()),
+        member_id=group.own_id,
+        session_timeout_s=10.0,
+        clock=clock,
+    )
+    late = answers[0]
+    for _ in range(21):
+        found.idle()
+        clock.now_s += 1
+    assert not answers
+    assert not found.is_waiting
+    found.busy()
+    late.is_there, group.own_ids = True, ["new"]
+    for _ in range(100):
+        found.idle()
+        assert not found.is_waiting
+        clock.now_s += 1
+
+
 def test_partitions_put_the_look_off() -> None:
     clock, group = ManualClock(), Group([US, TWIN])
     found = twins(group, clock)
@@ -225,6 +262,39 @@ def test_a_worker_whose_twin_was_a_ghost_goes_on() -> None:
     run.clock.now_s += 11
     run.until_idle()
     assert log.values("out") == [b"%d" % sum(range(n + 1)) for n in range(ROWS)]
+
+
+def test_a_worker_whose_name_was_taken_over_lets_go_of_everything_and_goes_on_if_nobody_has_it() -> None:
+    """However often: it is no fence, of which the third would end it."""
+    log = cluster()
+    run = running(log, sums(), WorkerLimits(max_batch_records=4))
+    for _ in range(4):
+        inits = log.calls["init"]
+        run.member.trouble = InstanceReplaced("planted")
+        run.worker.step()
+        assert not run.worker.tasks
+        assert not run.member.is_live
+        run.worker.step()
+        assert log.calls["init"] == inits
+        run.clock.now_s += 11
+        for _ in range(5):
+            run.worker.step()
+        assert log.calls["init"] > inits
+    run.until_idle()
+    assert log.values("out") == [b"%d" % sum(range(n + 1)) for n in range(ROWS)]
+
+
+def test_a_worker_whose_name_was_taken_over_by_a_live_one_ends() -> None:
+    log = cluster()
+    run = running(log, sums(), WorkerLimits(max_batch_records=4))
+    run.worker.step()
+    log.group = [US]  # with the id that was ours: whoever answers to it now is not us, for we are out
+    run.member.trouble = InstanceReplaced("planted")
+    run.worker.step()
+    run.member.member_id = ""
+    run.clock.now_s += 31
+    with pytest.raises(DuplicateIdentity):
+        run.worker.run()
 
 
 def test_an_error_while_it_waits_initialises_no_producer() -> None:
