@@ -121,7 +121,7 @@ class KafkaTransactionalProducer(IdempotentProducer):
     def _call_apart(self, name: str, call: Callable[[], None], timeout_s: float) -> None:
         """Make a call that may never return; the thread that makes it is then left behind, with its handle.
 
-        The client asks for the group's coordinator with a time-out that nobody looks at (librdkafka#3847; seen with
+        The client asks for the group's coordinator with a time-out that nobody looks at (librdkafka#5456; seen with
         2.16: a worker stood for more than a minute, beyond the budget of its transaction and deaf to signals). Nothing
         else is done meanwhile, so there is one thread at work all the same.
         """
@@ -133,7 +133,8 @@ class KafkaTransactionalProducer(IdempotentProducer):
                 self._call(name, call)
             except Exception as exc:  # noqa: BLE001 - raised by the thread that waits
                 failed.append(exc)
-            done.set()
+            finally:
+                done.set()
 
         Thread(target=run, name=name, daemon=True).start()
         if not done.wait(timeout_s):

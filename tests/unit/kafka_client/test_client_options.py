@@ -23,6 +23,26 @@ def test_the_configuration_overlays_our_defaults_and_one_kind_overlays_all() -> 
     assert (options["bootstrap.servers"], options["client.id"]) == (NOWHERE, "me")
 
 
+def test_a_broker_that_stands_still_is_given_up_after_ten_seconds_by_every_client() -> None:
+    """Its part goes to another one after some nine; the client's own default is a minute."""
+    connection = Connection(NOWHERE)
+    assert connection.options({}, connection.admin, "me")["socket.timeout.ms"] == 10_000
+    slow = Connection(NOWHERE, client={"socket.timeout.ms": 30_000})
+    assert slow.options({}, slow.consumer, "me")["socket.timeout.ms"] == 30_000
+
+
+def test_no_transaction_is_too_short_for_the_client() -> None:
+    """The client refuses a handle whose requests, or records, may take longer than its transaction."""
+    for timeout_ms in (2_000, 60_000):
+        KafkaTransactionalProducer(Connection(NOWHERE), "me", timeout_ms, 1_000_000).close()
+
+
+def test_a_transaction_that_is_too_short_for_what_is_configured_names_both() -> None:
+    connection = Connection(NOWHERE, client={"socket.timeout.ms": 30_000})
+    with pytest.raises(ConfigurationError, match=r"'me'.*socket\.timeout\.ms.*transaction\.timeout\.ms"):
+        KafkaTransactionalProducer(connection, "me", 2_000, 1_000_000)
+
+
 def test_a_connection_of_the_configuration_hides_its_secrets() -> None:
     settings = KafkaSettings(bootstrap_servers="a:1", client=ClientOptions({"sasl.password": "hush"}))
     connection = Connection.of(settings)

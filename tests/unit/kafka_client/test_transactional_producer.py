@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from threading import Event
+from collections.abc import Callable
+from threading import Event, current_thread
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
-from penstock.errors import TransactionAborted
+from penstock.errors import Fenced, KafkaUnavailable, PenstockError, TransactionAborted
 from penstock.kafka import transactional_producer
 from penstock.kafka.client import Connection
 from penstock.kafka.transactional_producer import KafkaTransactionalProducer
@@ -44,3 +46,75 @@ def test_what_the_client_raises_in_its_thread_is_raised_here() -> None:
     producer = KafkaTransactionalProducer(Connection("127.0.0.1:1"), "p.0", 60_000, 1_000_000)
     with pytest.raises(TransactionAborted, match=r"send_offsets_to_transaction of 'p\.0'"):  # no transaction is open
         producer.send_offsets({("in", 0): (1, "")}, GroupMetadata(None, 1, "me"), 1.0)
+
+
+class Client:
+    """A client whose call does this, on whatever thread."""
+
+    def __init__(self, does: Callable[[], None]) -> None:
+        self.does = does
+        self.is_daemon = False
+
+    def send_offsets_to_transaction(self, positions: list[Any], group: object, timeout_s: float) -> None:
+        del positions, group, timeout_s
+        self.is_daemon = current_thread().daemon
+        self.does()
+
+    def poll(self, timeout_s: float) -> int:
+        del timeout_s
+        return 0
+
+
+def producer_of(client: object, monkeypatch: pytest.MonkeyPatch) -> KafkaTransactionalProducer:
+    producer = KafkaTransactionalProducer(Connection("127.0.0.1:1"), "p.0", 60_000, 1_000_000)
+    monkeypatch.setattr(producer, "_producer", client)
+    return producer
+
+
+def send(producer: KafkaTransactionalProducer) -> None:
+    producer.send_offsets({("in", 0): (1, "")}, GroupMetadata(object(), 1, "me"), 45.0)
+
+
+@pytest.mark.parametrize(
+    ("error", "family"),
+    [
+        (KafkaError(KafkaError._FENCED, fatal=True), Fenced),
+        (KafkaError(KafkaError.INVALID_PRODUCER_EPOCH, fatal=True), Fenced),
+        (KafkaError(KafkaError._TIMED_OUT, retriable=True), KafkaUnavailable),
+        (KafkaError(KafkaError.ILLEGAL_GENERATION), TransactionAborted),
+        (KafkaError(KafkaError.FENCED_INSTANCE_ID), TransactionAborted),
+    ],
+)
+def test_what_the_client_says_on_its_thread_keeps_its_family(
+    monkeypatch: pytest.MonkeyPatch, error: KafkaError, family: type[PenstockError]
+) -> None:
+    """A fence that was taken for an abort would be answered by fencing the other one in turn."""
+
+    def fails() -> None:
+        raise KafkaException(error)
+
+    with pytest.raises(PenstockError, match=r"send_offsets_to_transaction of 'p\.0'") as told:
+        send(producer_of(Client(fails), monkeypatch))
+    assert type(told.value) is family
+
+
+def test_a_thread_that_is_left_behind_keeps_no_process_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client(lambda: None)
+    send(producer_of(client, monkeypatch))
+    assert client.is_daemon
+
+
+@pytest.mark.parametrize(("least_s", "is_doubtful"), [(0.0, True), (60.0, False)])
+def test_offsets_that_took_long_enough_to_be_sent_twice_leave_the_handle_in_doubt(
+    monkeypatch: pytest.MonkeyPatch, least_s: float, *, is_doubtful: bool
+) -> None:
+    monkeypatch.setattr(transactional_producer, "_DOUBTFUL_OFFSETS_S", least_s)
+    producer = producer_of(Client(lambda: None), monkeypatch)
+    send(producer)
+    assert (producer.doubt() is not None) is is_doubtful
+
+
+def test_no_call_for_offsets_waits_longer_than_a_request_and_its_repetition_may_take() -> None:
+    """Long enough that the client answers by itself where it can; below every transaction's budget by default."""
+    assert transactional_producer._OFFSETS_PATIENCE_S == 20.0
+    assert transactional_producer._DOUBTFUL_OFFSETS_S < 0.5, "its repetition waits 500 ms"
