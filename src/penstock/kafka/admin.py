@@ -18,7 +18,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # re-exported 
 )
 
 from penstock.errors import KafkaUnavailable, ServerUnreachable
-from penstock.kafka.client import Connection, connected
+from penstock.kafka.client import Connection, connected, let_go
 from penstock.kafka.error_map import from_call, kafka_error
 from penstock.kafka.listed_offsets import listed_offsets
 from penstock.kafka.reader import Isolation
@@ -228,6 +228,7 @@ class Admin:
                         "start it (`penstock kafka up`) or mend kafka.bootstrap_servers"
                     ) from exc
                 time.sleep(0.1)
+                let_go(self._client)
                 self._client = self._connect()
 
 

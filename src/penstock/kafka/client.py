@@ -98,6 +98,16 @@ def connected(client: Callable[[dict[str, Any]], C], options: dict[str, Any], na
         ) from exc
 
 
+def let_go(admin_client: Any) -> None:
+    """Destroy an admin client here and now, with whatever it was asked for; those futures never come.
+
+    One that is left to be collected is destroyed by whichever thread looks for garbage. If that is its own, in the
+    middle of an answer, an assertion ends the process (seen, librdkafka 2.16).
+    """
+    if admin_client is not None:
+        admin_client.__exit__(None, None, None)
+
+
 def librdkafka_version() -> str:
     """The version of the native client, such as `2.16.0`."""
     return libversion()[0]

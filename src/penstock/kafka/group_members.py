@@ -6,7 +6,7 @@ Two things of the admin client end the process by an assertion, and are kept awa
   again, the client touches what it has freed (`eonce->refcnt > 0`; librdkafka#4605, not mended in 2.16). So questions
   have the longest time-out there is, and whoever asks waits no longer than he likes. A client that owes an answer by
   then is destroyed, with the question in it.
-* Being destroyed by its own thread, as it happens to garbage when an answer comes. So it is destroyed here and by name.
+* Being destroyed by its own thread, as it happens to garbage. So it is destroyed here, by name (`client.let_go`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from penstock.errors import KafkaUnavailable, PenstockError, TransactionAborted
-from penstock.kafka.client import Connection, connected
+from penstock.kafka.client import Connection, connected, let_go
 from penstock.kafka.error_map import from_call, kafka_error
 from penstock.kafka.polled import Partition
 
@@ -125,8 +125,7 @@ class GroupMembers:
     def close(self) -> None:
         """Let go of the connections. The next question makes new ones."""
         client, self._client = self._client, None
-        if client is not None:
-            client.__exit__(None, None, None)
+        let_go(client)
 
     def _connected(self) -> Any:
         if self._client is None:

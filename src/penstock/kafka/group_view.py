@@ -15,7 +15,7 @@ from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # re-exported without __all__
 
 from penstock.errors import KafkaUnavailable
-from penstock.kafka.client import Connection, connected
+from penstock.kafka.client import Connection, connected, let_go
 from penstock.kafka.consumer import Committed
 from penstock.kafka.error_map import from_call
 from penstock.kafka.group_members import GroupMember, GroupMembers
@@ -159,7 +159,8 @@ class GroupView:
         if self._thread is not None:
             self._thread.shutdown(wait=True, cancel_futures=True)
             self._thread = None
-        self._client = None
+        client, self._client = self._client, None
+        let_go(client)
         self._group_members.close()
         self._group_offsets.close()
 

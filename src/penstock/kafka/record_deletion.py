@@ -9,7 +9,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from penstock.kafka.client import Connection, connected
+from penstock.kafka.client import Connection, connected, let_go
 from penstock.kafka.error_map import describe, kafka_error
 
 _TIMEOUT_S: Final = 10.0
@@ -47,6 +47,7 @@ class RecordDeleter:
     def delete(self, before: Mapping[Partition, int]) -> RecordDeletion:
         """Begin to delete everything below these offsets, one or several; returns at once."""
         if self._client is None or self._has_failed():
+            let_go(self._client)
             options = self._connection.options({}, self._connection.admin, self._client_id)
             self._client = connected(AdminClient, options, self._client_id)
         asked = [TopicPartition(topic, partition, offset) for (topic, partition), offset in before.items()]

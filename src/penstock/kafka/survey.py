@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicParti
 from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec  # type: ignore[attr-defined] # re-exported without __all__
 
 from penstock.errors import KafkaUnavailable
-from penstock.kafka.client import LOGGER, Connection, Option, connected
+from penstock.kafka.client import LOGGER, Connection, Option, connected, let_go
 from penstock.kafka.consumer import Committed
 from penstock.kafka.error_map import from_call
 from penstock.kafka.group_members import GroupMembers
@@ -102,7 +102,7 @@ class Survey:
         try:
             found: Any = self._admin().list_topics(timeout=_TIMEOUT_S)
         except KafkaException as exc:
-            self._admin_client = None
+            self._forget_admin()
             raise from_call(exc, "list of topics") from exc
         return {name: len(topic.partitions) for name, topic in found.topics.items() if not name.startswith("__")}
 
@@ -160,7 +160,7 @@ class Survey:
             begin, last_stable, end = begins.get(place), stable.get(place), ends.get(place)
             # An offset below 0 is no answer, whatever the client calls it.
             if begin is None or last_stable is None or end is None or min(begin[0], last_stable[0], end[0]) < 0:
-                self._admin_client = None
+                self._forget_admin()
                 continue
             found[place] = Extent(begin[0], last_stable[0], max(last_stable[0], end[0]))
         return found
@@ -197,7 +197,7 @@ class Survey:
 
     def close(self) -> None:
         """Let go of the connections."""
-        self._admin_client = None
+        self._forget_admin()
         self._group_members.close()
         while self._members:
             self._members.popitem()[1].close()
@@ -215,7 +215,7 @@ class Survey:
             try:
                 answer = future.result(max(0.0, until_s - time.monotonic()))
             except (KafkaException, TimeoutError):
-                self._admin_client = None
+                self._forget_admin()
                 continue
             found[tp.topic, tp.partition] = (answer.offset, answer.timestamp)
         return found
@@ -224,11 +224,15 @@ class Survey:
         try:
             return future.result(2 * _TIMEOUT_S)
         except KafkaException as exc:
-            self._admin_client = None
+            self._forget_admin()
             raise KafkaUnavailable(str(from_call(exc, doing))) from exc
         except TimeoutError as exc:
-            self._admin_client = None
+            self._forget_admin()
             raise KafkaUnavailable(f"{doing}: no answer in time") from exc
+
+    def _forget_admin(self) -> None:
+        client, self._admin_client = self._admin_client, None
+        let_go(client)
 
     def _admin(self) -> AdminClient:
         if self._admin_client is None:
