@@ -14,7 +14,7 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from penstock.errors import ConfigurationError, KafkaUnavailable
-from penstock.kafka import group_view
+from penstock.kafka import group_members, group_view
 from penstock.kafka.client import Connection
 from penstock.kafka.group_members import GroupMember, GroupMembers
 from penstock.kafka.group_view import GroupView
@@ -73,11 +73,11 @@ def test_a_group_that_we_may_not_see_is_a_matter_of_configuration(brokers: Clust
         asks.of("here", PATIENCE_S)
 
 
-@pytest.mark.parametrize("code", [14, 15, 16])
+@pytest.mark.parametrize("code", [14, 15, 16, -1])
 def test_a_coordinator_that_moves_is_an_outage_and_never_an_empty_group(
     brokers: Cluster, asks: GroupMembers, code: int
 ) -> None:
-    """It loads, is not available, or is none any more."""
+    """It loads, is not available, or is none any more; or nobody knows what it has."""
     brokers.brokers[0].groups["here"] = Group(error=code)
     with pytest.raises(KafkaUnavailable, match="'here'"):
         asks.of("here", PATIENCE_S)
@@ -111,6 +111,32 @@ def test_a_coordinator_that_comes_back_ends_no_process() -> None:
 def test_the_client_left_to_itself_would_end_the_process(how: str) -> None:
     """Why it is not. If this fails, the client is mended, and the rule in `group_members` that it stands for can go."""
     assert asking(how) == -signal.SIGABRT
+
+
+class Silent:
+    """A client that never answers."""
+
+    def __init__(self, *_: object) -> None:
+        self.time_outs_s: list[float] = []
+        self.is_destroyed = False
+
+    def describe_consumer_groups(self, groups: list[str], request_timeout: float) -> dict[str, Future[object]]:
+        self.time_outs_s.append(request_timeout)
+        return {group: Future() for group in groups}
+
+    def __exit__(self, *_: object) -> None:
+        self.is_destroyed = True
+
+
+def test_no_question_has_a_time_out_that_could_come_and_no_client_that_owes_an_answer_is_left_as_garbage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = Silent()
+    monkeypatch.setattr(group_members, "connected", lambda *_: client)
+    with pytest.raises(KafkaUnavailable):
+        GroupMembers(Connection("nowhere:1"), "asks").of("g", 0.01)
+    assert client.time_outs_s == [3_600.0]
+    assert client.is_destroyed
 
 
 class Lists:

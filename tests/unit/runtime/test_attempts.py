@@ -225,15 +225,17 @@ class HeldAtCommit(WorkerHooks):
 
 
 @pytest.mark.parametrize(
-    ("policy", "seconds"),
-    [("fail", 1), ("block", 1), (Retry(keep="key", attempts=2, first=timedelta(seconds=1), then="fail"), 20)],
-    ids=["stops", "waits", "parked, and stops"],
+    ("policy", "failures", "seconds"),
+    [("fail", 99, 1), ("block", 99, 1), (Retry(keep="key", first=timedelta(seconds=1)), 1, 5)],
+    ids=["stops", "waits", "parked and tried again"],
 )
-def test_nothing_is_in_hand_while_brokers_are_waited_for(tmp_path: Path, policy: Policy, seconds: int) -> None:
+def test_nothing_is_in_hand_while_brokers_are_waited_for(
+    tmp_path: Path, policy: Policy, failures: int, seconds: int
+) -> None:
     """A process that is killed in the commit behind a failed record was not killed by that record."""
     log = Cluster({("in", 0): [(n, b"k", b"%d" % n, n) for n in range(8)]})
     made = Pipeline("p", on_error=policy)
-    made.stream(Topic("in", key=str, value=str)).map(Flaky({4: 99}), name="try").map(str, name="show").to(
+    made.stream(Topic("in", key=str, value=str)).map(Flaky({4: failures}), name="try").map(str, name="show").to(
         Topic("out", key=str, value=str)
     )
     spy = HeldAtCommit(tmp_path / "w.json")
@@ -243,4 +245,5 @@ def test_nothing_is_in_hand_while_brokers_are_waited_for(tmp_path: Path, policy:
             run.worker.step()
             run.clock.now_s += 0.1
     assert (log.position_of(("in", 0)) or 0) >= 4
+    assert len(log.values("out")) == (4 if failures > 1 else 8)
     assert set(map(str, spy.held)) == {"None"}

@@ -96,6 +96,17 @@ def test_a_member_whose_name_was_taken_over_waits_outside_until_nobody_has_it() 
     assert not found.is_waiting
 
 
+def test_an_id_that_was_ours_is_nobody_of_ours_once_we_are_replaced() -> None:
+    clock, group = ManualClock(), Group([US])
+    found = twins(group, clock)
+    found.fenced(Fenced("planted"))
+    assert not found.is_waiting
+    found.replaced()
+    group.own_ids = [""]
+    clock.now_s += 11
+    assert not found.is_over()
+
+
 def test_being_replaced_any_number_of_times_is_no_reason_to_end() -> None:
     """A coordinator that stands still again and again does this to a worker that is alone."""
     clock, group = ManualClock(), Group([])
@@ -240,6 +251,8 @@ def test_a_worker_that_waits_has_no_task_no_producer_and_no_place_in_the_group()
     run.worker.step()
     assert not run.worker.tasks
     assert not run.member.is_live
+    with pytest.raises(RuntimeError, match="not open"):
+        _ = run.worker._session.producer
     for _ in range(20):
         run.worker.step()
     assert (log.calls["init"], len(log.transactions)) == (inits, committed)
