@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from weakref import ref
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from penstock.errors import ConfigurationError, KafkaUnavailable
 from penstock.kafka import group_members, group_view
@@ -170,6 +172,26 @@ def test_one_client_is_asked_for_all_ends_and_held_until_it_answers(monkeypatch:
     asked.clear()
     assert held() is not None
     assert answer.get() is None
+
+
+def test_a_client_that_failed_is_part_of_no_circle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be destroyed when garbage is looked for; by its own thread, perhaps."""
+    view = GroupView(Connection("nowhere:1"), "g", "asks")
+    client = Lists(lambda: None)
+    clients, held = [client], ref(client)
+    del client
+    monkeypatch.setattr(group_view, "connected", lambda *_: clients.pop())
+    answer = view.extents([("t", 0)])
+    for future in answer._futures:  # type: ignore[attr-defined]
+        future.set_exception(KafkaException(KafkaError(KafkaError._TRANSPORT)))
+    gc.disable()
+    try:
+        with suppress(KafkaUnavailable):
+            answer.get()
+        del answer, future
+        assert held() is None
+    finally:
+        gc.enable()
 
 
 def test_only_the_client_that_failed_is_let_go_of() -> None:

@@ -9,7 +9,7 @@ import pytest
 from penstock.dsl.pipeline import Pipeline
 from penstock.errors import DuplicateIdentity, Fenced, KafkaUnavailable
 from penstock.kafka.group_members import GroupMember
-from penstock.kafka.group_view import NotAnswered
+from penstock.kafka.group_view import Answer
 from penstock.kafka.static_instance import InstanceReplaced
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.twins import FENCE_WINDOW_S, Twins
@@ -43,15 +43,15 @@ class Group:
         return self.own_ids.pop(0) if len(self.own_ids) > 1 else self.own_ids[0]
 
 
-class Late(Told[tuple[GroupMember, ...]]):
-    """An answer of which nobody knows yet whether it comes."""
+class Late:
+    """An answer that has not come yet."""
 
-    is_there = False
+    def __init__(self, *members: GroupMember) -> None:
+        self.members = members
+        self.is_there = False
 
-    def get(self) -> tuple[GroupMember, ...]:
-        if not self.is_there:
-            raise NotAnswered("planted")
-        return self.value
+    def get(self) -> tuple[GroupMember, ...] | None:
+        return self.members if self.is_there else None
 
 
 class Fails(Told[tuple[GroupMember, ...]]):
@@ -188,28 +188,46 @@ def test_whoever_has_no_partitions_and_no_twin_goes_on_looking() -> None:
     assert found.is_waiting
 
 
-def test_an_answer_that_comes_when_nobody_waits_for_it_any_more_is_not_believed() -> None:
-    """It tells of a member of our name that we were, and are no longer."""
-    clock, group, answers = ManualClock(), Group(own_ids=["old"]), [Late((GroupMember("p.0", "old"),))]
-    found = Twins(
-        "p.0",
-        lambda: answers.pop() if answers else Told(()),
-        member_id=group.own_id,
-        session_timeout_s=10.0,
-        clock=clock,
-    )
-    late = answers[0]
-    for _ in range(21):
+def looking(late: Late, own_ids: list[str], clock: ManualClock) -> tuple[Twins, list[int]]:
+    """A worker without partitions whose question is not answered yet, the first of all."""
+    answers: list[Answer[tuple[GroupMember, ...]]] = [late]
+    asked: list[int] = []
+
+    def ask() -> Answer[tuple[GroupMember, ...]]:
+        asked.append(1)
+        return answers.pop() if answers else Told(())
+
+    found = Twins("p.0", ask, member_id=lambda: own_ids[-1], session_timeout_s=10.0, clock=clock)
+    while not asked:
         found.idle()
         clock.now_s += 1
-    assert not answers
-    assert not found.is_waiting
+    return found, asked
+
+
+def test_an_answer_that_comes_when_nobody_waits_for_it_any_more_is_not_believed() -> None:
+    """It tells of a member of our name that we were, and are no longer."""
+    clock, late, own_ids = ManualClock(), Late(GroupMember("p.0", "old")), ["old"]
+    found, asked = looking(late, own_ids, clock)
     found.busy()
-    late.is_there, group.own_ids = True, ["new"]
-    for _ in range(100):
+    late.is_there = True
+    own_ids.append("new")
+    for _ in range(50):
         found.idle()
         assert not found.is_waiting
         clock.now_s += 1
+    assert len(asked) > 1
+
+
+def test_a_member_that_we_were_when_we_asked_is_no_twin() -> None:
+    clock, late, own_ids = ManualClock(), Late(GroupMember("p.0", "old")), ["old"]
+    found, asked = looking(late, own_ids, clock)
+    own_ids.append("new")
+    late.is_there = True
+    for _ in range(50):
+        found.idle()
+        assert not found.is_waiting
+        clock.now_s += 1
+    assert len(asked) > 1
 
 
 def test_partitions_put_the_look_off() -> None:
@@ -350,6 +368,22 @@ def test_a_worker_without_partitions_that_has_a_twin_leaves_and_ends() -> None:
         step()
     assert log.calls["init"] == 1
     assert not run.member.is_live
+
+
+def test_a_worker_that_has_not_joined_yet_looks_for_nobody() -> None:
+    """Whoever has its name may be a predecessor, which is waited for in another way."""
+    log = cluster()
+    log.group = [TWIN]
+    run = running(log, sums())
+    run.member.events.clear()
+    run.member.is_live = False
+    for _ in range(100):
+        run.worker.step()
+        run.clock.now_s += 1
+    run.member.is_live = True
+    log.group = []
+    run.worker.step()
+    assert log.calls["init"] == 1
 
 
 def test_no_producer_is_initialised_before_the_worker_has_joined() -> None:
