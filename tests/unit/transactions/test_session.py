@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
@@ -14,7 +14,7 @@ from penstock.errors import (
     ServerUnreachable,
     TransactionAborted,
 )
-from penstock.protocols import RefusedRecord, TransactionHooks
+from penstock.protocols import GroupMetadata, InputOffsets, RefusedRecord, TransactionHooks
 from penstock.record import Headers
 from penstock.transactions.session import TransactionSession
 
@@ -141,6 +141,51 @@ def test_a_commit_that_is_not_answered_within_the_budget_is_unknown() -> None:
         session.commit()
     assert 10 <= script.clock.now_s < 12
     assert set(script.calls[3:]) == {"commit1"}
+
+
+def offsets_of(script: Script) -> Callable[[], InputOffsets]:
+    """Asked for when they are to be sent."""
+
+    def offsets() -> InputOffsets:
+        script.calls.append("asked")
+        return InputOffsets({("in", 0): (1, "")}, GroupMetadata(None, 1, "me"))
+
+    return offsets
+
+
+def test_offsets_are_asked_for_behind_the_flush_and_once_however_often_they_are_sent() -> None:
+    """The same arguments each time; a membership that was read before the flush may be an older one."""
+    script = Script(FakeClock(), offsets=[AWAY, AWAY, None])
+    session = session_of(script)
+    session.open()
+    session.begin()
+    session.commit(offsets_of(script))
+    assert script.calls == ["init1", "begin1", "flush1", "asked", "offsets1", "offsets1", "offsets1", "commit1"]
+
+
+def test_offsets_that_are_not_answered_within_the_budget_abort_what_was_not_committed_yet() -> None:
+    script = Script(FakeClock(), offsets=[AWAY] * 10_000)
+    session = session_of(script, budget_s=10.0)
+    session.open()
+    session.begin()
+    with pytest.raises(TransactionAborted, match="not answered within 10 s"):
+        session.commit(offsets_of(script))
+    assert 10 <= script.clock.now_s < 12
+    assert "commit1" not in script.calls
+    session.open()
+    assert script.calls[-2:] == ["close1", "init2"]
+
+
+@pytest.mark.parametrize("error", [Fenced("x"), TransactionAborted("x")])
+def test_an_error_of_the_offsets_passes_through_at_once(error: Exception) -> None:
+    script = Script(FakeClock(), offsets=[error])
+    session = session_of(script)
+    session.open()
+    session.begin()
+    with pytest.raises(type(error)):
+        session.commit(offsets_of(script))
+    assert script.calls.count("offsets1") == 1
+    assert "commit1" not in script.calls
 
 
 def test_no_commit_call_waits_longer_than_what_is_left() -> None:
