@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from weakref import ref
 
 import pytest
@@ -174,6 +175,11 @@ def test_one_client_is_asked_for_all_ends_and_held_until_it_answers(monkeypatch:
     assert answer.get() is None
 
 
+def fail(answer: Any) -> None:
+    for future in answer._futures:
+        future.set_exception(KafkaException(KafkaError(KafkaError._TRANSPORT)))
+
+
 def test_a_client_that_failed_is_part_of_no_circle(monkeypatch: pytest.MonkeyPatch) -> None:
     """It would be destroyed when garbage is looked for; by its own thread, perhaps."""
     view = GroupView(Connection("nowhere:1"), "g", "asks")
@@ -182,13 +188,12 @@ def test_a_client_that_failed_is_part_of_no_circle(monkeypatch: pytest.MonkeyPat
     del client
     monkeypatch.setattr(group_view, "connected", lambda *_: clients.pop())
     answer = view.extents([("t", 0)])
-    for future in answer._futures:  # type: ignore[attr-defined]
-        future.set_exception(KafkaException(KafkaError(KafkaError._TRANSPORT)))
+    fail(answer)
     gc.disable()
     try:
         with suppress(KafkaUnavailable):
             answer.get()
-        del answer, future
+        del answer
         assert held() is None
     finally:
         gc.enable()
