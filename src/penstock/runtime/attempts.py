@@ -103,7 +103,9 @@ class AttemptLedger:
                     self._deaths[place] = self._deaths.get(place, 0) + 1
             alone = [_Span(topic, partition, offset, offset) for topic, partition, offset in self._deaths]
             self._suspects = list(dict.fromkeys([*self._suspects, *alone]))
-        self._descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        # Not emptied first: whoever dies in between would forget the deaths before.
+        self._descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._size_bytes = os.fstat(self._descriptor).st_size
         self._write(None)
         self._timer.__enter__()
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -189,6 +190,25 @@ def test_deaths_are_kept_though_the_process_is_killed_elsewhere_in_between(tmp_p
     ledger.begin(batch([7]))
     with AttemptLedger(file) as last:
         verdict = last.verdict(batch([7]))
+        assert verdict is not None
+        assert verdict.deaths == MAX_DEATHS
+
+
+def test_a_process_that_is_killed_as_it_begins_forgets_no_death(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "w.json"
+    for _ in range(MAX_DEATHS):
+        AttemptLedger(file).__enter__().begin(batch([7]))
+
+    def dies(*_: object) -> int:
+        raise Died
+
+    with monkeypatch.context() as patched, suppress(Died):
+        patched.setattr(os, "pwrite", dies)
+        AttemptLedger(file).__enter__()
+    with AttemptLedger(file) as ledger:
+        verdict = ledger.verdict(batch([7]))
         assert verdict is not None
         assert verdict.deaths == MAX_DEATHS
 
