@@ -21,6 +21,8 @@ from penstock.state.store import Store
 from penstock.state.task_state import MAX_ENTRY_BYTES
 
 _ENTRY_OVERHEAD_BYTES: Final = 1_024
+_HEADER_OVERHEAD_BYTES: Final = 16
+"""More than MessagePack puts around a name and a value."""
 
 
 class ParkedRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -147,7 +149,7 @@ class Parking:
 
     def has_room(self, key: bytes, records: Sequence[ParkedRecord]) -> bool:
         """Whether these records of one key may be parked."""
-        if any(len(key) + record.size_bytes + _ENTRY_OVERHEAD_BYTES > MAX_ENTRY_BYTES for record in records):
+        if any(_most_bytes(key, record) > MAX_ENTRY_BYTES for record in records):
             return False
         queue = self._queues.get(key)
         if queue is None and self.keys >= self._limits.max_keys:
@@ -243,6 +245,13 @@ class Parking:
         if queue is None:
             raise RuntimeError(f"no queue of {self.topic} for a key that is parked; please report this")
         return queue
+
+
+def _most_bytes(key: bytes, record: ParkedRecord) -> int:
+    """No less than its entry takes: what `put` then refuses would be nobody's to judge, and end the worker."""
+    escaped = 2 * len(key)  # each zero byte of it takes two, and each character of a name up to four
+    around = sum(3 * len(name) + _HEADER_OVERHEAD_BYTES for name, _ in record.headers)
+    return escaped + record.size_bytes + around + _ENTRY_OVERHEAD_BYTES
 
 
 def parked(source: SourceBatch, place: int) -> ParkedRecord:

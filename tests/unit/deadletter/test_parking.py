@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.deadletter.parking import ParkedRecord, Parking, ParkingLimits, Queue, parking_stores
+from penstock.record import Headers
 from penstock.state.store import Store
 from penstock.state.task_state import MAX_ENTRY_BYTES, TaskState
 
@@ -81,6 +82,31 @@ def test_what_exceeds_a_bound_has_no_room(limits: ParkingLimits, key: bytes, cou
     fail(lot, b"a", 1)
     fail(lot, b"b", 2)
     assert lot.has_room(key, [record(9)] * count) is has_room
+
+
+@pytest.mark.parametrize("excess", [0, 1])
+@pytest.mark.parametrize(
+    ("key", "headers"),
+    [
+        (b"\0" * 300_000, ()),
+        (b"k", tuple(("h", b"") for _ in range(5_000))),
+        (b"\0" * 9, (("\U0001f6eb" * 50_000, b"\0" * 9),)),
+    ],
+    ids=["zeros in the key", "many headers", "a long name"],
+)
+def test_what_has_room_is_taken(key: bytes, headers: Headers, excess: int) -> None:
+    """To the last byte: what was refused only then would end the worker, and each one that is started after it."""
+    lot, longest = parking(), 0
+    for size in range(0, MAX_ENTRY_BYTES, 1_000):
+        if lot.has_room(key, [ParkedRecord(1, 5, b"v" * size, headers)]):
+            longest = size
+    while lot.has_room(key, [ParkedRecord(1, 5, b"v" * (longest + 1), headers)]):
+        longest += 1
+    head = ParkedRecord(2**62, 2**62, b"v" * (longest + excess), headers)
+    assert lot.has_room(key, [head]) is not bool(excess)
+    if not excess:
+        lot.park(key, head, Queue(0, 1, head.size_bytes, 2**62, 10**9, 2**62, "o" * 63, "E" * 100))
+        lot.join(key, head)
 
 
 def test_who_leaves_makes_room_and_what_was_rolled_back_does_with_the_next_look() -> None:
