@@ -82,10 +82,11 @@ def victim_of(cluster: KafkaCluster, cast: Cast, role: Role) -> int:
             return int(there[cast.topics.changelog].partitions[number].leader)
 
 
-def until_it_holds_at(cast: Cast, step: str) -> None:
+def until_it_holds_at(cast: Cast, step: str, protocol: str = "classic") -> None:
     """Two workers, of which one waits at a step of a commit in the middle of its work."""
     # Small transactions, so that there is much left to do.
     cast.options = ("--session-timeout-ms", "6000", "--max-batch-records", "10", "--commit-interval-ms", "1")
+    cast.options += ("--protocol", protocol)
     cast.join("a", "--step", step, "--nth", "6", "--action", "hold")
     cast.until_it_holds("a")
     cast.join("b")
@@ -98,10 +99,11 @@ def finish(three: KafkaCluster, cast: Cast, numbers: Numbers) -> None:
 
 @pytest.mark.parametrize("fault", ["kill", "pause"])
 @pytest.mark.parametrize(("step", "role"), STEPS)
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
 def test_a_broker_that_fails_during_a_commit_changes_nothing(
-    three: KafkaCluster, numbers: Numbers, cast: Cast, step: str, role: Role, fault: str
+    three: KafkaCluster, numbers: Numbers, cast: Cast, protocol: str, step: str, role: Role, fault: str
 ) -> None:
-    until_it_holds_at(cast, step)
+    until_it_holds_at(cast, step, protocol)
     broker = three.brokers[victim_of(three, cast, role) - 1]
     if fault == "kill":
         broker.kill()
