@@ -2,15 +2,23 @@
 
 Only the task that reads there stops. It first deals with the records that it has in hand: they stood in front of the
 gap, and stopping at once would make it larger.
+
+A worker that stood still may read from a position that its successor has left long ago, before it hears that it is out
+of the group: what is gone there was dealt with. So the group is asked who has the task, before anybody stops for good.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 from penstock.errors import OperatorMustDecide, TransactionAborted
+from penstock.kafka.consumer import Committed
 from penstock.runtime.merge import Partition
 from penstock.runtime.task import Task, TaskStatus
+from penstock.state.offset_metadata import parse
+
+_ASK_TIMEOUT_S: Final = 5.0
 
 
 class PositionLost(OperatorMustDecide):
@@ -54,10 +62,16 @@ class LostPositions:
 
     Args:
         end_offsets: (first offset, end) of a partition as the broker says now.
+        committed: the group's stable positions of these partitions, asked for so many seconds.
     """
 
-    def __init__(self, end_offsets: Callable[[Partition], tuple[int, int]]) -> None:
+    def __init__(
+        self,
+        end_offsets: Callable[[Partition], tuple[int, int]],
+        committed: Callable[[Sequence[Partition], float], Mapping[Partition, Committed]],
+    ) -> None:
         self._end_offsets = end_offsets
+        self._committed = committed
         self._lost: dict[Partition, int] = {}
 
     def note(self, lost: Mapping[Partition, int]) -> None:
@@ -73,8 +87,9 @@ class LostPositions:
         """The tasks that have nothing left in front of a position that is lost; each once.
 
         Raises:
-            KafkaUnavailable: the broker does not say what it has.
-            TransactionAborted: the position is in the log: told of before a restart, or by a broker that was behind.
+            KafkaUnavailable: the brokers do not say what they have.
+            TransactionAborted: the position is in the log: told of before a restart, or by a broker that was behind;
+                or the task is somebody else's by now.
         """
         for task in tasks:
             for partition in task.sources if task.status is TaskStatus.RUNNING else ():
@@ -84,9 +99,16 @@ class LostPositions:
 
     def _judged(self, task: Task, partition: Partition, next_offset: int) -> PositionLost:
         begin, end = self._end_offsets(partition)
+        where = f"{partition[0]}[{partition[1]}]@{next_offset}"
         if begin <= next_offset <= end:
-            topic, number = partition
-            raise TransactionAborted(
-                f"{topic}[{number}]@{next_offset} was told to be gone, and is there; reading again"
-            )
+            raise TransactionAborted(f"{where} was told to be gone, and is there; reading again")
+        if _was_overtaken(task, self._committed(task.sources, _ASK_TIMEOUT_S)):
+            raise TransactionAborted(f"{where} is gone, and task {task.id} is somebody else's by now; discarding")
         return PositionLost(task, partition, next_offset, begin, end)
+
+
+def _was_overtaken(task: Task, committed: Mapping[Partition, Committed]) -> bool:
+    """Whether the group has a later commit of this task than ours."""
+    told = [parse(each.metadata) for each in committed.values()]
+    ours = task.committed.owner_epoch, task.committed.sequence
+    return any(each is not None and (each.owner_epoch, each.sequence) > ours for each in told)

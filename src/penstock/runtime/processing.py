@@ -14,6 +14,7 @@ from typing import Protocol
 from penstock.batch import SourceBatch
 from penstock.clock import Clock
 from penstock.errors import OperatorMustDecide
+from penstock.kafka.consumer import Committed
 from penstock.protocols import RefusedRecord
 from penstock.runtime.attempts import AttemptLedger
 from penstock.runtime.breaker import Breakers
@@ -45,6 +46,10 @@ class Source(Protocol):
 
     def end_offsets(self, partition: Partition) -> tuple[int, int]:
         """(first offset, last stable offset)."""
+        ...
+
+    def committed(self, partitions: Sequence[Partition], timeout_s: float) -> dict[Partition, Committed]:
+        """The group's stable committed positions."""
         ...
 
 
@@ -86,7 +91,7 @@ class Processing:
         hooks: WorkerHooks,
     ) -> None:
         self.suspects = Suspects(dead_letter_topic)
-        self.lost = LostPositions(source.end_offsets)
+        self.lost = LostPositions(source.end_offsets, source.committed)
         self._source = source
         self._staging = staging
         self._commit = commit

@@ -12,6 +12,7 @@ from penstock.runtime.lost_positions import PositionLost
 from penstock.runtime.merge import Partition
 from penstock.runtime.task import TaskStatus
 from penstock.schemas.topic import Topic
+from penstock.state.offset_metadata import OffsetMetadata
 from tests.unit.runtime.in_memory import Cluster, Running, running
 from tests.unit.runtime.sums import IN, OUT, A, B, sums
 
@@ -175,6 +176,28 @@ def test_a_position_that_is_there_after_all_is_read_again() -> None:
     assert [str(error) for error in run.hooks.aborts] == ["in[0]@20 was told to be gone, and is there; reading again"]
     assert set(statuses(run).values()) == {TaskStatus.RUNNING}
     assert len(written(log, b"k0")) == ROWS
+
+
+def test_whoever_was_overtaken_does_not_take_what_its_successor_has_dealt_with_for_a_loss() -> None:
+    """It stood still, and reads on before it hears that it is out of the group: it stopped for good before."""
+    log = cluster(1)
+    run = running(log, copies(), WorkerLimits(max_batch_records=30))
+    run.until_idle()
+    (task,) = run.worker.tasks.values()
+    log.inputs[A] += [(n, b"k0", b"%d" % n, n) for n in range(ROWS, 2 * ROWS)]
+    metadata = OffsetMetadata(sequence=1, writer="p.1.0", owner_epoch=task.committed.owner_epoch + 1)
+    log.offsets[A] = Committed(150, str(metadata))
+    delete_before(log, A, 150)
+    run.member.stuck.clear()
+    for _ in range(5):
+        run.worker.step()
+    assert set(statuses(run).values()) == {TaskStatus.RUNNING}
+    assert "is gone, and task in[0] is somebody else's by now" in str(run.hooks.aborts[-1])
+    run.member.events.extend([("lost", [A]), ("assigned", [A])])
+    run.until_idle()
+    assert log.position_of(A) == 2 * ROWS
+    assert written(log, b"k0")[-50:] == [b"%d" % n for n in range(150, 2 * ROWS)]
+    assert set(statuses(run).values()) == {TaskStatus.RUNNING}
 
 
 def test_a_broker_that_does_not_say_what_it_has_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
