@@ -186,6 +186,46 @@ def deleted_records(stage: Stage) -> object:
     return settled(stage, topic), error, read(stage.clients().reader("reads"), topic)
 
 
+def lost_position(stage: Stage) -> object:
+    """A member in front of the log is told so, once, and goes on from where it is put then."""
+    topic = topic_of(stage)
+    place = (topic, 0)
+    producer = producer_of(stage)
+    write(producer, topic, "a", "b", "c")
+    producer.commit_transaction(30.0)
+    producer.close()
+    settled(stage, topic)
+    member, _ = joined(stage, topic)
+    deletion = stage.clients().record_deleter("deletes").delete({place: 2})
+    until(stage, lambda: deletion.outcome() is not None)
+    lost: list[int] = []
+    offsets: list[int] = []
+
+    def poll() -> None:
+        polled = member.poll(100, 0.1)
+        lost.extend(polled.lost.values())
+        offsets.extend(offset for batch in polled.batches for offset in batch.offsets)
+
+    def is_told() -> bool:
+        poll()
+        return bool(lost)
+
+    member.start({place: 1})
+    until(stage, is_told)
+    for _ in range(10):
+        poll()
+    marks = member.end_offsets(place)
+    member.start({place: marks[0]})
+
+    def is_read() -> bool:
+        poll()
+        return bool(offsets)
+
+    until(stage, is_read)
+    member.close()
+    return lost, marks, offsets
+
+
 def what_a_member_is_shown(stage: Stage) -> object:
     """Partitions come paused; records in offset order; the end is behind markers."""
     topic = topic_of(stage)
@@ -257,6 +297,7 @@ SCENARIOS: Final[dict[str, Callable[[Stage], object]]] = {
         empty_transaction,
         refused_record,
         deleted_records,
+        lost_position,
         what_a_member_is_shown,
         shared_by_range,
         acknowledged,
@@ -281,6 +322,7 @@ EXPECTED: Final[dict[str, object]] = {
     "empty_transaction": ("", (0, 0, 0)),
     "refused_record": ("TransactionAborted", [(None, b"x", False)]),
     "deleted_records": ((2, 4, 4), "OperatorMustDecide _AUTO_OFFSET_RESET", [(2, "c"), (4, "end")]),
+    "lost_position": ([1], (2, 4), [2]),
     "what_a_member_is_shown": (0, [1], [3], (0, 3), (0, None)),
     "shared_by_range": ([[2, 2], [0, 0, 1, 1]], True),
     "acknowledged": (

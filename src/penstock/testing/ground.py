@@ -168,7 +168,7 @@ class SimulatedGround:
 
     def rebalance(self, group: str) -> None:
         """Let everybody join anew."""
-        self.cluster.groups.rebalance(group)
+        self.cluster.rebalance(group)
 
     def fence(self, transactional_id: str) -> None:
         """Take this id over, and let go of it."""

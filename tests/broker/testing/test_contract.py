@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
+from penstock.embedded import KafkaCluster
 from penstock.kafka.client import Connection
 from penstock.runtime.clients import KafkaClients
+from penstock.testing.history.reading import java_hash
 from penstock.testing.pytest_plugin import KafkaUnderTest
-from tests.contract.scenarios import EXPECTED, SCENARIOS
+from tests.broker.harness.victims import until
+from tests.contract import epochs, positions, scenarios
 
 pytestmark = pytest.mark.broker
+
+COORDINATOR_PARTITIONS = 4
+"""Of `__consumer_offsets` and `__transaction_state`, on an embedded broker."""
+DOWN_S = 8.0
+"""More than the brokers' session time-out, so that leadership moves."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +41,75 @@ class Real:
         time.sleep(seconds)
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", scenarios.SCENARIOS)
 def test_a_broker_answers_what_is_written_down(name: str, kafka: KafkaUnderTest, topic_prefix: str) -> None:
-    assert SCENARIOS[name](Real(kafka.bootstrap_servers, topic_prefix)) == EXPECTED[name]
+    assert scenarios.SCENARIOS[name](Real(kafka.bootstrap_servers, topic_prefix)) == scenarios.EXPECTED[name]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name == "refused_epochs" else pytest.param(name, marks=pytest.mark.full) for name in epochs.SCENARIOS],
+)
+def test_and_by_the_newer_group_protocol(name: str, kafka: KafkaUnderTest, topic_prefix: str) -> None:
+    assert epochs.SCENARIOS[name](Real(kafka.bootstrap_servers, topic_prefix)) == epochs.EXPECTED[name]
+
+
+@pytest.mark.full
+def test_what_is_too_old_goes() -> None:
+    with KafkaCluster(settings={"log.retention.check.interval.ms": 300}) as cluster:
+        assert positions.expired(Real(cluster.bootstrap_servers, "expired")) == positions.EXPIRED
+
+
+@dataclass(frozen=True)
+class RealThree(Real):
+    """A stage on three brokers."""
+
+    cluster: KafkaCluster
+    restarts: list[threading.Timer] = field(default_factory=list[threading.Timer])
+
+    def stop_leader(self, of: tuple[str, int] | str, seconds: float) -> None:
+        """Longer than it is asked to: until somebody else leads."""
+        del seconds
+        self.all_are_back()
+        broker = self.cluster.brokers[self._leader(of) - 1]
+        broker.kill()
+        self.restarts.append(threading.Timer(DOWN_S, broker.restart))
+        self.restarts[-1].start()
+
+    def all_are_back(self) -> None:
+        for restart in self.restarts:
+            restart.join()
+        self.restarts.clear()
+        until(
+            lambda: all(len(p.isrs) == 3 for topic in self._topics().values() for p in topic.partitions.values()), 120
+        )
+
+    def _leader(self, of: tuple[str, int] | str) -> int:
+        if isinstance(of, str):
+            log = "__transaction_state" if of.endswith("-p") else "__consumer_offsets"
+            of = log, java_hash(of) % COORDINATOR_PARTITIONS
+        topic, number = of
+        return int(self._topics()[topic].partitions[number].leader)
+
+    def _topics(self) -> Any:
+        return AdminClient({"bootstrap.servers": self.bootstrap_servers}).list_topics(timeout=20).topics
+
+
+@pytest.fixture
+def three() -> Iterator[Callable[[str], RealThree]]:
+    with KafkaCluster(3, settings={"min.insync.replicas": 2}) as cluster:
+        stages: list[RealThree] = []
+
+        def stage(name: str) -> RealThree:
+            stages.append(RealThree(cluster.bootstrap_servers, name, cluster))
+            return stages[-1]
+
+        yield stage
+        for each in stages:
+            each.all_are_back()
+
+
+@pytest.mark.full
+@pytest.mark.timeout(600)
+def test_leaders_and_coordinators_that_stop_cost_time(three: Callable[[str], RealThree]) -> None:
+    assert positions.without_its_leader(three("stops")) == positions.WITHOUT_ITS_LEADER

@@ -1,12 +1,15 @@
-"""The simulated cluster answers as a real broker does; `tests/broker/testing/test_contract.py` asks that one."""
+"""The simulated cluster answers as real brokers do; `tests/broker/testing` asks those."""
 
 from __future__ import annotations
 
 import pytest
 
+from penstock.testing.cluster.brokers import Seat
 from penstock.testing.cluster.clients import SimulatedClients
 from penstock.testing.cluster.cluster import SimulatedCluster
-from tests.contract.scenarios import EXPECTED, SCENARIOS
+from tests.contract import epochs, positions, scenarios
+
+SEEDS = range(5)
 
 
 class Simulated:
@@ -14,8 +17,8 @@ class Simulated:
 
     name = "contract"
 
-    def __init__(self, seed: int) -> None:
-        self.cluster = SimulatedCluster(seed)
+    def __init__(self, seed: int, brokers: int = 1) -> None:
+        self.cluster = SimulatedCluster(seed, brokers=brokers)
 
     def clients(self) -> SimulatedClients:
         return SimulatedClients(self.cluster, self.cluster.process("contract"))
@@ -23,8 +26,31 @@ class Simulated:
     def pause(self, seconds: float) -> None:
         self.cluster.clock.sleep(seconds)
 
+    def stop_leader(self, of: tuple[str, int] | str, seconds: float) -> None:
+        seat: Seat = ("transactions" if of.endswith("-p") else "group", of) if isinstance(of, str) else of
+        leader = self.cluster.brokers.leader(seat)
+        assert leader is not None
+        self.cluster.stop_broker(leader, seconds)
+        assert self.cluster.brokers.leader(seat) is None
 
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("name", SCENARIOS)
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", scenarios.SCENARIOS)
 def test_it_answers_as_kafka_does(name: str, seed: int) -> None:
-    assert SCENARIOS[name](Simulated(seed)) == EXPECTED[name]
+    assert scenarios.SCENARIOS[name](Simulated(seed)) == scenarios.EXPECTED[name]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", epochs.SCENARIOS)
+def test_it_answers_as_kafka_does_by_the_newer_group_protocol(name: str, seed: int) -> None:
+    assert epochs.SCENARIOS[name](Simulated(seed)) == epochs.EXPECTED[name]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_is_too_old_goes_as_with_kafka(seed: int) -> None:
+    assert positions.expired(Simulated(seed)) == positions.EXPIRED
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_leaders_and_coordinators_that_stop_cost_time_as_with_kafka(seed: int) -> None:
+    assert positions.without_its_leader(Simulated(seed, brokers=3)) == positions.WITHOUT_ITS_LEADER

@@ -18,3 +18,19 @@ def test_a_worker_that_stands_still_in_a_restore_does_not_call_the_commits_of_ot
         faults=(Fault(worker=0, step="load checkpoint", nth=2, action="freeze", seconds=5.0),),
     )
     assert play(scenario).findings == []
+
+
+def test_a_worker_that_wakes_up_does_not_call_what_its_successor_has_dealt_with_and_deleted_a_loss_of_data() -> None:
+    """It was out of the group, and had not heard so: it stopped for good and wanted an operator."""
+    scenario = Scenario(
+        seed=254,
+        shape=Shape(partitions=1, writes_plain=False, keys=2, tasks=3, hides=5, retry="partition"),
+        keys=1,
+        workers=2,
+        faults=(
+            Fault(1, "send offsets", nth=4, action="late copy", seconds=0.3, request="commit offsets"),
+            Fault(0, "apply", nth=3, action="overtake", seconds=2.5),
+        ),
+        max_batch_records=1,
+    )
+    assert play(scenario).findings == []

@@ -25,10 +25,19 @@ def test_ten_seeds_leave_what_a_fold_of_their_input_gives(tens: int) -> None:
         assert play(scenario_of(seed)).findings == [], seed
 
 
-def test_among_these_seeds_are_all_policies_and_both_guarantees() -> None:
+@pytest.mark.full
+@pytest.mark.parametrize("hundreds", range(20))
+def test_a_hundred_seeds_more(hundreds: int) -> None:
+    """Two thousand together; `make simulate SEEDS=200000` plays as many as there is time for."""
+    for seed in range(100 * hundreds, 100 * hundreds + 100):
+        assert play(scenario_of(seed)).findings == [], seed
+
+
+def test_among_these_seeds_are_all_policies_both_guarantees_and_both_group_protocols() -> None:
     scenarios = [scenario_of(seed) for seed in range(60)]
     assert {scenario.shape.retry for scenario in scenarios} == {"nobody", "partition", "key"}
     assert {scenario.guarantee for scenario in scenarios} == {"exactly_once", "at_least_once"}
+    assert {scenario.protocol for scenario in scenarios} == {"classic", "consumer"}
 
 
 def test_a_scenario_takes_the_same_course_every_time() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from penstock.dsl.pipeline import Pipeline
-from penstock.errors import ConfigurationError, Fenced, TransactionAborted, UsageError
+from penstock.errors import ConfigurationError, Fenced, OperatorMustDecide, TransactionAborted, UsageError
 from penstock.schemas.serdes import int64, int_text
 from penstock.schemas.topic import Topic
 from penstock.testing.cluster.cluster import SimulatedCluster
@@ -138,6 +138,29 @@ def test_time_moves_only_when_it_is_told_to(driver: Driver) -> None:
     assert run.now == before
     run.advance(timedelta(hours=1))
     assert timedelta(hours=1) <= run.now - before < timedelta(hours=1, seconds=1)
+
+
+def test_input_that_expires_before_it_was_read_stops_the_task(driver: Driver) -> None:
+    """On the cluster in memory; a broker looks at retention every five minutes only."""
+    run = fed(driver.start(sums()), 3)
+    run.settle()
+    run.leave(0)
+    run.feed(NUMBERS, 4, key="k0")
+    run.advance(timedelta(days=8))
+    run.feed(NUMBERS, 5, key="k0")
+    run.join()
+    with pytest.raises(OperatorMustDecide, match=r"numbers\[0\]@3 to 3 is gone before it was read"):
+        run.settle()
+
+
+def test_what_was_read_may_expire(driver: Driver) -> None:
+    run = fed(driver.start(sums()), 3)
+    run.settle()
+    run.advance(timedelta(days=8))
+    run.feed(NUMBERS, 5, key="k0")
+    run.crash()
+    run.settle()
+    assert run.state("sum") == {"k0": 8}
 
 
 def test_records_have_the_time_that_they_are_given(driver: Driver) -> None:

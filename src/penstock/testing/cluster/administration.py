@@ -20,22 +20,26 @@ class SimulatedAdmin:
     Args:
         cluster: where.
         process: whose.
+        budget_s: so long it waits for brokers.
     """
 
-    def __init__(self, cluster: SimulatedCluster, process: Process) -> None:
+    def __init__(self, cluster: SimulatedCluster, process: Process, budget_s: float = 30.0) -> None:
         self._cluster = cluster
         self._process = process
+        self._budget_s = budget_s
 
     def cluster(self) -> ClusterDescription:
-        """One broker."""
+        """The brokers that are up, the first of them the controller."""
         self._process.check()
-        return ClusterDescription("simulated", 1, (BrokerDescription(1, "simulated", 9092),))
+        up = sorted(self._cluster.brokers.up)
+        brokers = tuple(BrokerDescription(each, "simulated", 9091 + each) for each in up)
+        return ClusterDescription("simulated", up[0] if up else -1, brokers)
 
     def topics(self) -> dict[str, TopicDescription]:
         """{name: topic}."""
         self._process.check()
         return {
-            name: TopicDescription(name, len(topic.partitions), 1)
+            name: TopicDescription(name, len(topic.partitions), self._cluster.brokers.replicas)
             for name, topic in sorted(self._cluster.topics.items())
         }
 
@@ -61,18 +65,22 @@ class SimulatedAdmin:
         return {name: self._found(name).id for name in names}
 
     def broker_config(self, broker: int) -> dict[str, str]:
-        """Nothing that the engine asks for."""
+        """{setting: value}, as far as the engine asks for them."""
         del broker
         self._process.check()
-        return {}
+        session_ms = round(self._cluster.consumer_groups.session_timeout_s * 1000)
+        return {"group.consumer.session.timeout.ms": f"{session_ms}"}
 
     def end_offsets(
         self, partitions: Iterable[Partition], isolation: Isolation = "read_uncommitted"
     ) -> dict[Partition, int]:
         """{partition: end}."""
         self._process.check()
+        places, leads = list(partitions), self._cluster.brokers.leader
+        if not self._cluster.clock.wait(self._budget_s, lambda: all(leads(place) is not None for place in places)):
+            raise from_call(by_name("FENCED_LEADER_EPOCH"), "list_offsets")
         try:
-            return {place: self._cluster.partition(place).end(isolation) for place in partitions}
+            return {place: self._cluster.partition(place).end(isolation) for place in places}
         except Refusal as refusal:
             raise from_call(by_name(refusal.code), "list_offsets") from refusal
 
@@ -84,14 +92,14 @@ class SimulatedAdmin:
 
 
 class Deleted:
-    """A deletion that is done."""
+    """A deletion that is done, or was not possible."""
 
-    def __init__(self, partitions: Iterable[Partition]) -> None:
-        self._partitions = list(partitions)
+    def __init__(self, outcome: dict[Partition, str | None]) -> None:
+        self._outcome = outcome
 
     def outcome(self) -> dict[Partition, str | None]:
-        """Nothing went wrong."""
-        return dict.fromkeys(self._partitions)
+        """{partition: what went wrong, None = nothing}."""
+        return self._outcome
 
 
 class SimulatedRecordDeleter:
@@ -109,6 +117,11 @@ class SimulatedRecordDeleter:
     def delete(self, before: Mapping[Partition, int]) -> Deleted:
         """Delete everything below these offsets."""
         self._process.check()
+        outcome: dict[Partition, str | None] = {}
         for place, offset in before.items():
+            if self._cluster.brokers.leader(place) is None:
+                outcome[place] = "LEADER_NOT_AVAILABLE"
+                continue
             self._cluster.partition(place).delete_before(offset)
-        return Deleted(before)
+            outcome[place] = None
+        return Deleted(outcome)

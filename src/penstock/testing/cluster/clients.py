@@ -12,6 +12,7 @@ from penstock.runtime.clients import CommitOffsets
 from penstock.testing.cluster.acknowledged_producer import SimulatedAcknowledgedProducer
 from penstock.testing.cluster.administration import SimulatedAdmin, SimulatedRecordDeleter
 from penstock.testing.cluster.cluster import SimulatedCluster
+from penstock.testing.cluster.consumer_member import SimulatedConsumerMember
 from penstock.testing.cluster.member import SimulatedMember
 from penstock.testing.cluster.process import Process
 from penstock.testing.cluster.producer import SimulatedProducer
@@ -31,23 +32,22 @@ class SimulatedClients:
         self._process = process
 
     def admin(self, budget_s: float = 30.0) -> SimulatedAdmin:
-        """For administrative calls."""
-        del budget_s
-        return SimulatedAdmin(self._cluster, self._process)
+        """For administrative calls; each may take so long."""
+        return SimulatedAdmin(self._cluster, self._process, budget_s)
 
     def member(
         self, group: str, client_id: str, listener: RebalanceListener, settings: GroupSettings
     ) -> SimulatedMember:
-        """A member of a consumer group, by the classic protocol.
+        """A member of a consumer group.
 
         Raises:
-            ConfigurationError: another protocol, or static membership.
+            ConfigurationError: static membership.
         """
-        if settings.protocol != "classic" or settings.instance_id is not None:
-            raise ConfigurationError(
-                "a simulated cluster knows the classic group protocol only, without static members"
-            )
-        return SimulatedMember(self._cluster, self._process, group, client_id, listener, settings)
+        if settings.instance_id is not None:
+            raise ConfigurationError("a simulated cluster knows no static members (group.instance.id)")
+        by_protocol = {"classic": SimulatedMember, "consumer": SimulatedConsumerMember}
+        made = by_protocol[settings.protocol]
+        return made(self._cluster, self._process, group, client_id, listener, settings)
 
     def producer(
         self,

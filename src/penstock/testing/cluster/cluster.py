@@ -11,19 +11,23 @@ Everything that happens follows from the seed and from the order of the calls.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Final
 
 from penstock.kafka.partitioner import partition_for
+from penstock.protocols import GroupMetadata
 from penstock.record import Headers
+from penstock.testing.cluster.brokers import Brokers
 from penstock.testing.cluster.clock import SimulatedClock
-from penstock.testing.cluster.groups import GroupCoordinator
+from penstock.testing.cluster.consumer_groups import ConsumerGroupCoordinator, EpochMember
+from penstock.testing.cluster.groups import GroupCoordinator, Membership
 from penstock.testing.cluster.network import Network
 from penstock.testing.cluster.partition import SimulatedPartition
 from penstock.testing.cluster.process import Process, Trouble
 from penstock.testing.cluster.refusal import Refusal
+from penstock.testing.cluster.retention import Retention
 from penstock.testing.cluster.transactions import TransactionCoordinator
 
 Partition = tuple[str, int]
@@ -42,6 +46,8 @@ DEFAULTS: Final = {
 
 _HEARTBEAT_S: Final = 0.5
 _MARKER_DELAYS_S: Final = (*(0.0, 0.001, 0.002, 0.005, 0.02) * 6, 0.3, 0.3, 1.2)
+_NOTICED_AFTER_S: Final = (0.05, 0.05, 1.0, 4.0)
+"""A broker that is shut down says so; of one that is killed the others notice when its session is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,27 +80,36 @@ class SimulatedCluster:
 
     Args:
         seed: of everything that is left to chance: latencies of markers and heartbeats, sizes of fetches.
+        brokers: how many.
 
     Attributes:
         clock: everybody's.
         random: everybody's.
+        brokers: who leads what.
         topics: by name.
-        groups: the group coordinator.
+        groups: the group coordinator, by the classic protocol; also keeps every group's offsets.
+        consumer_groups: likewise, by the newer one (KIP-848).
         transactions: the transaction coordinator.
         network: between processes and brokers.
+        retention: deletes what is old.
         happenings: every mishap so far.
     """
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, *, brokers: int = 1) -> None:
         self.clock = SimulatedClock()
         self.random = Random(seed)  # noqa: S311 - a schedule, not a secret
+        self.brokers = Brokers(self.clock, brokers)
         self.topics: dict[str, SimulatedTopic] = {}
         self.happenings: list[Happening] = []
-        self.network = Network(self.clock, self.kill, self._note)
+        self.network = Network(self.clock, self.brokers, self.kill, self.stop_broker, self._note)
         self.groups = GroupCoordinator(
             self.clock,
             heartbeat_s=lambda: self.random.random() * _HEARTBEAT_S,
-            partitions_of=lambda topic: len(self.topics[topic].partitions) if topic in self.topics else 0,
+            partitions_of=self._partitions_of,
+            is_led=self._has_coordinator,
+        )
+        self.consumer_groups = ConsumerGroupCoordinator(
+            self.clock, partitions_of=self._partitions_of, is_led=self._has_coordinator
         )
         self.transactions = TransactionCoordinator(
             self.clock,
@@ -103,7 +118,9 @@ class SimulatedCluster:
             mark_group=lambda group, producer_id, epoch, commit: self.groups.group(group).offsets.end(
                 producer_id, epoch, commit=commit
             ),
+            is_led=lambda seat: self.brokers.leader(seat) is not None,
         )
+        self.retention = Retention(self.clock, self.topics.values)
         self._created = 0
         self._idempotent = 0
 
@@ -151,6 +168,44 @@ class SimulatedCluster:
         self._idempotent += 1
         return -1 - self._idempotent
 
+    # ------------------------------------------------------------ groups
+
+    def _partitions_of(self, topic: str) -> int:
+        return len(self.topics[topic].partitions) if topic in self.topics else 0
+
+    def _has_coordinator(self, group: str) -> bool:
+        return self.brokers.leader(("group", group)) is not None
+
+    def rebalance(self, group: str) -> None:
+        """Have everybody take part in a rebalance, as when a member comes or goes."""
+        if group in self.consumer_groups:
+            self.consumer_groups.rebalance(group)
+        else:
+            self.groups.rebalance(group)
+
+    def members(self, group: str) -> Sequence[Membership | EpochMember]:
+        """Who is in a group."""
+        if group in self.consumer_groups:
+            return self.consumer_groups.members(group)
+        return list(self.groups.group(group).members.values())
+
+    def check_member(self, group: str, member: GroupMetadata, partitions: Collection[Partition]) -> None:
+        """Whether offsets of these partitions may be committed by this member.
+
+        Raises:
+            Refusal: UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION.
+        """
+        if group in self.consumer_groups:
+            self.consumer_groups.check(group, member.member_id, member.generation, partitions)
+        else:
+            self.groups.check(group, member.member_id, member.generation)
+
+    # ------------------------------------------------------------ brokers
+
+    def stop_broker(self, broker: int, for_s: float) -> None:
+        """Stop one for so long, in good order or by `kill -9`, as chance will have it."""
+        self.brokers.stop(broker, for_s=for_s, noticed_after_s=self.random.choice(_NOTICED_AFTER_S))
+
     # ------------------------------------------------------------ processes
 
     def process(self, name: str) -> Process:
@@ -175,6 +230,7 @@ class SimulatedCluster:
         process.is_silent = True
         process.silences += 1
         self.groups.fall_silent(process)
+        self.consumer_groups.fall_silent(process)
 
     def _note(self, process: Process, request: str, trouble: Trouble) -> None:
         self.happenings.append(Happening(self.clock.monotonic_s(), process.name, request, trouble.what))

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from penstock.testing.cluster.assignors import by_range, sticky
 from penstock.testing.cluster.clock import SimulatedClock
 from penstock.testing.cluster.offsets import GroupOffsets
 from penstock.testing.cluster.process import Process
@@ -88,14 +89,21 @@ class GroupCoordinator:
         clock: for time-outs.
         heartbeat_s: how long it takes until a member hears of a change.
         partitions_of: how many partitions a topic has.
+        is_led: whether a group has a coordinator; a new one gives every member all of its time anew.
     """
 
     def __init__(
-        self, clock: SimulatedClock, *, heartbeat_s: Callable[[], float], partitions_of: Callable[[str], int]
+        self,
+        clock: SimulatedClock,
+        *,
+        heartbeat_s: Callable[[], float],
+        partitions_of: Callable[[str], int],
+        is_led: Callable[[str], bool],
     ) -> None:
         self._clock = clock
         self._heartbeat_s = heartbeat_s
         self._partitions_of = partitions_of
+        self.is_led = is_led
         self._groups: dict[str, Group] = {}
         self._everyone: list[Membership] = []
 
@@ -130,7 +138,10 @@ class GroupCoordinator:
         self._prepare(self.group(name))
 
     def leave(self, name: str, member: Membership) -> None:
-        """It goes, by its own will or because it was silent."""
+        """It goes, by its own will or because it was silent; with its session, where no coordinator hears it."""
+        if not self.is_led(name):
+            self._clock.after(member.session_timeout_s, partial(self.leave, name, member))
+            return
         group = self.group(name)
         if group.members.pop(member.member_id, None) is None:
             return
@@ -147,14 +158,28 @@ class GroupCoordinator:
                 self._clock.after(member.session_timeout_s, partial(self._forget, group.name, member, since))
 
     def _forget(self, name: str, member: Membership, silence: int) -> None:
-        if member.process.is_silent and member.process.silences == silence:
+        if not member.process.is_silent or member.process.silences != silence:
+            return
+        if self.is_led(name):
             self.leave(name, member)
+        else:
+            self._clock.after(member.session_timeout_s, partial(self._forget, name, member, silence))
 
     def speak_again(self, process: Process, hears: Callable[[], bool]) -> None:
-        """A process that was silent goes on; of those of its members that are forgotten, some hear of it at once."""
+        """A process that was silent goes on; of those of its members that are forgotten, some hear of it at once.
+
+        The others work on until their next heartbeat is answered.
+        """
         for member in self._everyone:
-            if member.process is process and member.is_out and hears():
-                member.knows_it_is_out = True
+            if member.process is process and member.is_out and not member.knows_it_is_out:
+                if hears():
+                    member.knows_it_is_out = True
+                else:
+                    self._clock.after(self._heartbeat_s(), partial(self._hear, member))
+
+    def _hear(self, member: Membership) -> None:
+        if not member.process.is_silent:
+            member.knows_it_is_out = True
 
     def check(self, name: str, member_id: str, generation: int) -> None:
         """Whether offsets of this member may be committed; an empty member is not checked at all.
@@ -183,11 +208,16 @@ class GroupCoordinator:
         self._clock.after(_REBALANCE_TIMEOUT_S, lambda: self._give_up_waiting(group, serial))
 
     def _give_up_waiting(self, group: Group, serial: int) -> None:
-        if group.is_preparing and group.serial == serial:
-            for member in [m for m in group.members.values() if not m.has_joined]:
-                group.members.pop(member.member_id)
-                member.is_out = True
-            self._complete(group)
+        if not group.is_preparing or group.serial != serial:
+            return
+        if not self.is_led(group.name):
+            self._clock.after(_REBALANCE_TIMEOUT_S, lambda: self._give_up_waiting(group, serial))
+            return
+        for member in [m for m in group.members.values() if not m.has_joined]:
+            group.members.pop(member.member_id)
+            member.is_out = True
+            self._clock.after(self._heartbeat_s(), partial(self._hear, member))
+        self._complete(group)
 
     def _complete(self, group: Group) -> None:
         if not group.is_preparing or not group.members or not all(m.has_joined for m in group.members.values()):
@@ -195,47 +225,12 @@ class GroupCoordinator:
         group.is_preparing = False
         group.generation += 1
         members = sorted(group.members.values(), key=lambda member: member.member_id)
-        assign = self._by_range if members[0].is_eager else self._sticky
-        for member, partitions in zip(members, assign(members), strict=True):
+        shares = (
+            by_range(members, self._partitions_of)
+            if members[0].is_eager
+            else sticky(members, self._partitions_of, holds_back=True)
+        )
+        for member, partitions in zip(members, shares, strict=True):
             member.assigned = partitions
             member.generation = group.generation
             member.has_joined = False
-
-    def _topics(self, members: Sequence[Membership]) -> list[str]:
-        return sorted({topic for member in members for topic in member.topics})
-
-    def _by_range(self, members: Sequence[Membership]) -> list[list[Partition]]:
-        """Java's and librdkafka's `range`: each topic by itself, in runs, the first members get one more."""
-        found: list[list[Partition]] = [[] for _ in members]
-        for topic in self._topics(members):
-            each, more = divmod(self._partitions_of(topic), len(members))
-            start = 0
-            for place, partitions in enumerate(found):
-                stop = start + each + (1 if place < more else 0)
-                partitions += [(topic, number) for number in range(start, stop)]
-                start = stop
-        return found
-
-    def _sticky(self, members: Sequence[Membership]) -> list[list[Partition]]:
-        """Balanced, with as much kept as possible; what another member still has is held back until it has not."""
-        wanted = [(topic, number) for topic in self._topics(members) for number in range(self._partitions_of(topic))]
-        each, more = divmod(len(wanted), len(members))
-        found: list[list[Partition]] = []
-        taken: set[Partition] = set()
-        for member in sorted(members, key=lambda member: -len(member.owned)):
-            room = each + (1 if more > 0 else 0)
-            kept = [p for p in member.owned if p in wanted and p not in taken][:room]
-            more -= len(kept) > each
-            taken.update(kept)
-            found.append(kept)
-        order = sorted(range(len(members)), key=lambda place: -len(members[place].owned))
-        by_member = [found[order.index(place)] for place in range(len(members))]
-        owners = {partition: place for place, member in enumerate(members) for partition in member.owned}
-        for partition in (p for p in wanted if p not in taken):
-            place = min(range(len(members)), key=lambda place: len(by_member[place]))
-            by_member[place].append(partition)
-            owner = owners.get(partition)
-            if owner is not None and owner != place:
-                held_back = by_member[place].pop()
-                taken.add(held_back)  # it is given in the rebalance that its owner asks for
-        return by_member

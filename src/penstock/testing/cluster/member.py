@@ -12,15 +12,17 @@ from penstock.kafka.error_map import by_name, from_call
 from penstock.kafka.group_settings import GroupSettings
 from penstock.kafka.polled import Polled
 from penstock.protocols import GroupMetadata
+from penstock.testing.cluster.brokers import Seat
 from penstock.testing.cluster.cluster import SimulatedCluster
 from penstock.testing.cluster.groups import Membership
-from penstock.testing.cluster.partition import Stored
+from penstock.testing.cluster.partition import SimulatedPartition, Stored
 from penstock.testing.cluster.process import Process
 from penstock.testing.cluster.refusal import NotAnswered, Refusal
 
 Partition = tuple[str, int]
 
 _PENDING_PAUSE_S: Final = 0.1
+_ANSWER_S: Final = 10.0
 _WHOLE_FETCHES: Final = 0.7
 
 
@@ -48,6 +50,7 @@ class SimulatedMember:
         self.cluster = cluster
         self._process = process
         self._group = group
+        self._seat: Seat = ("group", group)
         self._client_id = client_id
         self._listener = listener
         self._settings = settings
@@ -87,16 +90,17 @@ class SimulatedMember:
 
     def close(self) -> None:
         """Leave the group; nothing happens in a process that is dead."""
-        if not self._process.is_alive or self._member is None:
-            return
-        self._leave()
-        self._trouble = None
+        if self._process.is_alive:
+            self._leave()
+            self._trouble = None
 
     def _leave(self) -> None:
         if self._member is None:
             return
         if self._owned:
-            self._take(self._listener.on_lost if self._member.is_out else self._listener.on_revoked, self._owned)
+            self._take(
+                self._listener.on_lost if self._member.knows_it_is_out else self._listener.on_revoked, self._owned
+            )
         self.cluster.groups.leave(self._group, self._member)
         self._member = None
 
@@ -104,9 +108,12 @@ class SimulatedMember:
         if self._topics is None:
             self._leave()
             return
+        if not self.cluster.groups.is_led(self._group):
+            return  # nobody says anything about the group, so everything stays as it is
         member = self._member
         if member is not None and member.is_out:
-            # The heartbeat's answer says so.
+            if not member.knows_it_is_out:
+                return  # no heartbeat was answered since then
             if self._owned:
                 self._take(self._listener.on_lost, self._owned)
             member = self._member = None
@@ -192,7 +199,8 @@ class SimulatedMember:
         )
 
     def _fetching(self) -> list[Partition]:
-        return [p for p in self._positions if p not in self._paused and p not in self._stuck]
+        leads = self.cluster.brokers.leader
+        return [p for p in self._positions if p not in self._paused and p not in self._stuck and leads(p) is not None]
 
     def _fetched(self, max_records: int) -> Polled:
         polled = Polled()
@@ -239,8 +247,7 @@ class SimulatedMember:
 
     def first_offset_from(self, partition: Partition, next_offset: int) -> int | None:
         """The first committed record there or behind; None = the end comes first."""
-        self._process.check()
-        log = self.cluster.partition(partition)
+        log = self._reached(partition)
         if not log.begin <= next_offset <= log.high_watermark:
             raise TransactionAborted(f"{partition[0]}[{partition[1]}]: offset {next_offset} is no longer in the log")
         found, _ = log.fetch(next_offset, 1, "read_committed")
@@ -248,9 +255,15 @@ class SimulatedMember:
 
     def end_offsets(self, partition: Partition) -> tuple[int, int]:
         """(first offset, last stable offset)."""
-        self._process.check()
-        log = self.cluster.partition(partition)
+        log = self._reached(partition)
         return log.begin, log.last_stable_offset
+
+    def _reached(self, partition: Partition) -> SimulatedPartition:
+        """Its log, once somebody leads it."""
+        self._process.check()
+        if not self.cluster.clock.wait(_ANSWER_S, lambda: self.cluster.brokers.leader(partition) is not None):
+            raise from_call(by_name("_TIMED_OUT"), f"{partition[0]}[{partition[1]}]")
+        return self.cluster.partition(partition)
 
     # ------------------------------------------------------------ offsets
 
@@ -264,7 +277,7 @@ class SimulatedMember:
             try:
                 left_s = max(0.0, until_s - clock.monotonic_s())
                 return self.cluster.network.send(
-                    self._process, "fetch offsets", lambda: offsets.fetch(places, is_stable=True), left_s
+                    self._process, "fetch offsets", lambda: offsets.fetch(places, is_stable=True), self._seat, left_s
                 )
             except (Refusal, NotAnswered) as pending:
                 if clock.monotonic_s() + _PENDING_PAUSE_S > until_s:
@@ -277,11 +290,11 @@ class SimulatedMember:
 
         def handle() -> None:
             if member.is_live:
-                self.cluster.groups.check(self._group, member.member_id, member.generation)
+                self.cluster.check_member(self._group, member, offsets)
                 group.offsets.commit(offsets)
 
         try:
-            self.cluster.network.send(self._process, "commit offsets", handle)
+            self.cluster.network.send(self._process, "commit offsets", handle, self._seat)
         except (Refusal, NotAnswered):
             return
 

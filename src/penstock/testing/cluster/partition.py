@@ -157,3 +157,16 @@ class SimulatedPartition:
     def delete_before(self, offset: int) -> None:
         """Delete from the front."""
         self.begin = max(self.begin, min(offset, self.high_watermark))
+
+    def expire(self, before_ms: int) -> None:
+        """Delete from the front what is older, up to the first that is not, or that is not decided yet."""
+        end = self.last_stable_offset
+        while self.begin < end and self._entries[self.begin].timestamp_ms < before_ms:
+            self.begin += 1
+
+    def shrink(self, most_bytes: int) -> None:
+        """Delete from the front as long as so much is left behind it, and it is decided."""
+        end, left_bytes = self.last_stable_offset, sum(entry.size_bytes for entry in self._entries[self.begin :])
+        while self.begin < end and left_bytes - self._entries[self.begin].size_bytes >= most_bytes:
+            left_bytes -= self._entries[self.begin].size_bytes
+            self.begin += 1

@@ -6,7 +6,18 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
-Mishap = Literal["lost request", "lost answer", "late copy", "slow", "hang", "die before", "die behind"]
+Mishap = Literal[
+    "lost request",
+    "lost answer",
+    "late copy",
+    "slow",
+    "hang",
+    "die before",
+    "die behind",
+    "die meanwhile",
+    "leader stops before",
+    "leader stops behind",
+]
 """What becomes of a request.
 
 * `lost request`: it never arrives; the client sends it again when its time is over.
@@ -15,6 +26,9 @@ Mishap = Literal["lost request", "lost answer", "late copy", "slow", "hang", "di
 * `slow`: it takes this long.
 * `hang`: it is done, and nobody answers for this long.
 * `die before`, `die behind`: the process is killed before the request arrives, or behind it.
+* `die meanwhile`: the process is killed while it is under way, and it arrives this long afterwards.
+* `leader stops before`, `leader stops behind`: the broker that it goes to stops for this long, before it arrives, or
+  behind it, with the answer unsent; the client sends it again, to whoever leads then.
 """
 
 
@@ -24,7 +38,7 @@ class Trouble:
 
     Attributes:
         what: see there.
-        seconds: how long it takes; of a late copy, when it arrives.
+        seconds: how long it takes; of a request that arrives late, when; of a broker that stops, for how long.
     """
 
     what: Mishap
@@ -47,6 +61,8 @@ class Process:
         silences: how often that has begun.
         requests: how many it has sent, by name.
         troubles: {(name, how manyeth of them, from 1): what becomes of that request}.
+        hangs_until_s: {name of requests that are not answered: until when}.
+        lags: {broker: (how long each request to it takes, and until when)}.
     """
 
     def __init__(self, name: str) -> None:
@@ -57,6 +73,7 @@ class Process:
         self.requests: Counter[str] = Counter()
         self.troubles: dict[tuple[str, int], Trouble] = {}
         self.hangs_until_s: dict[str, float] = {}
+        self.lags: dict[int, tuple[float, float]] = {}
 
     def check(self) -> None:
         """Go on only if it is alive.

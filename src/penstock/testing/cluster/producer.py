@@ -10,9 +10,11 @@ from penstock.kafka.error_map import by_name, from_call, from_commit
 from penstock.kafka.partitioner import partition_for
 from penstock.protocols import GroupMetadata, RefusedRecord
 from penstock.record import Headers
+from penstock.testing.cluster.brokers import Seat
 from penstock.testing.cluster.cluster import SimulatedCluster
 from penstock.testing.cluster.process import Process
 from penstock.testing.cluster.refusal import FENCED, RETRIED_BY_THE_CLIENT, NotAnswered, Refusal
+from penstock.testing.cluster.transactions import seat_of
 
 T = TypeVar("T")
 
@@ -56,6 +58,7 @@ class SimulatedProducer:
     ) -> None:
         self.name = transactional_id
         self.cluster = cluster
+        self._seat = seat_of(transactional_id)
         self._process = process
         self._timeout_s = transaction_timeout_ms / 1000
         self._max_batch_bytes = max_batch_bytes
@@ -77,6 +80,7 @@ class SimulatedProducer:
             "init_transactions",
             "init",
             lambda: self.cluster.transactions.init(self.name, self._timeout_s),
+            self._seat,
             timeout_s,
             may={"init"},
         )
@@ -150,6 +154,7 @@ class SimulatedProducer:
                 doing,
                 "add offsets",
                 lambda: coordinator.add_group(producer_id, epoch, name),
+                self._seat,
                 timeout_s,
                 {"send_offsets"},
             )
@@ -157,10 +162,10 @@ class SimulatedProducer:
 
             def stage() -> None:
                 coordinator.verify(producer_id, epoch, name)
-                self.cluster.groups.check(name, group.member_id, group.generation)
+                self.cluster.check_member(name, group, offsets)
                 self.cluster.groups.group(name).offsets.stage(producer_id, epoch, offsets)
 
-            self._asked(doing, "commit offsets", stage, timeout_s, {"send_offsets"})
+            self._asked(doing, "commit offsets", stage, ("group", name), timeout_s, {"send_offsets"})
         finally:
             took_s = self.cluster.clock.monotonic_s() - began_s
             if took_s >= _DOUBTFUL_OFFSETS_S:
@@ -190,6 +195,7 @@ class SimulatedProducer:
                     self._process,
                     "end",
                     lambda: self.cluster.transactions.end(producer_id, epoch, commit=True),
+                    self._seat,
                     left_s,
                 )
             except Refusal as refusal:
@@ -232,13 +238,15 @@ class SimulatedProducer:
             )
         self._may = frozenset()
 
-    def _asked(self, doing: str, request: str, handle: Callable[[], T], timeout_s: float, may: set[Call]) -> T:
+    def _asked(
+        self, doing: str, request: str, handle: Callable[[], T], seat: Seat, timeout_s: float, may: set[Call]
+    ) -> T:
         """Send a request, and again where the client does so by itself; what is final is raised as the client does."""
         until_s = self.cluster.clock.monotonic_s() + timeout_s
         late: Exception | None = None
         while (left_s := until_s - self.cluster.clock.monotonic_s()) > 0:
             try:
-                return self.cluster.network.send(self._process, request, handle, left_s)
+                return self.cluster.network.send(self._process, request, handle, seat, left_s)
             except Refusal as refusal:
                 if refusal.code not in RETRIED_BY_THE_CLIENT:
                     raise self._error(refusal, doing) from refusal
@@ -273,7 +281,7 @@ class SimulatedProducer:
             self._announce(place)
             self._sequence += 1
             sequence = self._sequence
-            self._patiently("produce", lambda: self._append(place, batch, sequence))
+            self._patiently("produce", lambda: self._append(place, batch, sequence), place)
         except Refusal as refusal:
             self._failure = refusal.code
             if refusal.code in {"MSG_SIZE_TOO_LARGE", "INVALID_RECORD", "INVALID_TIMESTAMP"}:
@@ -286,14 +294,16 @@ class SimulatedProducer:
         producer_id, epoch = self._id
         if place not in self._added:
             self._patiently(
-                "add partitions", lambda: self.cluster.transactions.add_partition(producer_id, epoch, place)
+                "add partitions",
+                lambda: self.cluster.transactions.add_partition(producer_id, epoch, place),
+                self._seat,
             )
             self._added.add(place)
 
-    def _patiently(self, request: str, handle: Callable[[], None]) -> None:
+    def _patiently(self, request: str, handle: Callable[[], None], seat: Seat) -> None:
         while True:
             try:
-                self.cluster.network.send(self._process, request, handle)
+                self.cluster.network.send(self._process, request, handle, seat)
             except Refusal as refusal:
                 if refusal.code not in RETRIED_BY_THE_CLIENT:
                     raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from penstock.errors import KafkaUnavailable
 from penstock.kafka.consumer import Committed
@@ -24,6 +24,7 @@ Partition = tuple[str, int]
 
 _ANSWER_DELAYS_S: Final = (0.0, 0.0, 0.005, 0.05)
 _UNSTABLE_AFTER_S: Final = 0.3
+_LEADER_S: Final = 30.0
 
 
 def raw(partition: Partition, entry: Stored) -> RawRecord:
@@ -79,6 +80,8 @@ class SimulatedReader:
             self._process.check()
         found: list[RawRecord] = []
         for place, position in self._positions.items():
+            if self._cluster.brokers.leader(place) is None:
+                continue
             log = self._cluster.partition(place)
             if not log.begin <= position <= log.high_watermark:
                 raise from_call(by_name("_AUTO_OFFSET_RESET"), f"reading {place[0]}[{place[1]}]")
@@ -95,6 +98,7 @@ class SimulatedReader:
         return any(
             position < self._cluster.partition(place).end(self._isolation) or place not in self.at_end
             for place, position in self._positions.items()
+            if self._cluster.brokers.leader(place) is not None
         )
 
     def poll_columns(self, timeout_s: float, max_records: int = 5_000) -> Columns:
@@ -112,6 +116,8 @@ class SimulatedReader:
 
 def read_to_end(cluster: SimulatedCluster, process: Process, place: Partition, end: Isolation) -> Iterator[RawRecord]:
     """Every committed record up to the end of now; what is open below it is waited out."""
+    if not cluster.clock.wait(_LEADER_S, lambda: cluster.brokers.leader(place) is not None):
+        raise from_call(by_name("_TIMED_OUT"), f"watermarks of {place[0]}[{place[1]}]")
     try:
         last = cluster.partition(place).end(end)
     except Refusal as refusal:
@@ -162,11 +168,14 @@ class SimulatedGroupQuestions:
 
     def members(self) -> Told[tuple[GroupMember, ...]]:
         """Who is in the group."""
-        members = self._cluster.groups.group(self._group).members.values()
-        return self._told(tuple(GroupMember(m.client_id, m.member_id, "/127.0.0.1") for m in members))
+        members = self._cluster.members(self._group)
+        found = tuple(GroupMember(m.client_id, m.member_id, "/127.0.0.1") for m in members)
+        return self._unless_moving() or self._told(found)
 
     def stable_offsets(self, partitions: Iterable[Partition]) -> Told[dict[Partition, Committed]]:
         """The committed positions; the answer raises `UnstableOffsets` while a transaction holds some."""
+        if (moving := self._unless_moving()) is not None:
+            return moving
         try:
             return self._told(self._cluster.groups.group(self._group).offsets.fetch(partitions, is_stable=True))
         except Refusal:
@@ -175,18 +184,34 @@ class SimulatedGroupQuestions:
 
     def last_offsets(self, partitions: Iterable[Partition]) -> Told[dict[Partition, Committed]]:
         """What was last committed, whatever is pending behind it."""
-        return self._told(self._cluster.groups.group(self._group).offsets.fetch(partitions, is_stable=False))
+        offsets = self._cluster.groups.group(self._group).offsets.fetch(partitions, is_stable=False)
+        return self._unless_moving() or self._told(offsets)
 
     def extents(self, partitions: Sequence[Partition]) -> Told[dict[Partition, Extent]]:
         """Where partitions begin and end."""
-        return self._told({place: self._extent(place) for place in partitions})
+        return self._led(partitions) or self._told({place: self._extent(place) for place in partitions})
 
     def extent(self, partition: Partition) -> Told[Extent]:
         """Where one partition begins and ends."""
-        return self._told(self._extent(partition))
+        return self._led([partition]) or self._told(self._extent(partition))
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+    def _unless_moving(self) -> Told[Any] | None:
+        """What is told while the group has no coordinator."""
+        if self._cluster.groups.is_led(self._group):
+            return None
+        doing = f"group '{self._group}'"
+        return self._told(KafkaUnavailable(f"{doing}: its coordinator is moving"), delay_s=_UNSTABLE_AFTER_S)
+
+    def _led(self, partitions: Iterable[Partition]) -> Told[Any] | None:
+        """What is told while one of these has no leader."""
+        for place in partitions:
+            if self._cluster.brokers.leader(place) is None:
+                moving = KafkaUnavailable(f"{place[0]}[{place[1]}]: its leader is moving")
+                return self._told(moving, delay_s=_UNSTABLE_AFTER_S)
+        return None
 
     def _extent(self, place: Partition) -> Extent:
         log = self._cluster.partition(place)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-RETRIED_BY_THE_CLIENT: Final = frozenset({"CONCURRENT_TRANSACTIONS"})
+RETRIED_BY_THE_CLIENT: Final = frozenset({"CONCURRENT_TRANSACTIONS", "COORDINATOR_NOT_AVAILABLE"})
 """The client asks again by itself, until its call's time is over."""
 
 FENCED: Final = frozenset({"PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"})

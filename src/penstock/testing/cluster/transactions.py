@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
 
+from penstock.testing.cluster.brokers import Seat
 from penstock.testing.cluster.clock import SimulatedClock
 from penstock.testing.cluster.refusal import Refusal
 
@@ -33,7 +34,13 @@ class TransactionState(Enum):
     COMPLETE_ABORT = "CompleteAbort"
 
 
+_RETRY_S = 0.1
 _PREPARED = {TransactionState.PREPARE_COMMIT, TransactionState.PREPARE_ABORT}
+
+
+def seat_of(name: str) -> Seat:
+    """Who coordinates this id."""
+    return "transactions", name
 
 
 @dataclass(slots=True)
@@ -92,6 +99,8 @@ class TransactionCoordinator:
         marker_delay_s: how long the next marker takes.
         mark_partition: writes a marker: partition, producer id, epoch, whether to commit.
         mark_group: ends a producer's pending offsets: group, producer id, epoch, whether to commit.
+        is_led: whether somebody leads a partition, or coordinates a group or an id; what cannot be done now is tried
+            again a little later.
 
     Attributes:
         decisions: all that were made, in their order.
@@ -104,11 +113,13 @@ class TransactionCoordinator:
         marker_delay_s: Callable[[], float],
         mark_partition: Callable[[Partition, int, int, bool], None],
         mark_group: Callable[[str, int, int, bool], None],
+        is_led: Callable[[Seat], bool],
     ) -> None:
         self._clock = clock
         self._marker_delay_s = marker_delay_s
         self._mark_partition = mark_partition
         self._mark_group = mark_group
+        self._is_led = is_led
         self._ids: dict[str, TransactionalId] = {}
         self._by_producer: dict[int, TransactionalId] = {}
         self.decisions: list[Decision] = []
@@ -154,9 +165,12 @@ class TransactionCoordinator:
         """What whoever is written to asks before it takes anything (KIP-890, the part that needs no new client).
 
         Raises:
-            Refusal: INVALID_PRODUCER_EPOCH from a fenced producer; INVALID_TXN_STATE if it is in no transaction there.
+            Refusal: INVALID_PRODUCER_EPOCH from a fenced producer; INVALID_TXN_STATE if it is in no transaction there;
+                COORDINATOR_NOT_AVAILABLE while nobody coordinates it.
         """
         known = self._by_producer[producer_id]
+        if not self._is_led(seat_of(known.name)):
+            raise Refusal("COORDINATOR_NOT_AVAILABLE")
         if epoch < known.epoch:
             raise Refusal("INVALID_PRODUCER_EPOCH")
         places: set[Partition | str] = {*known.partitions, *known.groups}
@@ -197,8 +211,12 @@ class TransactionCoordinator:
         return known
 
     def _time_out(self, known: TransactionalId, serial: int) -> None:
-        if known.state is TransactionState.ONGOING and known.serial == serial:
-            self._abort(known)
+        if known.state is not TransactionState.ONGOING or known.serial != serial:
+            return
+        if not self._is_led(seat_of(known.name)):
+            self._clock.after(_RETRY_S, lambda: self._time_out(known, serial))
+            return
+        self._abort(known)
 
     def _abort(self, known: TransactionalId) -> None:
         known.epoch += 1  # so that its producer is refused from now on
@@ -214,6 +232,10 @@ class TransactionCoordinator:
             self._clock.after(self._marker_delay_s(), partial(self._mark, known, place, commit=commit))
 
     def _mark(self, known: TransactionalId, place: Partition | str, *, commit: bool) -> None:
+        target: Seat = ("group", place) if isinstance(place, str) else place
+        if not (self._is_led(seat_of(known.name)) and self._is_led(target)):
+            self._clock.after(_RETRY_S, partial(self._mark, known, place, commit=commit))
+            return
         if isinstance(place, str):
             self._mark_group(place, known.producer_id, known.epoch, commit)
         else:

@@ -60,6 +60,7 @@ class Tally:
             "what fails tried again while its task waits": shape.retry == "partition",
             "what fails parked with its key": shape.retry == "key",
             "no transactions (at least once)": scenario.guarantee == "at_least_once",
+            "groups by KIP-848": scenario.protocol == "consumer",
         }
         return cls(
             1,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, Literal
 
+from penstock.kafka.group_settings import GroupProtocol
 from penstock.runtime.guarantee import Guarantee
 from penstock.testing.cluster.process import Mishap
 from penstock.testing.simulation.shape import Operation, Shape, Verb, Waiting
@@ -15,10 +16,26 @@ RECORDS: Final = 200
 WORKERS: Final = 2
 FAULTS: Final = (4, 8)
 _AT_LEAST_ONCE: Final = 0.1
+_NEWER_PROTOCOL: Final = 0.25
 _VERBS: Final[tuple[Verb, ...]] = ("map", "filter", "split", "refuse", "outage")
 _TRIED_AGAIN: Final[tuple[Verb, ...]] = ("stumble", "stumble", "despair")
 
-AtStep = Literal["kill", "lose", "stop", "raise", "abort", "doubt", "pause", "freeze", "fence", "rebalance", "overtake"]
+AtStep = Literal[
+    "kill",
+    "lose",
+    "stop",
+    "raise",
+    "abort",
+    "doubt",
+    "pause",
+    "freeze",
+    "fence",
+    "rebalance",
+    "overtake",
+    "broker stop",
+    "lag",
+    "expire",
+]
 Action = AtStep | Mishap
 """What goes wrong.
 
@@ -30,6 +47,9 @@ Action = AtStep | Mishap
 * `fence`: another producer takes its `transactional.id`.
 * `rebalance`: everybody has to join the group anew. `overtake`: and this worker stands still past every time-out behind
   its next commit, with which it gives its partitions away.
+* `broker stop`: one of three brokers is down for a while, with all that it leads and coordinates.
+* `lag`: the worker's connection to one of them is slow for some seconds; each request takes so much longer.
+* `expire`: of the input, retention deletes all that the group has dealt with.
 * the others happen to the next request behind the step; see `Mishap`.
 """
 
@@ -42,6 +62,9 @@ _MISHAPS: Final[tuple[Mishap, ...]] = (
     "hang",
     "die before",
     "die behind",
+    "die meanwhile",
+    "leader stops before",
+    "leader stops behind",
 )
 _AT_STEPS: Final[tuple[AtStep, ...]] = (
     "kill",
@@ -57,6 +80,9 @@ _AT_STEPS: Final[tuple[AtStep, ...]] = (
     "fence",
     "rebalance",
     "overtake",
+    "broker stop",
+    "lag",
+    "expire",
 )
 _DECIDED: Final = {"committed", "apply", "deployed"}
 """Steps behind which an error that says that nothing became visible would be a lie."""
@@ -70,6 +96,11 @@ _SECONDS: Final[dict[str, tuple[float, ...]]] = {
     "late copy": (0.02, 0.1, 0.105, 0.11, 0.3, 1.0),  # 0.1 s behind a commit the next one is under way
     "slow": (0.05, 0.3, 1.0),
     "hang": (0.5, 2.0, 4.5),
+    "die meanwhile": (0.02, 0.3, 1.0, 2.2, 3.0),
+    "leader stops before": (0.5, 2.0, 6.0),
+    "leader stops behind": (0.5, 2.0, 6.0),
+    "broker stop": (0.5, 2.0, 6.0),
+    "lag": (0.05, 0.25, 0.7),
 }
 
 
@@ -82,7 +113,7 @@ class Fault:
         step: where.
         nth: the how manyeth time that this worker gets there, over all of its lives, from 1.
         action: what.
-        seconds: how long, where that means something.
+        seconds: how long, or how late, where that means something.
         request: of the step, which of those that it sends; for mishaps.
     """
 
@@ -107,6 +138,7 @@ class Scenario:
         faults: in no order.
         max_batch_records: of the workers.
         guarantee: likewise.
+        protocol: of the group.
     """
 
     seed: int
@@ -117,6 +149,7 @@ class Scenario:
     faults: tuple[Fault, ...] = ()
     max_batch_records: int = 1_000
     guarantee: Guarantee = "exactly_once"
+    protocol: GroupProtocol = "classic"
 
 
 def scenario_of(seed: int) -> Scenario:
@@ -132,6 +165,7 @@ def scenario_of(seed: int) -> Scenario:
         faults=tuple(_fault(chance) for _ in range(count)),
         max_batch_records=chance.choice((1, 7, 40, 1_000)),
         guarantee=guarantee,
+        protocol="consumer" if chance.random() < _NEWER_PROTOCOL else "classic",
     )
 
 

@@ -47,6 +47,8 @@ def _smaller(scenario: Scenario) -> Iterator[Scenario]:
             yield replace(scenario, records=records)
     if scenario.keys > 1:
         yield replace(scenario, keys=1)
+    if scenario.protocol != "classic":
+        yield replace(scenario, protocol="classic")
     if scenario.max_batch_records != 1_000:
         yield replace(scenario, max_batch_records=1_000)
 

@@ -21,10 +21,9 @@ from penstock.errors import DuplicateIdentity, OperatorMustDecide, OutcomeUnknow
 from penstock.kafka.client import Connection
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.opening import WorkerSurroundings
-from penstock.testing.cluster.clients import SimulatedClients
 from penstock.testing.cluster.cluster import SimulatedCluster
-from penstock.testing.cluster.process import Trouble
 from penstock.testing.cluster.worker import SimulatedWorker
+from penstock.testing.simulation.disturbance import disturb
 from penstock.testing.simulation.feed import Feed
 from penstock.testing.simulation.finding import Finding, findings
 from penstock.testing.simulation.recorded import parked_keys
@@ -35,6 +34,7 @@ from penstock.topology.topology import Topology
 TRANSACTION_TIMEOUT_MS: Final = 4_000
 TRANSACTION_BUDGET_MS: Final = 3_000
 SESSION_TIMEOUT_MS: Final = 2_000
+_HEARTBEAT_S: Final = 0.25
 _CHECKPOINT_S: Final = 0.5
 _PURGE_S: Final = 1.0
 _MOST_STEPS: Final = 6_000
@@ -42,6 +42,9 @@ _PATIENCE_S: Final = 60.0
 """So long nothing may move while there is work: longer than any time-out, or all of them in a row."""
 _ABSENCE_S: Final = (0.1, 1.0, 3.0)
 _MOST_NESTED: Final = 3
+_BROKERS: Final = 3
+_END_S: Final = 10.0
+"""So long after the last step every transaction is over: its time-out, and a coordinator that has to move first."""
 _MEMORY: Final = "/dev/shm"  # noqa: S108 - a temporary folder of an unguessable name is made in it
 
 
@@ -116,7 +119,7 @@ def _quiet() -> Generator[None]:
 class _World:
     def __init__(self, scenario: Scenario, folder: Path) -> None:
         self.scenario = scenario
-        self.cluster = SimulatedCluster(scenario.seed)
+        self.cluster = SimulatedCluster(scenario.seed, brokers=_BROKERS)
         self.happened: Counter[tuple[str, str]] = Counter()
         self._chance = Random(scenario.seed + 1)  # noqa: S311 - a schedule, not a secret
         self._folder = folder
@@ -132,6 +135,8 @@ class _World:
             _Place(number, folder / f"{number}", [f for f in scenario.faults if f.worker == number])
             for number in range(scenario.workers)
         ]
+        self.cluster.consumer_groups.session_timeout_s = SESSION_TIMEOUT_MS / 1000
+        self.cluster.consumer_groups.heartbeat_s = _HEARTBEAT_S
         shape = scenario.shape
         self.cluster.create(IN, shape.partitions)
         if shape.joins:
@@ -160,7 +165,7 @@ class _World:
             if place.worker is not None:
                 self._account(place.worker)
                 self.cluster.kill(place.worker.process)
-        self.cluster.clock.sleep(TRANSACTION_TIMEOUT_MS / 1000 + 2.0)
+        self.cluster.clock.sleep(TRANSACTION_TIMEOUT_MS / 1000 + _END_S)
         found = [*findings(self.cluster, self.scenario), *self._failures]
         for happening in self.cluster.happenings:
             self.happened[happening.what, happening.request] += 1
@@ -214,6 +219,7 @@ class _World:
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
             transaction_budget_ms=TRANSACTION_BUDGET_MS,
             session_timeout_ms=SESSION_TIMEOUT_MS,
+            group_protocol=self.scenario.protocol,
         )
         place.worker = worker = SimulatedWorker(self.cluster, self._topology, around)
         for fault in place.faults:
@@ -313,22 +319,13 @@ class _World:
                 raise OutcomeUnknown(f"planned at {fault.step}")
             case "pause" | "freeze":
                 worker.stand_still(fault.seconds, self._others_work)
-            case "fence":
-                handle = SimulatedClients(self.cluster, self.cluster.process("twin")).producer(
-                    worker.name, TRANSACTION_TIMEOUT_MS, max_batch_bytes=1_000_000
-                )
-                handle.init_transactions(30.0)
-            case "rebalance":
-                self.cluster.groups.rebalance(PIPELINE)
             case "overtake":
                 self._overtake(worker, fault.seconds)
             case _:
-                request = fault.request
-                trouble = Trouble(fault.action, fault.seconds)
-                worker.process.troubles[request, worker.process.requests[request] + 1] = trouble
+                disturb(self.cluster, worker, fault, self._chance)
 
     def _overtake(self, worker: SimulatedWorker, seconds: float) -> None:
-        self.cluster.groups.rebalance(PIPELINE)
+        self.cluster.rebalance(PIPELINE)
         behind = "committed", worker.hooks.seen["committed"] + 1
         worker.hooks.plans[behind] = partial(worker.stand_still, seconds, self._others_work)
 
