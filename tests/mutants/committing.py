@@ -22,7 +22,13 @@ from tests.mutants.mutant import mutant
 Patches = pytest.MonkeyPatch
 
 
-@mutant("offset n", "commits the offset of the last record instead of the one behind it", Kind.DUPLICATE, Kind.TORN)
+@mutant(
+    "offset n",
+    "commits the offset of the last record instead of the one behind it",
+    Kind.DUPLICATE,
+    Kind.TORN,
+    on_brokers=True,
+)
 def _(patches: Patches) -> None:
     whole = Task._next_offset
 
@@ -44,12 +50,23 @@ def _(patches: Patches) -> None:
     patches.setattr(Task, "_next_offset", one_too_far)
 
 
-@mutant("unknown taken for committed", "believes that a commit without an answer has happened", Kind.LOST, Kind.TORN)
+@mutant(
+    "unknown taken for committed",
+    "believes that a commit without an answer has happened",
+    Kind.LOST,
+    Kind.TORN,
+    on_brokers=True,
+)
 def _(patches: Patches) -> None:
     patches.setattr(worker_module, "was_committed", lambda tasks, _committer, _clock: bool(tasks))
 
 
-@mutant("unknown taken for aborted", "believes that a commit without an answer has not happened", Kind.DUPLICATE)
+@mutant(
+    "unknown taken for aborted",
+    "believes that a commit without an answer has not happened",
+    Kind.DUPLICATE,
+    on_brokers=True,
+)
 def _(patches: Patches) -> None:
     patches.setattr(worker_module, "was_committed", lambda _tasks, _committer, _clock: False)
 
@@ -76,6 +93,7 @@ def _(patches: Patches) -> None:
     "keeps its producer although a request of the last transaction may have been sent twice",
     Kind.TORN,
     Kind.OFFSET_REGRESSION,
+    on_brokers=True,
 )
 def _(patches: Patches) -> None:
     patches.setattr(TransactionSession, "doubt", lambda _self: None)

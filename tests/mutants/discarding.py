@@ -23,6 +23,7 @@ Patches = pytest.MonkeyPatch
     "overlay kept on abort",
     "leaves the state of a discarded transaction in place, and applies its inputs to it again",
     Kind.DUPLICATE,
+    on_brokers=True,
 )
 def _(patches: Patches) -> None:
     def keeps(self: TaskState) -> None:
@@ -32,7 +33,9 @@ def _(patches: Patches) -> None:
     patches.setattr(TaskState, "discard", keeps)
 
 
-@mutant("no seek after abort", "goes on reading where it is after a transaction was discarded", Kind.LOST)
+@mutant(
+    "no seek after abort", "goes on reading where it is after a transaction was discarded", Kind.LOST, on_brokers=True
+)
 def _(patches: Patches) -> None:
     def stays(self: Worker) -> None:
         self._must_rewind = False

@@ -31,6 +31,7 @@ class Mutant:
         verdicts: names of findings, one of which must be found.
         patch: makes it so.
         mishap: what the engine as it is has to stand beside it; None = nothing.
+        is_for_brokers: whether it is played on a real broker too.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Mutant:
     verdicts: frozenset[str]
     patch: Patch
     mishap: Patch | None = None
+    is_for_brokers: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -64,12 +66,14 @@ CATALOGUE: list[Mutant] = []
 """All of them, in the order of their modules; filled by `mutant` where they are written."""
 
 
-def mutant(name: str, breaks: str, *verdicts: Kind | str, mishap: Patch | None = None) -> Callable[[Patch], Patch]:
+def mutant(
+    name: str, breaks: str, *verdicts: Kind | str, mishap: Patch | None = None, on_brokers: bool = False
+) -> Callable[[Patch], Patch]:
     """Put what this decorates into the catalogue."""
 
     def add(patch: Patch) -> Patch:
         names = frozenset(each.value if isinstance(each, Kind) else each for each in verdicts)
-        CATALOGUE.append(Mutant(name, breaks, names, patch, mishap))
+        CATALOGUE.append(Mutant(name, breaks, names, patch, mishap, on_brokers))
         return patch
 
     return add

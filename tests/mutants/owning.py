@@ -11,10 +11,14 @@ from penstock.protocols import GroupMetadata
 from penstock.runtime import suspended
 from penstock.runtime.commit import Committer
 from penstock.runtime.merge import Partition
+from penstock.runtime.opening import WorkerSurroundings
+from penstock.runtime.takeover import Takeover
 from penstock.runtime.task import Task
 from penstock.runtime.worker import Worker
 from penstock.testing.history import Kind
+from penstock.topology.topology import Topology
 from tests.mutants.mutant import mutant
+from tests.mutants.restoring import pending_offsets_are_told
 from tests.mutants.tearing import keeps_what_is_revoked
 
 Patches = pytest.MonkeyPatch
@@ -85,6 +89,29 @@ def _(patches: Patches) -> None:
             self._take_on(task, "taken")
 
     patches.setattr(Worker, "_claim", takes)
+
+
+@mutant(
+    "random transactional id",
+    "has another transactional.id in each of its lives, so that what the one before has left open is not ended, nor "
+    "does anybody else end it; beside it, brokers tell offsets that a transaction is about to change",
+    Kind.DUPLICATE,
+    Kind.DUAL_WRITER,
+    Kind.OFFSET_REGRESSION,
+    mishap=pending_offsets_are_told,
+)
+def _(patches: Patches) -> None:
+    writer = WorkerSurroundings.writer
+    lives: list[WorkerSurroundings] = []
+
+    def another(self: WorkerSurroundings, topology: Topology) -> str:
+        if not any(life is self for life in lives):
+            lives.append(self)
+        return f"{writer(self, topology)}-{next(n for n, life in enumerate(lives) if life is self)}"
+
+    patches.setattr(WorkerSurroundings, "writer", another)
+    patches.setattr(Takeover, "begin", lambda _self: None)
+    patches.setattr(Takeover, "step", lambda _self, _restoring, _member_id: None)
 
 
 @mutant(

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
+from penstock.errors import KafkaUnavailable
 from penstock.kafka.consumer import Committed
 from penstock.kafka.reader import Watermarks
 from penstock.runtime.changelog_reader import PartitionReader
 from penstock.runtime.inheritance import Inheritance
 from penstock.runtime.merge import Partition
-from penstock.runtime.task import PreparedTask, Task
+from penstock.runtime.restore import Restore, Restored
+from penstock.runtime.task import PreparedTask, Task, TaskId
+from penstock.runtime.task_factory import TaskFactory
 from penstock.state.changelog import COMMIT_RECORD_KEY
 from penstock.state.replay import Replay
 from penstock.state.task_state import TaskState
 from penstock.testing.cluster.member import SimulatedMember
-from penstock.testing.cluster.offsets import GroupOffsets
+from penstock.testing.cluster.offsets import GroupOffsets, OffsetMarker
+from penstock.testing.cluster.partition import Kind as Stands
 from penstock.testing.history import Kind
 from tests.mutants.mutant import mutant
 
 Patches = pytest.MonkeyPatch
+Sources = tuple[Partition, ...]
+Offsets = Mapping[Partition, Committed]
 
 
 def without_digest(patches: Patches) -> None:
@@ -71,6 +77,7 @@ def _(patches: Patches) -> None:
     Kind.STALE_RESTORE,
     Kind.OFFSET_REGRESSION,
     Kind.DUPLICATE,
+    on_brokers=True,
 )
 def _(patches: Patches) -> None:
     def short(self: PartitionReader) -> Watermarks:
@@ -98,6 +105,17 @@ def _(patches: Patches) -> None:
     patches.setattr(PartitionReader, "watermarks", to_what_is_stable)
 
 
+def pending_offsets_are_told(patches: Patches) -> None:
+    """Whoever asks for offsets is told what was committed last, as by brokers before Kafka 2.5 (KIP-447)."""
+    fetch = GroupOffsets.fetch
+
+    def unstable(self: GroupOffsets, partitions: Iterable[Partition], *, is_stable: bool) -> Mapping[Any, Committed]:
+        del is_stable
+        return fetch(self, partitions, is_stable=False)
+
+    patches.setattr(GroupOffsets, "fetch", unstable)
+
+
 @mutant(
     "pending offsets not waited for",
     "begins where the group was before a transaction that is decided and not over; the changelog is not compared",
@@ -106,14 +124,106 @@ def _(patches: Patches) -> None:
     Kind.TORN,
 )
 def _(patches: Patches) -> None:
-    fetch = GroupOffsets.fetch
+    without_comparison(patches)
+    pending_offsets_are_told(patches)
 
-    def unstable(self: GroupOffsets, partitions: Iterable[Partition], *, is_stable: bool) -> Mapping[Any, Committed]:
-        del is_stable
-        return fetch(self, partitions, is_stable=False)
+
+class CommitBetween:
+    """Lets a restore see a commit of the owner before between its two questions, the group and the changelog.
+
+    Whichever it asks first is answered as of before that commit. Brokers since Kafka 2.5 refuse the commit, by its
+    generation (KIP-447); before, nothing but the order of the questions stood against it.
+
+    Args:
+        member: of the worker that restores.
+        changelog: of the task.
+    """
+
+    def __init__(self, member: SimulatedMember, changelog: PartitionReader) -> None:
+        self._log = member.cluster.partition(changelog._partition)
+        self._offsets = member.cluster.groups.group(member._group).offsets
+        self._is_answered = False
+
+    def committed(self, ask: Callable[[Sources], Offsets]) -> Callable[[Sources], Offsets]:
+        def asked(sources: Sources) -> Offsets:
+            found = ask(sources)
+            before = self._offsets_before(sources)
+            return before if self._is_first() and before else found
+
+        return asked
+
+    def watermarks(self, ask: Callable[[], Watermarks]) -> Callable[[], Watermarks]:
+        def asked() -> Watermarks:
+            marks = ask()
+            return Watermarks(marks.begin, max(marks.begin, self._end_before())) if self._is_first() else marks
+
+        return asked
+
+    def _is_first(self) -> bool:
+        was_answered, self._is_answered = self._is_answered, True
+        return not was_answered
+
+    def _offsets_before(self, sources: Sources) -> Offsets:
+        """The committed offsets one commit ago; empty if there were none."""
+        pending: dict[int, dict[Partition, Committed]] = {}
+        seen: list[dict[Partition, Committed]] = [{}, {}]
+        for entry in self._offsets.log:
+            if isinstance(entry, OffsetMarker):
+                changed = pending.pop(entry.producer_id, {})
+                if changed and entry.is_commit:
+                    seen.append(seen[-1] | changed)
+            elif entry.partition in sources:
+                told = Committed(entry.next_offset, entry.metadata)
+                pending.setdefault(entry.producer_id, {})[entry.partition] = told
+        return seen[-2]
+
+    def _end_before(self) -> int:
+        """Where the changelog ended before its last transaction."""
+        markers = [entry.offset for entry in self._log.entries if entry.kind is not Stands.DATA]
+        return markers[-2] + 1 if len(markers) > 1 else 0
+
+
+def the_owner_before_commits_between(patches: Patches) -> None:
+    """See `CommitBetween`; nothing is compared, so that the order of the questions stands alone."""
+    make = TaskFactory.restore
+
+    def troubled(self: TaskFactory, task_id: TaskId, sources: Sources, consumer: Any) -> Restore:
+        restore = make(self, task_id, sources, consumer)
+        changelog: Any = restore._changelog
+        if changelog is not None:
+            between = CommitBetween(consumer, changelog)
+            asks: Any = restore
+            asks._ask_committed = between.committed(restore._ask_committed)
+            changelog.watermarks = between.watermarks(changelog.watermarks)
+        return restore
 
     without_comparison(patches)
-    patches.setattr(GroupOffsets, "fetch", unstable)
+    patches.setattr(TaskFactory, "restore", troubled)
+
+
+@mutant(
+    "end of the changelog before the group's offsets",
+    "asks where the changelog ends before it asks where the group is; beside it, the owner before commits between the "
+    "two, which brokers refuse by now, and nothing is compared",
+    Kind.DUPLICATE,
+    Kind.OFFSET_REGRESSION,
+    Kind.STALE_RESTORE,
+    mishap=the_owner_before_commits_between,
+)
+def _(patches: Patches) -> None:
+    step = Restore.step
+
+    def turned(self: Restore) -> Restored | None:
+        changelog: Any = self._changelog
+        if changelog is not None and "marks" not in vars(self):
+            try:
+                vars(self)["marks"] = marks = changelog.watermarks()
+            except KafkaUnavailable:
+                return None
+            changelog.watermarks = lambda: marks
+        return step(self)
+
+    patches.setattr(Restore, "step", turned)
 
 
 @mutant("start position latest", "begins at the end of a partition that the group never read", Kind.LOST)

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from penstock.batch import SourceBatch
+from penstock.kafka.client import Connection
+from penstock.kafka.producer import IdempotentProducer
 from penstock.protocols import InputOffsets
 from penstock.runtime.commit import Committer
 from penstock.runtime.merge import Partition
@@ -15,6 +17,7 @@ from penstock.runtime.staged import DeadRecord
 from penstock.runtime.staging import Staging
 from penstock.runtime.task import PreparedTask, Task
 from penstock.runtime.worker import Worker
+from penstock.testing.cluster.cluster import SimulatedCluster
 from penstock.testing.cluster.producer import SimulatedProducer
 from penstock.testing.history import Kind
 from penstock.transactions.session import TransactionSession
@@ -23,9 +26,12 @@ from tests.mutants.mutant import mutant
 Patches = pytest.MonkeyPatch
 
 
-def beside(producer: SimulatedProducer) -> Callable[..., None]:
-    """Writes at once, outside of any transaction."""
+def beside(producer: Any) -> Callable[..., None]:
+    """Writes at once, outside of any transaction, where this producer writes."""
+    return in_memory(producer.cluster) if isinstance(producer, SimulatedProducer) else on_a_broker(producer._producer)
 
+
+def in_memory(cluster: SimulatedCluster) -> Callable[..., None]:
     def produce(
         topic: str,
         keys: Sequence[bytes | None],
@@ -37,7 +43,7 @@ def beside(producer: SimulatedProducer) -> Callable[..., None]:
     ) -> None:
         for n, (key, value) in enumerate(zip(keys, values, strict=True)):
             number = -1 if partitions is None else partitions[n]
-            producer.cluster.append(
+            cluster.append(
                 topic,
                 key,
                 value,
@@ -49,11 +55,25 @@ def beside(producer: SimulatedProducer) -> Callable[..., None]:
     return produce
 
 
+def on_a_broker(client: Any) -> Callable[..., None]:
+    brokers = client.list_topics(timeout=10).brokers.values()
+    servers = ",".join(f"{broker.host}:{broker.port}" for broker in brokers)
+
+    def produce(topic: str, *columns: Sequence[bytes | None], **more: Any) -> None:
+        plain = IdempotentProducer(Connection(servers), "beside")
+        plain.produce(topic, *columns, **more)
+        plain.flush(30.0)
+        plain.close()
+
+    return produce
+
+
 @mutant(
     "no transaction",
     "writes outputs, state and dead letters outside of any transaction; only its offsets are in one",
     Kind.DUPLICATE,
     Kind.TORN,
+    on_brokers=True,
 )
 def _(patches: Patches) -> None:
     opened = TransactionSession.open
@@ -66,7 +86,9 @@ def _(patches: Patches) -> None:
     patches.setattr(TransactionSession, "open", plain)
 
 
-@mutant("offsets outside", "commits the offsets beside the transaction, before it", Kind.TORN, Kind.LOST)
+@mutant(
+    "offsets outside", "commits the offsets beside the transaction, before it", Kind.TORN, Kind.LOST, on_brokers=True
+)
 def _(patches: Patches) -> None:
     live = Committer._live_membership
 
@@ -87,7 +109,7 @@ def _(patches: Patches) -> None:
     patches.setattr(TransactionSession, "_send_offsets", asks)
 
 
-@mutant("no offsets", "commits transactions without offsets", Kind.TORN, Kind.DUPLICATE)
+@mutant("no offsets", "commits transactions without offsets", Kind.TORN, Kind.DUPLICATE, on_brokers=True)
 def _(patches: Patches) -> None:
     patches.setattr(TransactionSession, "_send_offsets", lambda _self, _offsets: None)
 

@@ -10,6 +10,7 @@ from penstock.testing.simulation.scenario import scenario_of
 from penstock.testing.simulation.world import play
 from tests.mutants.catalogue import ABSENT, mutants
 from tests.mutants.hunt import hunted
+from tests.mutants.mutant import Mutant
 from tests.mutants.page import PAGE, listed
 
 
@@ -27,6 +28,12 @@ from tests.mutants.page import PAGE, listed
 def test_a_broken_engine_is_called_by_name(name: str) -> None:
     """`make mutants` breaks it in all ways."""
     assert hunted(name, 100).verdict is not None
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("mutant", mutants(), ids=str)
+def test_each_broken_engine_is_called_by_name(mutant: Mutant) -> None:
+    assert hunted(mutant.name, 1_000).verdict is not None
 
 
 def test_the_engine_as_it_is_is_not_taken_for_a_broken_one(monkeypatch: pytest.MonkeyPatch) -> None:
