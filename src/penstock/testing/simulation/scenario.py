@@ -96,7 +96,7 @@ _SECONDS: Final[dict[str, tuple[float, ...]]] = {
     "late copy": (0.02, 0.1, 0.105, 0.11, 0.3, 1.0),  # 0.1 s behind a commit the next one is under way
     "slow": (0.05, 0.3, 1.0),
     "hang": (0.5, 2.0, 4.5),
-    "die meanwhile": (0.02, 0.3, 1.0, 2.2, 3.0),
+    "die meanwhile": (0.02, 0.5, 2.2, 3.0),  # a session is over after 2 s, a transaction after 4
     "leader stops before": (0.5, 2.0, 6.0),
     "leader stops behind": (0.5, 2.0, 6.0),
     "broker stop": (0.5, 2.0, 6.0),
