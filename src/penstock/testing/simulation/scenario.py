@@ -16,7 +16,7 @@ RECORDS: Final = 200
 WORKERS: Final = 2
 FAULTS: Final = (4, 8)
 _AT_LEAST_ONCE: Final = 0.1
-_NEWER_PROTOCOL: Final = 0.25
+_NEWER_PROTOCOL: Final = 0.2
 _VERBS: Final[tuple[Verb, ...]] = ("map", "filter", "split", "refuse", "outage")
 _TRIED_AGAIN: Final[tuple[Verb, ...]] = ("stumble", "stumble", "despair")
 
@@ -79,6 +79,7 @@ _AT_STEPS: Final[tuple[AtStep, ...]] = (
     "freeze",
     "fence",
     "rebalance",
+    "overtake",
     "overtake",
     "broker stop",
     "lag",
