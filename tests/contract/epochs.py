@@ -59,7 +59,10 @@ def shared_by_range(stage: Stage) -> object:
 
 
 def refused_epochs(stage: Stage) -> object:
-    """Of an old epoch offsets are taken where the partition is still the member's; of a live one, any partition's."""
+    """Of an old epoch offsets are taken where the partition is still the member's; of a live one, any partition's.
+
+    Unlike with the classic protocol, nobody at all is refused while the group has members.
+    """
     topic = topic_of(stage, partitions=2)
     first, held = member_of(stage, [topic])
     polled_until(stage, [first], lambda: len(held.held) == 2)
@@ -111,7 +114,7 @@ EXPECTED: Final[dict[str, object]] = {
             "live epoch, kept": "",
             "live epoch, given away": "",
             "gone": "TransactionAborted UNKNOWN_MEMBER_ID",
-            "nobody": "",
+            "nobody": "TransactionAborted ILLEGAL_GENERATION",
         },
         True,
         False,

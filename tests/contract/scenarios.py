@@ -196,7 +196,8 @@ def lost_position(stage: Stage) -> object:
     producer.close()
     settled(stage, topic)
     member, _ = joined(stage, topic)
-    deletion = stage.clients().record_deleter("deletes").delete({place: 2})
+    deleter = stage.clients().record_deleter("deletes")
+    deletion = deleter.delete({place: 2})
     until(stage, lambda: deletion.outcome() is not None)
     lost: list[int] = []
     offsets: list[int] = []

@@ -153,7 +153,7 @@ class ConsumerGroupCoordinator:
             self._clock.after(self.session_timeout_s, partial(self._forget, name, member, silence))
 
     def check(self, name: str, member_id: str, epoch: int, partitions: Collection[Partition]) -> None:
-        """Whether this member may commit offsets of these partitions; who gives neither id nor epoch is not checked.
+        """Whether this member may commit offsets of these partitions; where nobody is in the group, anybody may.
 
         An epoch of before will do for a partition that the member has had since then.
 
@@ -161,6 +161,8 @@ class ConsumerGroupCoordinator:
             Refusal: UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION.
         """
         if epoch < 0 and not member_id:
+            if self._groups[name].members:
+                raise Refusal("ILLEGAL_GENERATION")
             return
         member = self._groups[name].members.get(member_id)
         if member is None:
