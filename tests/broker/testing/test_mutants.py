@@ -50,17 +50,28 @@ FAULTS: Final[Mapping[str, tuple[str, PenstockError]]] = {
 """{mutant: what goes wrong at which step of the fourth transaction}; none where none is needed."""
 
 
-class Fault(WorkerHooks):
-    """Something goes wrong once."""
+class Life(WorkerHooks):
+    """One life of a worker, in which something goes wrong once, or nothing does.
 
-    def __init__(self, step: str, error: PenstockError) -> None:
-        self.step, self.error = step, error
-        self.left = 4
+    Attributes:
+        records: how many it has read.
+        left: so often its step has to come until it goes wrong.
+    """
+
+    def __init__(self, fault: tuple[str, PenstockError] | None) -> None:
+        self.fault = fault
+        self.records = 0
+        self.left = 0 if fault is None else 4
 
     def on_step(self, step: str) -> None:
-        self.left -= step == self.step
-        if step == self.step and self.left == 0:
-            raise self.error
+        if self.fault is not None and step == self.fault[0]:
+            self.left -= 1
+            if self.left == 0:
+                raise self.fault[1]
+
+    def on_poll(self, records: int, duration_s: float) -> None:
+        del duration_s
+        self.records += records
 
 
 def chained(history: str, value: str) -> str:
@@ -90,18 +101,18 @@ class Chaining:
 
     def run(self, fault: tuple[str, PenstockError] | None, *, is_broken: bool) -> set[str]:
         """Both lives; returns the names of what is wrong in the broker's files."""
-        for life, hooks in enumerate([Fault(*fault) if fault is not None else WorkerHooks(), WorkerHooks()]):
-            rows = [Row(b"k%d" % (n % 3), b"%d" % n) for n in range(life * ROWS, (life + 1) * ROWS)]
+        for number, life in enumerate([Life(fault), Life(None)]):
+            rows = [Row(b"k%d" % (n % 3), b"%d" % n) for n in range(number * ROWS, (number + 1) * ROWS)]
             publish(self.kafka.bootstrap_servers, self.source, rows)
-            state = self.folder / f"{life}"
-            with working(self.kafka, self.pipeline, state, limits=LIMITS, hooks=hooks, timeout_ms=10_000) as worker:
+            state = self.folder / f"{number}"
+            with working(self.kafka, self.pipeline, state, limits=LIMITS, hooks=life, timeout_ms=10_000) as worker:
                 try:
-                    until_it_is_done(worker)
+                    until_it_is_done(worker, life)
                     worker.close()
                 except OperatorMustDecide:
                     if not is_broken:  # which is told by what it has left, and not by how it ends
                         raise
-            assert not isinstance(hooks, Fault) or hooks.left <= 0
+            assert life.left <= 0
         return self._judged()
 
     def _judged(self) -> set[str]:
@@ -116,14 +127,14 @@ class Chaining:
         return found | ({"left behind"} if behind(history(), self.model) else set())
 
 
-def until_it_is_done(worker: Worker) -> None:
-    """It has its task, and nothing has come for a while; how far it believes itself to be is not asked."""
+def until_it_is_done(worker: Worker, life: Life) -> None:
+    """It has read something, and nothing has come for a while; how far it believes itself to be is not asked."""
     quiet = 0
 
     def is_quiet() -> bool:
         nonlocal quiet
         worker.step()
-        quiet = quiet + 1 if worker.tasks and worker.is_idle else 0
+        quiet = quiet + 1 if life.records and worker.is_idle else 0
         return quiet >= QUIET_STEPS
 
     until(is_quiet, timeout_s=60)
