@@ -156,11 +156,13 @@ def test_input_that_expires_before_it_was_read_stops_the_task(driver: Driver) ->
 def test_what_was_read_may_expire(driver: Driver) -> None:
     run = fed(driver.start(sums()), 3)
     run.settle()
+    run.leave(0)
     run.advance(timedelta(days=8))
     run.feed(NUMBERS, 5, key="k0")
-    run.crash()
+    run.join()
     run.settle()
     assert run.state("sum") == {"k0": 8}
+    assert [record.offset for record in run.ground.committed(NUMBERS.name)] == [3]
 
 
 def test_records_have_the_time_that_they_are_given(driver: Driver) -> None:
