@@ -9,6 +9,7 @@ import pytest
 
 from penstock.errors import KafkaUnavailable
 from penstock.kafka.consumer import Committed
+from penstock.kafka.group_view import Extent
 from penstock.kafka.reader import Watermarks
 from penstock.runtime.changelog_reader import PartitionReader
 from penstock.runtime.inheritance import Inheritance
@@ -19,9 +20,9 @@ from penstock.runtime.task_factory import TaskFactory
 from penstock.state.changelog import COMMIT_RECORD_KEY
 from penstock.state.replay import Replay
 from penstock.state.task_state import TaskState
-from penstock.testing.cluster.member import SimulatedMember
 from penstock.testing.cluster.offsets import GroupOffsets, OffsetMarker
 from penstock.testing.cluster.partition import Kind as Stands
+from penstock.testing.cluster.reading import SimulatedGroupQuestions
 from penstock.testing.history import Kind
 from tests.mutants.mutant import mutant
 
@@ -135,13 +136,13 @@ class CommitBetween:
     generation (KIP-447); before, nothing but the order of the questions stood against it.
 
     Args:
-        member: of the worker that restores.
+        view: of the worker that restores.
         changelog: of the task.
     """
 
-    def __init__(self, member: SimulatedMember, changelog: PartitionReader) -> None:
-        self._log = member.cluster.partition(changelog._partition)
-        self._offsets = member.cluster.groups.group(member._group).offsets
+    def __init__(self, view: SimulatedGroupQuestions, changelog: PartitionReader) -> None:
+        self._log = view._cluster.partition(changelog._partition)
+        self._offsets = view._cluster.groups.group(view._group).offsets
         self._is_answered = False
 
     def committed(self, ask: Callable[[Sources], Offsets]) -> Callable[[Sources], Offsets]:
@@ -187,11 +188,12 @@ def the_owner_before_commits_between(patches: Patches) -> None:
     """See `CommitBetween`; nothing is compared, so that the order of the questions stands alone."""
     make = TaskFactory.restore
 
-    def troubled(self: TaskFactory, task_id: TaskId, sources: Sources, consumer: Any) -> Restore:
-        restore = make(self, task_id, sources, consumer)
+    def troubled(self: TaskFactory, task_id: TaskId, sources: Sources) -> Restore:
+        restore = make(self, task_id, sources)
         changelog: Any = restore._changelog
+        view: Any = self._view
         if changelog is not None:
-            between = CommitBetween(consumer, changelog)
+            between = CommitBetween(view, changelog)
             asks: Any = restore
             asks._ask_committed = between.committed(restore._ask_committed)
             changelog.watermarks = between.watermarks(changelog.watermarks)
@@ -228,11 +230,11 @@ def _(patches: Patches) -> None:
 
 @mutant("start position latest", "begins at the end of a partition that the group never read", Kind.LOST)
 def _(patches: Patches) -> None:
-    def at_the_end(self: SimulatedMember, partition: Partition) -> tuple[int, int]:
-        end = self.cluster.partition(partition).last_stable_offset
-        return end, end
+    def at_the_end(self: TaskFactory, source: Partition, extent: Extent) -> int:
+        del self, source
+        return extent.last_stable
 
-    patches.setattr(SimulatedMember, "end_offsets", at_the_end)
+    patches.setattr(TaskFactory, "_first_offset", at_the_end)
 
 
 @mutant(
