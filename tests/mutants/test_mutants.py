@@ -20,7 +20,7 @@ from tests.mutants.page import PAGE, listed
         "offset n",
         "no offsets",
         "overlay kept on abort",
-        "unknown taken for aborted",
+        "unknown taken for committed",
         "dead letters by another producer",
         "digest unchecked",
     ],
