@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from demo.pipelines import FOLDED, PIPELINES
 from demo.run import Plan, run
@@ -32,6 +34,9 @@ def main() -> int:
         parser.error(f"there is no folder for {options.json}")
     # Not for secrets: any number that makes the next run different will do.
     seed = options.seed if options.seed is not None else random.randrange(1_000_000)  # noqa: S311
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup means it
+            signal.signal(number, _end)
     screen = Screen()
     try:
         report = run(
@@ -48,6 +53,11 @@ def main() -> int:
     if options.json:
         options.json.write_bytes(report.to_json())
     return 0 if report.ok else 1
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    """In order: what was started is taken down on the way out."""
+    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -16,18 +15,18 @@ import msgspec
 from demo.broker_files import TopicFiles
 from demo.coordinator_log import CoordinatorLog
 from demo.figures import Actor, PipelineGauge
+from demo.kill import AT_ONCE_S, LOOK_EVERY_S, PATIENCE_S, kill_when
 from demo.pipelines import SLOTS, PipelineInDemo, instance
 from demo.project import Project, ProjectProcess
-from demo.publish import SETTLES_S
 from demo.watch import GroupWatch, Partition, TopicWatch
 from penstock.errors import StartFailed
 
 WORKERS: Final = (1, SLOTS, 2)
 """So many workers at first, from the first of these parts of the input on, and from the second."""
 _PARTS: Final = (0.08, 0.6)
-_LOOK_EVERY_S = 0.05
-_PATIENCE_S = 120.0
 _COMMIT_INTERVAL_S = 0.1
+_BEGINS_NONE_S: Final = 60.0
+"""A worker that was to be killed inside a transaction and begins none for so long has lost its partitions meanwhile."""
 
 
 class PipelineKill(msgspec.Struct, kw_only=True):
@@ -131,7 +130,7 @@ def run_all(
         StartFailed: one ended by itself, or stands still.
     """
     began = time.monotonic()
-    with ThreadPoolExecutor(len(pipelines)) as together:
+    with project.threads(len(pipelines)) as together:
         runs = [
             together.submit(_Run(project, cluster, pipeline, actor, began, tell).through, seed, kills, workers, finale)
             for pipeline, actor in pipelines
@@ -212,13 +211,13 @@ class _Run:
         slot, held = self._victim(dice)
         if not held:
             return  # all is done; the verdict counts how many kills there were
-        if inside:
-            self._wait_until_open(slot)
-        workers = len(self._workers)
-        killed_at = time.monotonic()
-        self._workers.pop(slot).kill()
+        workers, worker = len(self._workers), self._workers[slot]
+        is_moment = self._is_sending(slot) if inside else lambda: True
+        killed_at = kill_when(worker, is_moment, look_every_s=AT_ONCE_S)
+        if killed_at is None:
+            raise _ended(worker)
+        del self._workers[slot]
         self._actor.killed()
-        time.sleep(SETTLES_S)
         left = self._unfinished()
         before = {place: offset for place, offset in left.items() if place in held} or left
         kill = PipelineKill(
@@ -293,33 +292,38 @@ class _Run:
         self._wait_for(lambda: self._committed() >= offsets)
 
     def _wait_for(self, is_so: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + _PATIENCE_S
+        deadline = time.monotonic() + PATIENCE_S
         seen = -1
         while not is_so():
             self._note_recoveries()
             for worker in self._workers.values():
-                if (code := worker.exit_code) is not None:
-                    raise StartFailed(f"`{worker.command}` ended by itself with code {code}:\n{worker.last_words()}")
+                if worker.exit_code is not None:
+                    raise _ended(worker)
             if (now := sum(self._group.committed().values())) != seen:
-                seen, deadline = now, time.monotonic() + _PATIENCE_S
+                seen, deadline = now, time.monotonic() + PATIENCE_S
             if time.monotonic() > deadline:
                 told = "\n".join(f"{worker.command}:\n{worker.last_words()}" for worker in self._workers.values())
                 raise StartFailed(
                     f"the workers of {self._pipeline.name} stand still at {self._committed():,} of {self._total:,} "
                     f"offsets:\n{told}"
                 )
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(LOOK_EVERY_S)
 
-    def _wait_until_open(self, slot: int) -> None:
-        """Until the files hold records of an open transaction of this worker, or it has ended."""
+    def _is_sending(self, slot: int) -> Callable[[], bool]:
+        """Whether the files hold records of an open transaction of this worker; said so of one that begins none."""
         producer, _ = self._life(slot)
-        deadline = time.monotonic() + _PATIENCE_S
-        while self._workers[slot].exit_code is None and time.monotonic() < deadline:
+        deadline = time.monotonic() + _BEGINS_NONE_S
+
+        def is_so() -> bool:
             for files in self._sent:
                 files.look()
-                if producer in files.open_producers:
-                    return
-            time.sleep(0.002)
+            return any(producer in files.open_producers for files in self._sent) or time.monotonic() > deadline
+
+        return is_so
+
+
+def _ended(worker: ProjectProcess) -> StartFailed:
+    return StartFailed(f"`{worker.command}` ended by itself with code {worker.exit_code}:\n{worker.last_words()}")
 
 
 def count_aborted(pipelines: Sequence[PipelineInDemo], kills: Sequence[PipelineKill], log_directory: Path) -> int:

@@ -6,18 +6,24 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from penstock.errors import StartFailed
 from processors import airline_directory
 
 _NOTHING_HAS_BEGUN: Final = 128 + signal.SIGINT
+_COMMAND: Final = Path(__file__).with_name("command.py")
 
 
 class Project:
     """Starts `penstock produce` and `penstock run` for one project on one cluster.
+
+    None of its processes outlives this one, nor the thread that started it: see `penstock.supervisor.parent`.
 
     Args:
         root: the project's folder.
@@ -27,6 +33,29 @@ class Project:
 
     def __init__(self, root: Path, environment: Mapping[str, str], logs: Path) -> None:
         self._root, self._environment, self._logs = root, dict(environment), logs
+        self._processes: list[ProjectProcess] = []
+        self._is_over = False
+        self._lock = Lock()
+
+    @contextmanager
+    def threads(self, count: int) -> Generator[ThreadPoolExecutor]:
+        """Threads that work with its processes, and are waited for at the end of the block.
+
+        Where the block ends by an error, or by a signal, the project is over: its processes are killed, and nobody
+        starts another. Else the wait would last as long as what the threads wait for.
+        """
+        with ThreadPoolExecutor(count) as pool:
+            try:
+                yield pool
+            except BaseException:
+                self._end()
+                raise
+
+    def _end(self) -> None:
+        with self._lock:
+            self._is_over, living = True, [each for each in self._processes if each.exit_code is None]
+        for process in living:
+            process.kill()
 
     def printed(self, verb: str, name: str, arguments: Sequence[str] = ()) -> list[str]:
         """Give a command, wait for its end, and return the lines that it printed.
@@ -39,19 +68,28 @@ class Project:
         return process.printed()
 
     def start(self, verb: str, name: str, arguments: Sequence[str] = ()) -> ProjectProcess:
-        """Start a producer (`produce`), a pipeline's worker (`run`), or any other command of `penstock`."""
+        """Start a producer (`produce`), a pipeline's worker (`run`), or any other command of `penstock`.
+
+        Raises:
+            StartFailed: the project is over.
+        """
         line = [verb, name, *arguments]
         told, log = (self._logs / f"{'_'.join(line)}.{kind}" for kind in ("out", "log"))
-        with told.open("wb") as out, log.open("ab") as errors:
+        with self._lock, told.open("wb") as out, log.open("ab") as errors:
+            if self._is_over:
+                raise StartFailed(f"`penstock {' '.join(line)}` is not started: the demo ends")
             process = subprocess.Popen(
-                [str(Path(sys.executable).with_name("penstock")), *line],
+                # -P: the script's folder is no place to import from, as it is none for the installed command.
+                [sys.executable, "-P", str(_COMMAND), str(os.getpid()), *line],
                 cwd=self._root,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=errors,
             )
-        return ProjectProcess(process, f"penstock {' '.join(line)}", told, log)
+            started = ProjectProcess(process, f"penstock {' '.join(line)}", told, log)
+            self._processes = [*(each for each in self._processes if each.exit_code is None), started]
+        return started
 
 
 class ProjectProcess:

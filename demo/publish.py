@@ -5,20 +5,17 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 
 from demo.figures import Actor
-from demo.project import Project, ProjectProcess
+from demo.kill import LOOK_EVERY_S, PATIENCE_S, kill_when
+from demo.project import Project
 from demo.watch import TopicWatch
 from penstock.errors import StartFailed
 
-_LOOK_EVERY_S = 0.05
-_PATIENCE_S = 120.0
 _COMMIT_INTERVAL_S = 0.25
-
-SETTLES_S = 0.1
-"""What a process had asked the coordinator to commit before it was killed is committed by then, by nobody's help."""
 
 
 class Kill(msgspec.Struct, kw_only=True):
@@ -64,19 +61,13 @@ def publish_and_kill(
     for threshold, delay_s in moments:
         process = project.start("produce", name, arguments)
         actor.started()
-        try:
-            at_start = watch.written()
-            # Its first act is to have its predecessor's transaction aborted: one marker in each partition, no record.
-            own_first_record = sum(at_start.values()) + len(at_start) + 1
-            _wait_until_written(process, watch, max(threshold, own_first_record))
-            time.sleep(delay_s)
-            if process.exit_code is not None:
-                process.finish()
-                raise StartFailed(f"`penstock produce {name}` was done before it could be killed")
-        finally:
-            process.kill()
+        at_start = watch.written()
+        # Its first act is to have its predecessor's transaction aborted: one marker in each partition, no record.
+        due = max(threshold, sum(at_start.values()) + len(at_start) + 1)
+        if kill_when(process, partial(_holds, watch, due), then_s=delay_s) is None:
+            process.finish()
+            raise StartFailed(f"`penstock produce {name}` was done before it could be killed")
         actor.killed()
-        time.sleep(SETTLES_S)
         stable, written = _both_ends(watch)
         kills.append(
             Kill(
@@ -112,17 +103,13 @@ def random_moments(seed: int, total: int, kills: int) -> list[tuple[int, float]]
 
 def _both_ends(watch: TopicWatch) -> tuple[dict[int, int], dict[int, int]]:
     """(last stable offsets, high watermarks), as soon as every leader answers."""
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + PATIENCE_S
     while not ((stable := watch.committed()) and (written := watch.written())):
         if time.monotonic() > deadline:
-            raise StartFailed(f"no answer about the topic for {_PATIENCE_S:.0f} s")
-        time.sleep(_LOOK_EVERY_S)
+            raise StartFailed(f"no answer about the topic for {PATIENCE_S:.0f} s")
+        time.sleep(LOOK_EVERY_S)
     return stable, written
 
 
-def _wait_until_written(process: ProjectProcess, watch: TopicWatch, offsets: int) -> None:
-    deadline = time.monotonic() + _PATIENCE_S
-    while process.exit_code is None and sum(watch.written().values()) < offsets:
-        if time.monotonic() > deadline:
-            raise StartFailed(f"nothing was published for {_PATIENCE_S:.0f} s")
-        time.sleep(_LOOK_EVERY_S)
+def _holds(watch: TopicWatch, offsets: int) -> bool:
+    return sum(watch.written().values()) >= offsets

@@ -6,7 +6,6 @@ does not know it. What the commands do is not believed here either: `judge_redri
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
@@ -16,19 +15,17 @@ import msgspec
 from demo.broker_files import TopicFiles
 from demo.directory import MISSING, Directory
 from demo.expected import IDENTITY, Expected, Values
+from demo.kill import AT_ONCE_S, kill_when
 from demo.observed import Observed
 from demo.pipelines import FLIGHT_STATUS
 from demo.process import Cluster
 from demo.project import Project
-from demo.publish import SETTLES_S
-from penstock.errors import StartFailed
 
 FLIGHTS: Final = "flights"
 TOPIC: Final = f"dlq.{FLIGHT_STATUS.name}.{FLIGHTS}"
 REASON: Final = "airline"
 _RATE: Final = 200
 """Letters a second, so that there is something to kill; transactions have half as many."""
-_PATIENCE_S: Final = 60.0
 SHOWN: Final = 5
 
 
@@ -106,22 +103,14 @@ def _killed(project: Project, cluster: Cluster, tell: Callable[[str], None]) -> 
     files = TopicFiles(cluster.log_directory, FLIGHTS)
     files.look()
     before = files.committed
+
+    def is_inside() -> bool:
+        files.look()
+        return files.committed > before and bool(files.open_producers)
+
     process = project.start("dlq", "redrive", (TOPIC, "-w", f"reason={REASON}", "--rate", str(_RATE)))
-    deadline = time.monotonic() + _PATIENCE_S
-    try:
-        while process.exit_code is None:
-            files.look()
-            if files.committed > before and files.open_producers:
-                break
-            if time.monotonic() > deadline:
-                raise StartFailed(f"`{process.command}` redrives nothing:\n{process.last_words()}")
-            time.sleep(0.002)
-        was_done = process.exit_code is not None
-    finally:
-        process.kill()
-    if was_done:
+    if kill_when(process, is_inside, look_every_s=AT_ONCE_S) is None:
         return None
-    time.sleep(SETTLES_S)
     files.look()
     tell(f"killed, with {files.committed - before:,} redriven; the same command again")
     return files.open_records

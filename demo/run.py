@@ -174,7 +174,7 @@ def _publish(
         f"publishing five data sets; the producer of {total:,} flights is killed {PRODUCER_KILLS} times on the way"
     )
     arguments = () if plan.rate is None else ("--rate", str(plan.rate))
-    with ThreadPoolExecutor(1) as background:
+    with project.threads(1) as background:
         others = background.submit(publish_whole, project, [producers[name] for name in _BESIDE])
         kills = publish_and_kill(
             project,
