@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple
 
+from penstock.deadletter.dead_letter import REDRIVE_HEADERS
 from penstock.deadletter.envelope import Failure, headers_of
 from penstock.record import Headers
 
@@ -22,7 +23,7 @@ class Form(IntEnum):
     WITHOUT_STACK = 1
     WITHOUT_VALUE = 2
     POINTER = 3
-    """Nothing of the original; stamped with the time of now, in case that the original's was refused."""
+    """Nothing of the original but how often it was redriven; stamped with now, for its own time may be refused."""
 
 
 class Original(NamedTuple):
@@ -68,7 +69,10 @@ def letter_of(original: Original, failure: Failure, form: Form, max_bytes: int) 
 
 
 def _made(original: Original, failure: Failure, form: Form) -> Letter:
-    headers = headers_of(failure, () if form is Form.POINTER else original.headers)
+    kept = original.headers
+    if form is Form.POINTER:
+        kept = tuple(pair for pair in kept if pair[0] in REDRIVE_HEADERS)  # or the guard against loops would not notice
+    headers = headers_of(failure, kept)
     if form >= Form.WITHOUT_STACK:
         headers = tuple(pair for pair in headers if pair[0] != _STACK)
     if form < Form.WITHOUT_VALUE:

@@ -11,11 +11,11 @@ from penstock.errors import BadRecord
 ORIGINAL = Original(b"key" * 9, b"value" * 1_000, (("user", b"header" * 99), ("penstock.dlq.stack", b"old")), 12_345)
 
 
-def letter(form: Form = Form.WHOLE, max_bytes: int = 1_000_000) -> Letter:
+def letter(form: Form = Form.WHOLE, max_bytes: int = 1_000_000, original: Original = ORIGINAL) -> Letter:
     with pytest.raises(BadRecord) as caught:
         raise BadRecord("planted")
     failure = Failure("process", caught.value, "p", "in", "7", 99, "test", partition=0)
-    return letter_of(ORIGINAL, failure, form, max_bytes)
+    return letter_of(original, failure, form, max_bytes)
 
 
 def names(made: Letter) -> set[str]:
@@ -49,3 +49,13 @@ def test_the_first_form_that_fits_is_taken(form: Form) -> None:
     """A pointer that is still too large is given all the same: the topic judges."""
     assert letter(max_bytes=letter(form).size_bytes) == letter(form)
     assert letter(max_bytes=1) == letter(Form.POINTER)
+
+
+@pytest.mark.parametrize("form", Form)
+def test_how_often_it_was_redriven_is_told_in_every_form(form: Form) -> None:
+    """Or a record that fails each time would be redriven for ever."""
+    redriven = ORIGINAL._replace(
+        headers=(("penstock.dlq.redrive.id", b"r2"), ("penstock.dlq.redrive.count", b"2"), ("user", b"x" * 99))
+    )
+    headers = dict(letter(form, original=redriven).headers)
+    assert (headers["penstock.dlq.redrive.id"], headers["penstock.dlq.redrive.count"]) == (b"r2", b"2")
