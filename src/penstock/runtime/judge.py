@@ -40,15 +40,38 @@ Sentence = Literal["stop", "set aside"] | Wait
 
 @dataclass(slots=True)
 class _Trial:
-    """Of the record of a partition that is being tried again: there is one at most, since what is behind it waits."""
+    """Of the record of a partition that is being tried again: there is one at most, since what is behind it waits.
+
+    Attributes:
+        offset: the record's.
+        dead: how it failed last.
+        first_s: when it failed first for its own fault, by the monotonic clock.
+        first_ms: likewise, milliseconds since 1970 UTC.
+        failures: for its own fault.
+        outages: failures for a dependency that was away: they use up none of its tries.
+        is_outage: whether the last was one.
+        due_s: when it is tried again.
+    """
 
     offset: int
-    failures: int
+    dead: DeadRecord
     first_s: float
     first_ms: int
-    due_s: float
-    dead: DeadRecord
-    is_outage: bool
+    failures: int = 0
+    outages: int = 0
+    is_outage: bool = False
+    due_s: float = 0.0
+
+    def note(self, dead: DeadRecord, now_s: float, now_ms: int, *, is_outage: bool) -> int:
+        """It has failed again; how often so for such a reason."""
+        self.dead, self.is_outage = dead, is_outage
+        if is_outage:
+            self.outages += 1
+            return self.outages
+        if not self.failures:
+            self.first_s, self.first_ms = now_s, now_ms
+        self.failures += 1
+        return self.failures
 
 
 class Judge:
@@ -107,19 +130,17 @@ class Judge:
             return self._end(partition, policy, dead)
         if can_park and schedule.keep == "key" and not schedule.is_over(1, 0.0):
             return Park(schedule.wait_s(1, f"{source.topic}[{source.partition}]@{offset}")), dead
-        now_s = self._clock.monotonic_s()
+        now_s, now_ms = self._clock.monotonic_s(), self._clock.now_ms()
         trial = self._trials.get(partition)
         if trial is None or trial.offset != offset:
-            trial = _Trial(offset, 0, now_s, self._clock.now_ms(), now_s, dead, is_outage=False)
-            self._trials[partition] = trial
-        trial.failures += 1
-        trial.dead, trial.is_outage = dead, nature == "transient"
-        tried = DeadRecord(dead.place, dead.stage, dead.operator, error, trial.failures, trial.first_ms)
-        if schedule.is_over(trial.failures, now_s - trial.first_s):
+            trial = self._trials[partition] = _Trial(offset, dead, now_s, now_ms)
+        failures = trial.note(dead, now_s, now_ms, is_outage=nature == "transient")
+        tried = DeadRecord(dead.place, dead.stage, dead.operator, error, failures, trial.first_ms)
+        if schedule.is_over(failures, now_s - trial.first_s):
             return self._end(partition, policy, tried)
-        wait_s = schedule.wait_s(trial.failures, f"{source.topic}[{source.partition}]@{offset}")
+        wait_s = schedule.wait_s(failures, f"{source.topic}[{source.partition}]@{offset}")
         trial.due_s = now_s + wait_s
-        return Wait(wait_s, trial.failures, trial.is_outage), tried
+        return Wait(wait_s, failures, trial.is_outage), tried
 
     def judge_parked(self, batch: SourceBatch, dead: DeadRecord, failures: int, age_s: float) -> tuple[Sentence, bool]:
         """What becomes of a parked record that failed again; and, if it is given up, whether the rest of its key is.
@@ -141,9 +162,14 @@ class Judge:
         schedule = schedule_of(policy)
         is_worth_it = schedule is not None and dead.stage not in ("decode", "sink") and isinstance(error, schedule.on)
         if schedule is None or not is_worth_it or schedule.is_over(failures, age_s):
-            is_chain = schedule is not None and schedule.rest == "dead_letter"
-            return ("stop" if last_resort(policy) == "fail" else "set aside"), is_chain
+            gives_up_rest = self.gives_up_rest(dead.operator, batch.topic)
+            return ("stop" if last_resort(policy) == "fail" else "set aside"), gives_up_rest
         return Wait(schedule.wait_s(failures, salt), failures, is_outage=False), False
+
+    def gives_up_rest(self, operator: str, topic: str) -> bool:
+        """Whether the records behind a parked one that is given up are given up with it."""
+        schedule = schedule_of(self._policy(operator, topic))
+        return schedule is not None and schedule.rest == "dead_letter"
 
     def passed(self, source: SourceBatch) -> None:
         """All of this batch is dealt with: what was tried in it is over."""

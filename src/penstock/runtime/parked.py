@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from dataclasses import replace
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -17,13 +18,14 @@ from penstock.clock import Clock
 from penstock.deadletter.parking import Head, ParkedRecord, Parking, Queue, parked
 from penstock.errors import BadRecord, UnencodableValue
 from penstock.protocols import RefusedRecord
-from penstock.runtime.judge import Judge, Wait
+from penstock.runtime.judge import Judge, Sentence, Wait
 from penstock.runtime.staged import DeadRecord, Staged
-from penstock.runtime.verdict import Attempts
+from penstock.runtime.verdict import Attempts, Verdict
 from penstock.state.task_state import TaskState
 
 LOOK_EVERY_S: Final = 0.1
 _FULL_PAUSE_S: Final = 1.0
+MEND_THE_TOPIC: Final = "mend that topic's settings, then start again"
 
 
 class ParkingFull(BadRecord):
@@ -36,6 +38,23 @@ def killer(deaths: int) -> DeadRecord:
     return DeadRecord(0, "process", "", error, deaths)
 
 
+def last_refusal(letter: RefusedRecord) -> DeadRecord:
+    """A record, alone in its batch, of which nothing at all can be written."""
+    told = f"topic '{letter.topic}' refuses its dead letter in every form: {letter.reason}"
+    return DeadRecord(0, "sink", "", UnencodableValue(told, reason="refused"))
+
+
+Judged = tuple[DeadRecord, str | None]
+"""How a record, alone in its batch, failed; and where the task has to stop for it what to do, empty = as usual."""
+
+
+class Stopped(NamedTuple):
+    """A head for which the task has to stop, and what to do about it; empty = as usual."""
+
+    dead: DeadRecord
+    advice: str
+
+
 class ParkedRecords:
     """Those of one task.
 
@@ -44,6 +63,7 @@ class ParkedRecords:
         state: the task's.
         judge: of the task.
         alone: runs the first record of a batch and adds what it came to; or says how it failed.
+        refusal: judges a record of which a topic refuses what it came to.
         clock: time.
     """
 
@@ -53,16 +73,18 @@ class ParkedRecords:
         state: TaskState,
         judge: Judge,
         alone: Callable[[SourceBatch, int, Staged], DeadRecord | None],
+        refusal: Callable[[RefusedRecord], Judged],
         clock: Clock,
     ) -> None:
         self._parkings = parkings
         self._state = state
         self._judge = judge
         self._alone = alone
+        self._refusal = refusal
         self._clock = clock
         self._look_at_s = 0.0
         self._due: deque[tuple[Parking, bytes]] = deque()
-        self._refused: dict[tuple[str, int], list[RefusedRecord]] = {}
+        self._verdicts: dict[tuple[str, int], Verdict] = {}
 
     @property
     def keys(self) -> int:
@@ -136,14 +158,14 @@ class ParkedRecords:
         self._due = deque((parking, key) for parking in self._parkings.values() for key in parking.due(now_ms))
         return bool(self._due)
 
-    def retry(self, attempts: Attempts | None = None) -> tuple[SourceBatch, Staged, DeadRecord | None] | None:
+    def retry(self, attempts: Attempts | None = None) -> tuple[SourceBatch, Staged, Stopped | None] | None:
         """Try the next of the heads that `is_due` has found.
 
         Args:
             attempts: told before it is touched; knows those that kill the process.
 
         Returns:
-            The head as a batch of its own, what it came to, and how it failed where the task has to stop for it; None
+            The head as a batch of its own, what it came to, and why the task has to stop for it, if it has to; None
             where no head is due.
         """
         now_ms = self._clock.now_ms()
@@ -155,36 +177,36 @@ class ParkedRecords:
                 return self._tried(parking, head, now_ms, attempts)
         return None
 
-    def note_refused(self, batch: SourceBatch, refused: RefusedRecord) -> None:
-        """What this head came to is refused by a topic: it is not run again."""
-        self._refused.setdefault((batch.topic, batch.offsets[0]), []).append(refused)
+    def note_refused(self, batch: SourceBatch, refused: Sequence[RefusedRecord], dead_letter_topic: str) -> None:
+        """A transaction with this head alone in it was refused, for these records of it."""
+        place = (batch.topic, batch.offsets[0])
+        self._verdicts[place] = self._verdicts.get(place, Verdict()).refused_again(refused, dead_letter_topic)
 
     def _tried(
         self, parking: Parking, head: Head, now_ms: int, attempts: Attempts | None
-    ) -> tuple[SourceBatch, Staged, DeadRecord | None]:
+    ) -> tuple[SourceBatch, Staged, Stopped | None]:
         batch, staged, queue = parking.batch(head), Staged(), head.queue
-        verdict = None
+        known = self._verdicts.get((batch.topic, batch.offsets[0]), Verdict())
+        staged.form = known.form
         if attempts is not None:
-            verdict = attempts.verdict(batch)
+            deadly = attempts.verdict(batch)
+            known = known if deadly is None else replace(known, deaths=deadly.deaths)
             attempts.begin(batch)
-        failed = killer(verdict.deaths) if verdict is not None else self._failure(batch, head, staged)
-        if failed is None:
-            parking.leave(head, now_ms)
-            self._state.accept_batch()
-            return batch, staged, None
+        failed, advice = self._not_run(batch, queue, known) or (None, "")
         failures, age_s = queue.failures + 1, (now_ms - queue.first_failed_ms) / 1000
-        sentence, gives_up_rest = self._judge.judge_parked(batch, failed, failures, age_s)
-        if verdict is not None:  # it is not tried again, whatever its schedule says
-            sentence = "stop" if self._judge.resort("", batch.topic) == "fail" else "set aside"
-            failures = verdict.deaths
-        failed = DeadRecord(0, failed.stage, failed.operator, failed.error, failures, queue.first_failed_ms)
-        if queue.is_given_up:
-            sentence = "set aside"
-        refusals = self._refused.get((batch.topic, batch.offsets[0]), [])
-        if len(refusals) > 1:  # its dead letter is refused as well
-            sentence = "stop"
+        sentence: Sentence = "set aside" if advice is None else "stop"
+        gives_up_rest = self._judge.gives_up_rest(queue.operator, batch.topic)
+        if failed is None:
+            failed = self._alone(batch, 0, staged)
+            if failed is None:
+                parking.leave(head, now_ms)
+                self._state.accept_batch()
+                return batch, staged, None
+            sentence, gives_up_rest = self._judge.judge_parked(batch, failed, failures, age_s)
+        tries = known.deaths or failures
+        failed = DeadRecord(0, failed.stage, failed.operator, failed.error, tries, queue.first_failed_ms)
         if sentence == "stop":
-            return batch, staged, failed
+            return batch, staged, Stopped(failed, advice or "")
         if sentence == "set aside":
             staged.dead, staged.records = [failed], staged.records + 1
             parking.leave(head, now_ms, give_up_rest=gives_up_rest)
@@ -203,12 +225,15 @@ class ParkedRecords:
         self._state.accept_batch()
         return batch, staged, None
 
-    def _failure(self, batch: SourceBatch, head: Head, staged: Staged) -> DeadRecord | None:
-        if head.queue.is_given_up:
-            error: BaseException = BadRecord("a record of its key before it was given up", reason="chain")
-            return DeadRecord(0, "process", head.queue.operator, error)
-        refusals = self._refused.get((batch.topic, batch.offsets[0]))
-        if refusals:
-            told = f"topic '{refusals[0].topic}' refuses what it came to: {refusals[0].reason}"
-            return DeadRecord(0, "sink", head.queue.operator, UnencodableValue(told, reason="refused"))
-        return self._alone(batch, 0, staged)
+    def _not_run(self, batch: SourceBatch, queue: Queue, known: Verdict) -> Judged | None:
+        """How a head failed that is not run again; None = it is run."""
+        if known.last_refusal is not None:
+            return last_refusal(known.last_refusal), MEND_THE_TOPIC
+        if known.refused is not None:
+            return self._refusal(known.refused)
+        if queue.is_given_up:
+            error = BadRecord("a record of its key before it was given up", reason="chain")
+            return DeadRecord(0, "process", queue.operator, error), None
+        if known.deaths:
+            return killer(known.deaths), "" if self._judge.resort("", batch.topic) == "fail" else None
+        return None

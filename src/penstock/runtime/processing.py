@@ -91,6 +91,7 @@ class Processing:
         hooks: WorkerHooks,
     ) -> None:
         self.suspects = Suspects(dead_letter_topic)
+        self._dead_letter_topic = dead_letter_topic
         self.lost = LostPositions(source.end_offsets, source.committed)
         self._source = source
         self._staging = staging
@@ -265,7 +266,7 @@ class Processing:
             return
         task, batches = retried
         if len(batches) == 1:
-            task.parked.note_refused(batches[0], refused[0])
+            task.parked.note_refused(batches[0], refused, self._dead_letter_topic(batches[0].topic))
         else:
             self._careful.add(task.id)
 

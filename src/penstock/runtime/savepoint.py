@@ -19,8 +19,9 @@ from penstock.clock import Clock, SystemClock
 from penstock.deadletter.envelope import message_of
 from penstock.deadletter.parking import ParkingLimits
 from penstock.errors import OperatorMustDecide, UnencodableValue
+from penstock.protocols import RefusedRecord
 from penstock.runtime.judge import Judge, Park, Wait
-from penstock.runtime.parked import ParkedRecords, killer
+from penstock.runtime.parked import MEND_THE_TOPIC, Judged, ParkedRecords, killer, last_refusal
 from penstock.runtime.program import Decoded, Program
 from penstock.runtime.route import OperatorFailed
 from penstock.runtime.spent import Spent
@@ -99,7 +100,7 @@ class SavepointLogic:
         clock = clock or SystemClock()
         self._judge = Judge(self._policy, program.group.classify, clock)
         self.parked = ParkedRecords(
-            program.parkings(parking or ParkingLimits()), state, self._judge, self._alone, clock
+            program.parkings(parking or ParkingLimits()), state, self._judge, self._alone, self._refusal, clock
         )
 
     @property
@@ -183,7 +184,7 @@ class SavepointLogic:
             return None
         batch, staged, stopped = tried
         if stopped is not None:
-            raise RecordFailed(batch, stopped, staged)
+            raise RecordFailed(batch, stopped.dead, staged, advice=stopped.advice or _MEND_THE_CODE)
         return batch, staged
 
     def set_aside(self, source: SourceBatch, verdict: Verdict) -> Staged:
@@ -196,25 +197,26 @@ class SavepointLogic:
         Raises:
             RecordFailed: the policy is to stop, or its dead letter is refused as well, in every form.
         """
-        refused, advice = verdict.refused, "mend that topic's settings, then start again"
         if verdict.last_refusal is not None:
-            letter = verdict.last_refusal
-            error = UnencodableValue(
-                f"topic '{letter.topic}' refuses its dead letter in every form: {letter.reason}", reason="refused"
-            )
-            raise RecordFailed(source, DeadRecord(0, "sink", "", error), Staged(), advice=advice)
+            raise RecordFailed(source, last_refusal(verdict.last_refusal), Staged(), advice=MEND_THE_TOPIC)
         if verdict.deaths:
             return self._killer(source, verdict.deaths)
-        if refused is None:
+        if verdict.refused is None:
             raise RuntimeError("set aside without a refusal; please report this")
+        dead, advice = self._refusal(verdict.refused)
+        if advice is not None:
+            raise RecordFailed(source, dead, Staged(), advice=advice)
+        return Staged(dead=[dead], records=1)
+
+    def _refusal(self, refused: RefusedRecord) -> Judged:
         writers = self._program.writers_of(refused.topic)
         error = UnencodableValue(f"topic '{refused.topic}' refuses what it came to: {refused.reason}", reason="refused")
-        dead = DeadRecord(0, "sink" if writers else "state", writers[0].name if writers else "", error)
         if not writers:
-            raise RecordFailed(source, dead, Staged(), advice=advice)
+            return DeadRecord(0, "state", "", error), MEND_THE_TOPIC
+        dead = DeadRecord(0, "sink", writers[0].name, error)
         if any(last_resort(self._program.group.policy(node)) == "fail" for node in writers):
-            raise RecordFailed(source, dead, Staged(), advice=f"{advice}; or {_MEND_THE_CODE}")
-        return Staged(dead=[dead], records=1)
+            return dead, f"{MEND_THE_TOPIC}; or {_MEND_THE_CODE}"
+        return dead, None
 
     def _killer(self, source: SourceBatch, deaths: int) -> Staged:
         dead = killer(deaths)

@@ -17,10 +17,9 @@ finds the record in the same way.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from penstock.batch import SourceBatch
-from penstock.deadletter.letter import Form
 from penstock.errors import OperatorMustDecide
 from penstock.protocols import RefusedRecord
 from penstock.runtime.merge import Partition
@@ -160,17 +159,9 @@ class Suspects:
             search.until[partition] = max(offset, search.until.get(partition, 0))
 
     def _judge(self, search: _Search, batch: SourceBatch, refused: Sequence[RefusedRecord]) -> None:
-        place = (batch.topic, batch.partition, batch.offsets[0])
-        verdict = search.verdicts.get(place, Verdict())
-        dead_letters = self._dead_letter_topic(batch.topic)
+        place, dead_letters = (batch.topic, batch.partition, batch.offsets[0]), self._dead_letter_topic(batch.topic)
+        search.verdicts[place] = search.verdicts.get(place, Verdict()).refused_again(refused, dead_letters)
         output = next((each for each in refused if each.topic != dead_letters), None)
-        if output is not None:
-            verdict = replace(verdict, refused=output)
-        elif verdict.form is not Form.POINTER:
-            verdict = replace(verdict, form=Form(verdict.form + 1))
-        else:
-            verdict = replace(verdict, last_refusal=refused[0])
-        search.verdicts[place] = verdict
         of_it = "its dead letter" if output is None else "what it came to"
         told = output or refused[0]
         LOGGER.warning(

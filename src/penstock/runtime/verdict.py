@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from penstock.batch import SourceBatch
@@ -28,6 +29,18 @@ class Verdict:
     form: Form = Form.WHOLE
     last_refusal: RefusedRecord | None = None
     deaths: int = 0
+
+    def refused_again(self, refused: Sequence[RefusedRecord], dead_letter_topic: str) -> Verdict:
+        """What is known now that a transaction with nothing else in it was refused, for these records of it.
+
+        Its dead letter is to hold less and less; each step is another one, so there is no refusal without an end.
+        """
+        output = next((each for each in refused if each.topic != dead_letter_topic), None)
+        if output is not None:
+            return replace(self, refused=output)
+        if self.form is not Form.POINTER:
+            return replace(self, form=Form(self.form + 1))
+        return replace(self, last_refusal=refused[0])
 
 
 class Attempts(Protocol):

@@ -18,6 +18,7 @@ from penstock.schemas.topic import Topic
 from penstock.topology.policy import Policy, Retry
 from tests.unit.runtime.flaky import Flaky
 from tests.unit.runtime.in_memory import Cluster, Fault, Running, running
+from tests.unit.runtime.in_memory_cluster import Written
 
 IN = Topic("in", key=str, value=str)
 OUT = Topic("out", key=str, value=str)
@@ -228,6 +229,64 @@ def test_a_parked_record_whose_output_is_refused_is_set_aside_and_its_key_goes_o
     step_until(run, lambda: is_done(log))
     assert [(value, letter["penstock.dlq.stage"]) for value, letter in dead(log)] == [(b"8", b"sink")]
     assert sorted(int(value or b"") for value in log.values("out")) == [n for n in range(ROWS) if n != 8]
+
+
+def test_the_policy_of_the_step_that_writes_decides_on_a_parked_record_whose_output_is_refused() -> None:
+    """Not that of the step for which it was parked."""
+    log, flaky = cluster(), Flaky({4: 3, 5: 3})
+    made = Pipeline("p")
+    made.stream(IN).map(flaky, name="enrich", on_error=Retry(keep="key", jitter=0)).to(OUT, on_error="fail")
+    log.refuses = lambda record: "too large" if (record.topic, record.value) == ("out", b"4") else None
+    run = running(log, made)
+    with pytest.raises(OperatorMustDecide, match=r"in\[0\]@4 failed at 'to-out' .*mend that topic's settings"):
+        step_until(run, lambda: is_done(log))
+    assert (dead(log), parked(log) > 0) == ([], True)
+
+
+def test_a_changelog_that_refuses_what_a_parked_record_leaves_stops_the_task_whatever_the_policy() -> None:
+    """To set the record aside would lose it for a setting of ours."""
+    log, flaky = cluster(), Flaky({16: 3})
+    log.refuses = lambda w: "too large" if w.topic == "in.changelog" and b"13 16" in (w.value or b"") else None
+    run = running(log, listing(flaky))
+    with pytest.raises(OperatorMustDecide, match=r"in\[0\]@16 failed at stage state: topic 'in.changelog' refuses"):
+        step_until(run, lambda: is_done(log))
+    assert (dead(log), parked(log)) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("refuses", "held"),
+    [
+        (lambda w: "penstock.dlq.stack" in dict(w.headers), (True, True)),
+        (lambda w: w.value is not None, (True, False)),
+        (lambda w: w.key is not None, (False, False)),
+    ],
+)
+def test_a_parked_record_whose_dead_letter_is_refused_leaves_one_that_holds_less(
+    refuses: Callable[[Written], bool], held: tuple[bool, bool]
+) -> None:
+    """It says why the record failed, and not that its dead letter was refused."""
+    log, flaky = cluster(), Flaky({4: 99})
+    log.refuses = lambda w: "too large" if w.topic == "dlq.in" and refuses(w) else None
+    run = running(log, listing(flaky, Retry(keep="key", attempts=2)))
+    step_until(run, lambda: is_done(log))
+    assert written(log) == lists_of([n for n in range(ROWS) if n != 4])
+    (letter,) = [w for records, _ in log.transactions for w in records if w.topic == "dlq.in"]
+    assert (letter.key is not None, letter.value is not None) == held
+    headers = dict(letter.headers)
+    assert (headers["penstock.dlq.stage"], headers["penstock.dlq.exception"]) == (b"process", b"builtins.ValueError")
+    assert (headers["__dlq.errors.offset"], headers["penstock.dlq.attempts"]) == (b"4", b"2")
+
+
+def test_a_parked_record_whose_dead_letter_is_refused_in_every_form_stops_the_task_and_stays() -> None:
+    log, flaky = cluster(), Flaky({4: 99})
+    log.refuses = lambda w: "full" if w.topic == "dlq.in" else None
+    run = running(log, listing(flaky, Retry(keep="key", attempts=2)))
+    with pytest.raises(OperatorMustDecide, match=r"in\[0\]@4 .*topic 'dlq.in' refuses its dead letter in every form"):
+        step_until(run, lambda: is_done(log))
+    assert (dead(log), parked(log)) == ([], 1)
+    log.refuses = lambda _: None
+    step_until(running(log, listing(flaky)), lambda: is_done(log))
+    assert [value for value, _ in dead(log)] == [b"4"]
 
 
 def test_a_pipeline_that_parks_nothing_has_no_place_for_it() -> None:

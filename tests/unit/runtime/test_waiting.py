@@ -143,6 +143,20 @@ def test_an_outage_is_waited_for_whatever_the_policy_and_makes_no_dead_letter(po
     assert letters(log) == []
 
 
+def test_an_outage_uses_up_no_tries_of_the_record_behind_which_it_ends() -> None:
+    """Nor does it count for its age: it fails for its own fault only when the dependency is back."""
+    log, errors = cluster(), [ConnectionRefusedError] * 25 + [ValueError] * 4
+    flaky = Flaky({4: 99}, lambda: errors.pop(0)() if errors else ValueError())
+    policy = Retry(attempts=4, max_age=SECOND * 60, first=SECOND, longest=SECOND * 2)
+    run = running(log, enriched(flaky, policy))
+    step_until(run, lambda: len(errors) == 3, tick_s=10)
+    run.until_idle()
+    (letter,) = letters(log)
+    assert (letter["penstock.dlq.attempts"], errors) == (b"4", [])
+    lasted_ms = int(letter["penstock.dlq.failed.ms"] or b"") - int(letter["penstock.dlq.first.failed.ms"] or b"")
+    assert lasted_ms < 60_000
+
+
 def test_a_bug_stops_the_task_whatever_the_policy() -> None:
     log, flaky = cluster(), Flaky({4: 99}, NotImplementedError)
     with pytest.raises(OperatorMustDecide, match=r"in\[0\]@4"):
