@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from penstock.cli import dlq_parked, dlq_redrive
+from penstock.cli import dlq_export, dlq_parked, dlq_redrive
 from penstock.cli.decoding import avro_decoder
 from penstock.cli.dlq_display import document, group_document, print_groups, print_letter, shown_time, topic_row
 from penstock.cli.dlq_options import (
     AsJson,
+    Fated,
     Newest,
     Partition,
     Since,
@@ -23,17 +24,20 @@ from penstock.cli.dlq_options import (
     selection_of,
     surroundings,
 )
+from penstock.cli.dlq_reading import read_letters, read_newest
 from penstock.cli.invocation import project_config
 from penstock.cli.output import print_json, print_json_line, print_table
 from penstock.errors import UsageError
 
 if TYPE_CHECKING:
-    from penstock.deadletter.dead_letter import DeadLetter
-    from penstock.redrive.ledger import Fate
+    from collections.abc import Iterator
+
+    from penstock.cli.dlq_reading import Found
     from penstock.redrive.opening import Cluster
     from penstock.redrive.selection import Readable, Selection
 
 DEFAULT_LIMIT = 10
+_COORDINATES = re.compile(r"(.+)\[([0-9]+)\]@([0-9]+)")
 
 app = typer.Typer(
     help=(
@@ -43,10 +47,9 @@ app = typer.Typer(
     ),
     no_args_is_help=True,
 )
+dlq_export.add_to(app)
 dlq_redrive.add_to(app)
 dlq_parked.add_to(app)
-
-Fated = Annotated[bool, typer.Option("--all", "-a", help="Those that were redriven or dropped too.")]
 
 
 @app.command("ls")
@@ -78,7 +81,7 @@ def list_topics(
     rows: list[dict[str, Any]] = []
     for topic in topics or cluster.dead_letter_topics():
         groups = Groups()
-        for letter, fate in _selected(cluster, topic, None, selection, lambda data: data, newest=limit):
+        for letter, fate in _counted(cluster, topic, selection, lambda data: data, limit):
             groups.add(letter, fate)
         rows.append(topic_row(topic, groups.largest_first()))
     if as_json:
@@ -136,13 +139,12 @@ def stats(
 
     if by not in BY:
         raise UsageError(f"--by {by}: choose {', '.join(BY)}")
-    selection = selection_of(where, since, until)
+    selection = selection_of(where, since, until, partition)
     config = project_config(context)
     groups = Groups(by)
     with avro_decoder(config) as decode_avro:
         cluster = Cluster(surroundings(config))
-        found = _selected(cluster, topic, partition, selection, readable_by(decode_avro), newest=limit)
-        for letter, fate in found:
+        for letter, fate in _counted(cluster, topic, selection, readable_by(decode_avro), limit):
             groups.add(letter, fate)
     by_size = groups.largest_first()
     if as_json:
@@ -153,10 +155,21 @@ def stats(
         print_groups(by_size, by)
 
 
+def _counted(
+    cluster: Cluster, topic: str, selection: Selection, readable: Readable, newest: int | None
+) -> Iterator[Found]:
+    if newest is None:
+        return read_letters(cluster, topic, selection, readable)
+    return read_newest(cluster, topic, selection, readable, newest)
+
+
 @app.command()
 def show(
     context: typer.Context,
-    topic: Topic,
+    topic: Annotated[
+        str,
+        typer.Argument(metavar="TOPIC|LETTER", help="The dead-letter topic, or one letter of it: 'TOPIC[0]@17'."),
+    ],
     *,
     where: Where = None,
     since: Since = None,
@@ -171,95 +184,30 @@ def show(
 ) -> None:
     """Show letters one by one: where each came from, what failed, where in the code.
 
+    One that is named by its place is read there and nowhere else, and shown whatever became of it.
+
     \b
+    penstock dlq show 'dlq.delays.flights[0]@17'
     penstock dlq show dlq.delays.flights -w fingerprint=3fa9 --limit 1 --payload
-    penstock dlq show dlq.delays.flights -w partition=0 -w offset=17
+    penstock dlq show dlq.delays.flights -w partition=0 -w offset=17..42
     """  # noqa: D301 - as above
     from penstock.redrive.opening import Cluster  # noqa: PLC0415 - keeps `--help` fast
 
-    selection = selection_of(where, since, until)
+    named = _COORDINATES.fullmatch(topic)
+    if named is not None:
+        topic, number, offset = named.groups()
+        where, show_all = [f"partition={number}", f"offset={offset}", *(where or ())], True
+    selection = selection_of(where, since, until, partition)
     config = project_config(context)
+    shown = 0
     with avro_decoder(config) as decode_avro:
         cluster = Cluster(surroundings(config))
-        found = _selected(cluster, topic, partition, selection, readable_by(decode_avro), show_all=show_all)
-        for letter, fate in islice(found, limit):
+        found = read_letters(cluster, topic, selection, readable_by(decode_avro))
+        for letter, fate in islice((each for each in found if show_all or each[1] == "open"), limit):
+            shown += 1
             if as_json:
                 print_json_line(document(letter, fate, decode_avro if payload else None))
             else:
                 print_letter(letter, fate, decode_avro if payload else None)
-
-
-@app.command()
-def export(
-    context: typer.Context,
-    topic: Topic,
-    *,
-    where: Where = None,
-    since: Since = None,
-    until: Until = None,
-    partition: Partition = None,
-    show_all: Fated = False,
-    redact: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PATH",
-            help="Replace this field of the value; repeated for several, `*` for the whole value. A value that is no "
-            "map is replaced whole. Keys and headers are left out then, and so are other systems' messages.",
-        ),
-    ] = None,
-) -> None:
-    """Print letters with keys and values, one JSON object a line.
-
-    \b
-    penstock dlq export dlq.delays.flights > letters.jsonl
-    penstock dlq export dlq.payments.cards --redact card.number --redact holder
-    """  # noqa: D301 - as above
-    from penstock.redrive.opening import Cluster  # noqa: PLC0415 - keeps `--help` fast
-
-    selection = selection_of(where, since, until)
-    config = project_config(context)
-    with avro_decoder(config) as decode_avro:
-        cluster = Cluster(surroundings(config))
-        found = _selected(cluster, topic, partition, selection, readable_by(decode_avro), show_all=show_all)
-        for letter, fate in found:
-            print_json_line(document(letter, fate, decode_avro, redact=redact))
-
-
-# ---------------------------------------------------------------- reading
-
-
-def _fated(
-    cluster: Cluster, topic: str, partition: int | None, since_ms: int | None, newest: int | None
-) -> Iterator[tuple[DeadLetter, Fate]]:
-    from penstock.cli.reading_display import ReadingDisplay  # noqa: PLC0415 - keeps `--help` fast
-    from penstock.redrive.newest import Tail  # noqa: PLC0415 - as above
-
-    letters = cluster.letters(topic, partition)
-    ledger = cluster.ledger(topic)
-    tail = None if newest is None else Tail(newest)
-    with ReadingDisplay() as display:
-        display.begin(topic)
-        for batch in letters.read(letters.starts(since_ms=since_ms, most=newest)):
-            display.advance(letters.done, letters.total)
-            if tail is not None:
-                tail.take(batch)
-                continue
-            for letter in batch:
-                yield letter, ledger.fate(letter.partition, letter.offset)
-    for letter in () if tail is None else tail.letters():
-        yield letter, ledger.fate(letter.partition, letter.offset)
-
-
-def _selected(
-    cluster: Cluster,
-    topic: str,
-    partition: int | None,
-    selection: Selection,
-    readable: Readable,
-    *,
-    show_all: bool = True,
-    newest: int | None = None,
-) -> Iterator[tuple[DeadLetter, Fate]]:
-    for letter, fate in _fated(cluster, topic, partition, selection.since_ms, newest):
-        if (show_all or fate == "open") and selection.holds(letter, readable):
-            yield letter, fate
+    if not (shown or as_json):
+        typer.echo("no such letters", err=True)

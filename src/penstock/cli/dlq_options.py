@@ -33,10 +33,13 @@ Partition = Annotated[int | None, typer.Option(min=0, help="Only this partition 
 Newest = Annotated[
     int | None, typer.Option("--limit", min=1, metavar="N", help="Only the newest N letters of each partition.")
 ]
+Fated = Annotated[bool, typer.Option("--all", "-a", help="Those that were redriven or dropped too.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def selection_of(where: list[str] | None, since: str | None, until: str | None) -> Selection:
+def selection_of(
+    where: list[str] | None, since: str | None, until: str | None, partition: int | None = None
+) -> Selection:
     """The letters that are meant.
 
     Raises:
@@ -44,7 +47,10 @@ def selection_of(where: list[str] | None, since: str | None, until: str | None) 
     """
     from penstock.redrive.selection import Condition, Selection  # noqa: PLC0415 - keeps `--help` fast
 
-    conditions = tuple(Condition.of(text) for text in where or ())
+    texts = where or []
+    if partition is not None:
+        texts = [f"partition={partition}", *texts]
+    conditions = tuple(Condition.of(text) for text in texts)
     return Selection(conditions, _moment(since, "--since"), _moment(until, "--until"))
 
 

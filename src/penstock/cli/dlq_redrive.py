@@ -123,8 +123,7 @@ def redrive(
         config,
         "redrive",
         topic,
-        partition,
-        selection_of(where, since, until),
+        selection_of(where, since, until, partition),
         route=route,
         told={"to": to or "", "edit": edit or ""},
         limit=limit,
@@ -156,8 +155,7 @@ def drop(
         project_config(context),
         "drop",
         topic,
-        partition,
-        selection_of(where, since, until),
+        selection_of(where, since, until, partition),
         told={"reason": reason},
         limit=limit,
         dry_run=dry_run,
@@ -183,8 +181,7 @@ def reopen(
         project_config(context),
         "reopen",
         topic,
-        partition,
-        selection_of(where, since, until),
+        selection_of(where, since, until, partition),
         limit=limit,
         dry_run=dry_run,
         as_json=as_json,
@@ -233,7 +230,6 @@ def _run(
     config: Config,
     action: Action,
     topic: str,
-    partition: int | None,
     selection: Selection,
     *,
     route: Callable[[Cluster, str], Route] | None = None,
@@ -250,17 +246,16 @@ def _run(
 
     around = surroundings(config)
     cluster = Cluster(around)
-    letters = cluster.letters(topic, partition)
+    letters = cluster.letters(topic, selection)
     now_ms = around.clock.now_ms()
     run_id = new_run_id(now_ms)
     chosen = None if route is None else route(cluster, run_id)
-    asked = str(selection) if partition is None else f"partition={partition} {selection}".strip()
     words = told or {}
     account = Run(
         id=run_id,
         action=action,
         topic=topic,
-        selection=asked,
+        selection=str(selection),
         to=words.get("to", ""),
         edit=words.get("edit", ""),
         reason=words.get("reason", ""),
@@ -270,10 +265,9 @@ def _run(
     with avro_decoder(config) as decode_avro:
         readable = readable_by(decode_avro)
         if dry_run:
-            found = letters.read()
-            plan = plan_of(
-                action, found, cluster.ledger(topic), selection, readable, chosen, now_ms=now_ms, limit=limit
-            )
+            with RedriveDisplay(f"{action} {topic}", letters) as display:
+                found, ledger = display.followed(), cluster.ledger(topic)
+                plan = plan_of(action, found, ledger, selection, readable, chosen, now_ms=now_ms, limit=limit)
             _print_plan(account, plan, as_json=as_json)
             return
         log_as_a_service(context, config, redrive=run_id)
@@ -287,7 +281,7 @@ def _run(
                 selection=selection,
                 readable=readable,
                 route=chosen,
-                letters=letters,
+                letters=display.followed,
             ) as run,
             display,
         ):

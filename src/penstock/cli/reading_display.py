@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from types import TracebackType
 from typing import Self
@@ -27,7 +28,13 @@ class ReadingDisplay:
         """Begin to show."""
         if self._console.is_terminal:
             columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-            self._bar = Progress(*columns, console=self._console, transient=True)
+            self._bar = Progress(
+                *columns,
+                console=self._console,
+                transient=True,
+                # What is printed meanwhile stands above the bar; but what goes to a file or a pipe is to arrive there.
+                redirect_stdout=sys.stdout.isatty(),
+            )
             self._task = self._bar.add_task("", total=None)
             self._bar.start()
         return self

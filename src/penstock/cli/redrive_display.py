@@ -12,6 +12,9 @@ from penstock.cli.output import console, counted
 from penstock.protocols import TransactionHooks
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from penstock.deadletter.dead_letter import DeadLetter
     from penstock.redrive.letters import DeadLetters
 
 LINE_EVERY_S = 5.0
@@ -53,13 +56,22 @@ class RedriveDisplay(TransactionHooks):
         if self._bar is not None:
             self._bar.stop()
 
+    def followed(self, starts: Mapping[int, int] | None = None) -> Iterator[list[DeadLetter]]:
+        """The letters, as `DeadLetters.read` gives them; how far that is is shown, also where none of them is meant."""
+        for batch in self._letters.read(starts):
+            yield batch
+            self._show()
+
     def on_commit(self, records: int, dead_letters: int) -> None:
-        """Count, and show when it is time."""
+        """Count."""
         del dead_letters
         self._count += records
-        told = counted(self._count, "letter")
+        self._show()
+
+    def _show(self) -> None:
+        told, done, total = counted(self._count, "letter"), self._letters.done, self._letters.total
         if self._bar is not None:
-            self._bar.update(self._task, completed=self._letters.done, total=self._letters.total or None, told=told)
+            self._bar.update(self._task, completed=done, total=total or None, told=told)
         elif time.monotonic() - self._shown_at_s >= LINE_EVERY_S:
             self._shown_at_s = time.monotonic()
-            self._console.print(f"{self._title}: {told}", soft_wrap=True)
+            self._console.print(f"{self._title}: {told}; {done:,} of {total:,} offsets read", soft_wrap=True)

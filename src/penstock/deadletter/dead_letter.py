@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from penstock.record import Headers
@@ -106,6 +106,10 @@ class DeadLetter:
     def seen_ms(self) -> int:
         """When it failed, or else its own timestamp."""
         return self.timestamp_ms if self.failed_ms is None else self.failed_ms
+
+    def in_brief(self) -> DeadLetter:
+        """Where it stands and what failed, in few bytes: for those who keep many of a topic with large records."""
+        return replace(self, key=None, value=None, headers=(), restored=(), message="", stack="")
 
     @property
     def may_quote_payload(self) -> bool:

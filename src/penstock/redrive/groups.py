@@ -33,7 +33,7 @@ class Group:
 
     Attributes:
         name: what they have in common.
-        first: the first of them that was read: its exception, stage and place speak for the group.
+        first: the first of them that was read, in brief: its exception, stage and place speak for the group.
         first_ms: when the earliest of them failed, milliseconds since 1970 UTC.
         last_ms: when the latest did.
         fates: how many are open, redriven, dropped.
@@ -78,7 +78,7 @@ class Groups:
         if name not in self._groups and len(self._groups) >= MAX_GROUPS:
             name = OTHERS
         if name not in self._groups:
-            self._groups[name] = Group(name, letter, letter.seen_ms, letter.seen_ms)
+            self._groups[name] = Group(name, letter.in_brief(), letter.seen_ms, letter.seen_ms)
         self._groups[name].add(letter, fate)
 
     def largest_first(self) -> list[Group]:

@@ -58,6 +58,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         id: of the run.
         action: what was done.
         topic: the dead-letter topic.
+        topic_id: Kafka's id of it.
         selection: as it was asked for; empty for all.
         to: where to, if not where they came from.
         edit: the function that changed them.
@@ -69,6 +70,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         letters: dealt with so far.
         targets: {topic: records written}.
         held: {why: letters that were left as they are}.
+        next_offsets: {partition of the dead-letter topic: offset} in front of which nothing is left of the selection.
         is_finished: whether it came to its end; one that did not was stopped or died, and whoever comes next goes on.
     """
 
@@ -76,6 +78,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     action: Action
     topic: str
+    topic_id: str = ""
     selection: str = ""
     to: str = ""
     edit: str = ""
@@ -87,7 +90,28 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     letters: int = 0
     targets: dict[str, int] = msgspec.field(default_factory=dict)
     held: dict[str, int] = msgspec.field(default_factory=dict)
+    next_offsets: dict[int, int] = msgspec.field(default_factory=dict)
     is_finished: bool = False
+
+
+def resumed_at(account: Run, runs: Iterable[Run]) -> dict[int, int]:
+    """{partition: offset} at which a run may begin, for one like it was stopped or died behind that; empty = nowhere.
+
+    Only what is known to be dealt with is passed over. So a run that came to its end is no reason: it is given again
+    for what was held back, or could not be decoded. Nor is anything in front of a reopening.
+
+    Args:
+        account: of the run that begins.
+        runs: of the ledger, the one that was written last behind the others.
+    """
+    if account.action == "reopen":
+        return {}
+    for before in reversed([run for run in runs if run.topic_id == account.topic_id]):
+        if before.action == "reopen":
+            return {}
+        if (before.action, before.selection) == (account.action, account.selection):
+            return {} if before.is_finished else dict(before.next_offsets)
+    return {}
 
 
 class _Version(msgspec.Struct):

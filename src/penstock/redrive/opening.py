@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from penstock.clock import Clock, SystemClock
 from penstock.errors import ConfigurationError, UsageError
 from penstock.kafka.admin import Admin, TopicDescription
@@ -24,7 +26,7 @@ from penstock.protocols import TransactionHooks
 from penstock.redrive.ledger import Ledger, Run, ledger_topic, read_ledger
 from penstock.redrive.letters import DeadLetters
 from penstock.redrive.original import Route, TargetTopic
-from penstock.redrive.run import RedriveRun
+from penstock.redrive.run import Letters, RedriveRun
 from penstock.redrive.selection import Readable, Selection
 from penstock.redrive.staged import RedriveLimits
 from penstock.transactions.identity import IdentityLock
@@ -88,18 +90,19 @@ class Cluster:
         hint = f"; did you mean '{close[0]}'?" if close else "; `penstock dlq ls` lists those of this project"
         raise UsageError(f"there is no topic '{topic}' on {self._around.connection.bootstrap_servers}{hint}")
 
-    def letters(self, topic: str, partition: int | None = None) -> DeadLetters:
-        """The dead letters of a topic, or of one of its partitions.
+    def letters(self, topic: str, selection: Selection) -> DeadLetters:
+        """The dead letters of a topic, as far as they have to be read to find those that are meant.
 
         Raises:
-            UsageError: there is no such topic or partition.
+            UsageError: there is no such topic, or no partition of it is meant.
         """
         self.check(topic)
         count = self.topics[topic].partitions
-        if partition is not None and partition >= count:
-            raise UsageError(f"topic '{topic}' has partitions 0 to {count - 1}, not {partition}")
-        partitions = list(range(count)) if partition is None else [partition]
-        return DeadLetters(self._around.connection, topic, partitions)
+        partitions = selection.partitions(count)
+        if not partitions:
+            asked = " ".join(each.value for each in selection.conditions if each.name == "partition")
+            raise UsageError(f"topic '{topic}' has partitions 0 to {count - 1}, not {asked}")
+        return DeadLetters(self._around.connection, topic, partitions, selection)
 
     def ledger(self, topic: str) -> Ledger:
         """What became of the letters of a topic. Nothing is made: before the first redrive there is no ledger."""
@@ -186,7 +189,7 @@ def opened(
     selection: Selection,
     readable: Readable,
     route: Route | None,
-    letters: DeadLetters,
+    letters: Letters,
 ) -> Generator[RedriveRun]:
     """A run ready to `run`, its topic locked on this machine and the ledger there.
 
@@ -215,11 +218,11 @@ def opened(
         )
         try:
             yield RedriveRun(
-                account,
+                msgspec.structs.replace(account, topic_id=topic_id),
                 selection=selection,
                 readable=readable,
                 route=route,
-                letters=letters.read,
+                letters=letters,
                 read_ledger=lambda: read_ledger(around.connection, ledger, account.topic, topic_id),
                 ledger_topic=ledger,
                 session=session,

@@ -6,8 +6,8 @@
 4. `begin`, `produce` ..., `ledger`, `flush`, `commit`, `committed`, over and over
 5. any error that leaves a transaction open, or its outcome unknown, goes back to 1: the ledger says what happened
 
-A process that dies anywhere leaves nothing half done, and there is nothing to resume: the same command again, or any
-other, passes over what the ledger has.
+A process that dies anywhere leaves nothing half done, and whatever command comes next passes over what the ledger has.
+The same command again does not even read it: it begins where the account of the dead one ends.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from penstock.errors import (
     TransactionAborted,
 )
 from penstock.protocols import TransactionHooks
-from penstock.redrive.ledger import FATE_OF, Fate, Ledger, Run, run_record
+from penstock.redrive.ledger import FATE_OF, Fate, Ledger, Run, resumed_at, run_record
 from penstock.redrive.original import Hold, Outgoing, Route
 from penstock.redrive.selection import Readable, Selection
 from penstock.redrive.staged import RedriveLimits, Staged
@@ -95,7 +95,8 @@ class RedriveRun:
         self._fate: Fate = FATE_OF[account.action]
         self._ledger = Ledger(account.topic, "")
         self._staged = Staged()
-        self._settled: dict[int, int] = {}
+        self._settled: dict[int, int] | None = None
+        self._first_held: dict[int, int] = {}
         self._careful: set[tuple[int, int]] = set()
         self._refused: set[tuple[int, int]] = set()
         self._unwritten: Counter[str] = Counter()
@@ -164,6 +165,8 @@ class RedriveRun:
         self._session.open()
         self._hooks.on_step("read ledger")
         self._ledger = self._read_ledger()
+        if self._settled is None:
+            self._settled = resumed_at(self._account, self._ledger.runs.values())
         before, self._account = self._account, self._ledger.runs.get(self._account.id, self._account)
         if self._account.transactions < before.transactions or (before.transactions and not self._ledger.runs):
             raise OperatorMustDecide(
@@ -182,7 +185,7 @@ class RedriveRun:
     def _scan(self) -> None:
         self._hooks.on_start(self._account.letters)
         self._hooks.on_step("scan")
-        scan = self._letters(self._settled)
+        scan = self._letters(self._settled or {})
         try:
             for letters in scan:
                 for letter in letters:
@@ -207,8 +210,8 @@ class RedriveRun:
 
     def _take(self, letter: DeadLetter) -> None:
         """Stage what becomes of one letter, if it is meant and not dealt with."""
-        if self._session.is_open and self._is_full():
-            self._commit()
+        if self._session.is_open:
+            self._commit_if_due()  # here, and not only behind a batch: an edit function may take its time
         place = (letter.partition, letter.offset)
         is_open = self._ledger.fate(*place) == "open"
         if is_open == (self._fate == "open") or not self._selection.holds(letter, self._readable):
@@ -218,6 +221,7 @@ class RedriveRun:
             found = "refused" if place in self._refused else self._route.outgoing(letter, self._clock.now_ms())
         if isinstance(found, str):
             self._staged.held[found] += 1
+            self._first_held.setdefault(*place)
             return
         is_alone = place in self._careful
         if self._session.is_open and is_alone:
@@ -268,6 +272,7 @@ class RedriveRun:
             letters=self._account.letters + len(staged.places),
             targets=dict(Counter(self._account.targets) + staged.targets),
             held=dict(Counter(self._account.held) + self._unwritten + staged.held),
+            next_offsets=self._next_offsets(),
             written_ms=self._clock.now_ms(),
             is_finished=is_end,
         )
@@ -295,9 +300,14 @@ class RedriveRun:
 
     def _settle(self) -> None:
         """No transaction is open: what was looked at need not be looked at again."""
-        self._settled.update(self._staged.seen)
+        self._settled = {**(self._settled or {}), **self._staged.seen}
         self._unwritten += self._staged.held
         self._staged = Staged()
+
+    def _next_offsets(self) -> dict[int, int]:
+        """Where a run like this may begin once this transaction is committed: at what is held back, at the latest."""
+        seen = {**(self._settled or {}), **self._staged.seen}
+        return {partition: min(at, self._first_held.get(partition, at)) for partition, at in seen.items()}
 
     def _has_rotated(self) -> bool:
         """Replace a handle that may have sent a request twice; whether it was.

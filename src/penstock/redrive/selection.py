@@ -15,6 +15,7 @@ from penstock.errors import UsageError
 Readable = Callable[[bytes | None], Any]
 """What bytes say: text, a number, a map, a list; whatever a person would be shown."""
 
+MAX_OFFSET: Final = (1 << 63) - 1
 _FIELD: Final = "field."
 _CONDITION: Final = re.compile(r"([a-z]+(?:\..+?)?)(!?=)(.*)", re.DOTALL)
 
@@ -105,6 +106,22 @@ class Selection:
     conditions: tuple[Condition, ...] = ()
     since_ms: int | None = None
     until_ms: int | None = None
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """(first offset, behind the last) between which all stand that are meant; equal where none can be."""
+        spans = [_span(each.value) for each in self.conditions if each.name == "offset" and not each.is_negated]
+        first = max((first for first, _ in spans), default=0)
+        return first, max(first, min((last + 1 for _, last in spans), default=MAX_OFFSET))
+
+    def partitions(self, count: int) -> list[int]:
+        """Which of so many partitions may hold letters that are meant."""
+        asked = [each for each in self.conditions if each.name == "partition"]
+        return [
+            partition
+            for partition in range(count)
+            if all(fnmatchcase(str(partition), each.value) != each.is_negated for each in asked)
+        ]
 
     def holds(self, letter: DeadLetter, readable: Readable) -> bool:
         """Whether the letter is meant."""

@@ -1,14 +1,13 @@
-"""Where to begin to read a dead-letter topic of which only the newest letters are wanted.
+"""Which stretch of a dead-letter topic has to be read where only some letters are wanted.
 
 A topic that keeps its letters for ever is long one day, and who looks asks for the last hour. Letters stand in the
 order in which they failed, but Kafka's look-up by time is of no use: a letter carries the timestamp of its original. So
-places further and further from the end are looked at, each twice as far away as the one before.
+places further and further from one end are looked at, each twice as far away as the one before.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from penstock.deadletter.dead_letter import DeadLetter
@@ -37,10 +36,28 @@ def first_offset_since(begin: int, end: int, since_ms: int, sample: Sample) -> i
     step = _FIRST_STEP
     while (at := end - step) > begin:
         letters = sample(at, SAMPLE)
-        if letters and all(_is_older(letter, since_ms - SLACK_MS) for letter in letters):
+        if letters and all(_time_ms(letter, since_ms) < since_ms - SLACK_MS for letter in letters):
             return at
         step *= 2
     return begin
+
+
+def end_offset_until(begin: int, end: int, until_ms: int, sample: Sample) -> int:
+    """Behind which offset a partition holds no letters that failed before this time; the mirror of the above.
+
+    Args:
+        begin: its first offset.
+        end: behind its last.
+        until_ms: milliseconds since 1970 UTC.
+        sample: looks at a place.
+    """
+    step = _FIRST_STEP
+    while (at := begin + step) < end:
+        letters = sample(at, SAMPLE)
+        if letters and all(_time_ms(letter, until_ms) >= until_ms + SLACK_MS for letter in letters):
+            return at
+        step *= 2
+    return end
 
 
 def first_offset_of(begin: int, end: int, most: int, sample: Sample) -> int:
@@ -60,27 +77,5 @@ def first_offset_of(begin: int, end: int, most: int, sample: Sample) -> int:
     return begin
 
 
-def _is_older(letter: DeadLetter, time_ms: int) -> bool:
-    return letter.failed_ms is not None and letter.failed_ms < time_ms
-
-
-class Tail:
-    """Keeps the last letters of each partition.
-
-    Args:
-        most: of one partition.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._kept: dict[int, deque[DeadLetter]] = {}
-
-    def take(self, letters: Iterable[DeadLetter]) -> None:
-        """These came next."""
-        for letter in letters:
-            self._kept.setdefault(letter.partition, deque(maxlen=self._most)).append(letter)
-
-    def letters(self) -> Iterator[DeadLetter]:
-        """Those that are kept, partition by partition."""
-        for _, kept in sorted(self._kept.items()):
-            yield from kept
+def _time_ms(letter: DeadLetter, else_ms: int) -> int:
+    return else_ms if letter.failed_ms is None else letter.failed_ms

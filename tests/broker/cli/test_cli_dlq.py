@@ -113,6 +113,35 @@ def test_an_export_holds_everything_but_what_is_to_be_redacted(penstock: Penstoc
     assert "key-" not in json.dumps(redacted)
 
 
+def test_an_export_that_was_cut_short_goes_on_in_its_file(penstock: Penstock, letters: Letters, tmp_path: Path) -> None:
+    """Each letter is in it once, whatever was cut off."""
+    file = tmp_path / "letters.jsonl"
+    export = ("dlq", "export", letters.dead, "--output", str(file))
+    done = penstock(*export)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert f"{COUNT} letters in {file}" in done.stderr
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) * 2 // 3])
+    assert penstock(*export).returncode == 0
+    again = file.read_text().splitlines()
+    assert sorted(int(json.loads(line)["value"]) for line in again) == list(range(COUNT))
+    assert sorted(again) == sorted(whole.decode().splitlines())
+    refused = penstock("dlq", "export", f"{letters.source}", "--output", str(file))
+    assert refused.returncode == 2
+    assert f"holds letters of '{letters.dead}'" in refused.stderr
+
+
+def test_a_letter_is_named_by_its_place_and_shown_whatever_became_of_it(penstock: Penstock, letters: Letters) -> None:
+    first, *_ = lines(penstock("dlq", "show", letters.dead, "-w", "partition=1", "--json"))
+    place = f"{letters.dead}[1]@{first['offset']}"
+    penstock("dlq", "drop", letters.dead, "-w", "partition=1", "-w", f"offset={first['offset']}", "--reason", "test")
+    (shown_one,) = lines(penstock("dlq", "show", place, "--json"))
+    assert (shown_one["partition"], shown_one["offset"], shown_one["fate"]) == (1, first["offset"], "dropped")
+    assert f"{place}  dropped" in penstock("dlq", "show", place).stdout
+    none = penstock("dlq", "show", f"{letters.dead}[1]@70000")
+    assert (none.returncode, none.stdout, none.stderr.strip()) == (0, "", "no such letters")
+
+
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(
     penstock: Penstock, kafka: KafkaUnderTest, letters: Letters
 ) -> None:
@@ -184,6 +213,8 @@ def test_records_are_mended_on_their_way_to_another_topic(
         (("stats", "{dead}", "--by", "colour"), "choose fingerprint"),
         (("stats", "{dead}x"), "did you mean '{dead}'"),
         (("show", "{dead}", "--partition", "7"), "has partitions 0 to 2, not 7"),
+        (("show", "{dead}[7]@17"), "has partitions 0 to 2, not 7"),
+        (("show", "{dead}x[0]@17"), "did you mean '{dead}'"),
         (("show", "{dead}", "--since", "yesterday"), "give a time as"),
     ],
 )

@@ -44,16 +44,17 @@ def main() -> int:
     try:
         cluster = Cluster(around)
         run_id = new_run_id(around.clock.now_ms())
+        selection = Selection(tuple(map(Condition.of, args.where)))
         with opened(
-            Run(id=run_id, action="redrive", topic=args.topic),
+            Run(id=run_id, action="redrive", topic=args.topic, selection=str(selection)),
             around,
             hooks,
             cluster=cluster,
-            selection=Selection(tuple(map(Condition.of, args.where))),
+            selection=selection,
             readable=lambda data: None if data is None else data.decode(),
             # The pipeline that these letters name has never run here: its group is taken for there.
             route=Route(cluster.targets(), run_id, groups={f"{args.prefix}.delays"}, prefix=f"{args.prefix}."),
-            letters=cluster.letters(args.topic),
+            letters=cluster.letters(args.topic, selection).read,
         ) as run:
             done = run.run()
     except PenstockError as exc:

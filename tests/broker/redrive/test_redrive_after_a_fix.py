@@ -48,7 +48,7 @@ def redrive(kafka: KafkaUnderTest, name: str, state: Path) -> Run:
         selection=Selection(),
         readable=lambda data: data,
         route=Route(cluster.targets(), run_id, groups=cluster.groups()),
-        letters=cluster.letters(topic),
+        letters=cluster.letters(topic, Selection()).read,
     ) as run:
         return run.run()
 

@@ -51,6 +51,8 @@ class Redriving:
     clock: ManualClock = field(default_factory=ManualClock)
     limits: RedriveLimits = LIMITS
     edit: Callable[[Any], Any] | None = None
+    starts: list[dict[int, int]] = field(default_factory=list[dict[int, int]])
+    lives: int = 0
 
     def process(
         self,
@@ -58,14 +60,15 @@ class Redriving:
         *,
         action: Action = "redrive",
         where: Sequence[str] = (),
-        run_id: str = "r",
+        run_id: str | None = None,
     ) -> RedriveRun:
         """A run in a process of its own: nothing is shared with others but the log and the clock."""
-        hooks = hooks or Seen()
+        run_id, self.lives = run_id or f"r{self.lives}", self.lives + 1
+        hooks, selection = hooks or Seen(), Selection(tuple(map(Condition.of, where)))
         route = Route({"in": TargetTopic(2, None)}, run_id, edit=self.edit)
         return RedriveRun(
-            Run(id=run_id, action=action, topic=TOPIC, who="somebody"),
-            selection=Selection(tuple(map(Condition.of, where))),
+            Run(id=run_id, action=action, topic=TOPIC, topic_id="id", selection=str(selection), who="somebody"),
+            selection=selection,
             readable=lambda data: None if data is None else data.decode(),
             route=route if action == "redrive" else None,
             letters=self.read,
@@ -78,6 +81,7 @@ class Redriving:
         )
 
     def read(self, starts: Mapping[int, int]) -> Iterator[list[DeadLetter]]:
+        self.starts.append(dict(starts))
         left = [letter for letter in self.letters if letter.offset >= starts.get(letter.partition, 0)]
         yield []
         for at in range(0, len(left), 3):

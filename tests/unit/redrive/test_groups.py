@@ -33,3 +33,12 @@ def test_kinds_without_end_are_counted_together() -> None:
     found = groups.largest_first()
     assert len(found) == MAX_GROUPS + 1
     assert (found[0].name, found[0].letters) == (OTHERS, 50)
+
+
+def test_a_group_keeps_nothing_of_the_record_itself() -> None:
+    """There may be a thousand groups, and a record may have megabytes."""
+    groups = Groups()
+    groups.add(dead_letter(1, exception="BadRecord", stack="a\nb", message="m", restored=(("h", b"1"),)), "open")
+    kept = groups.largest_first()[0].first
+    assert (kept.key, kept.value, kept.headers, kept.restored, kept.stack, kept.message) == (None, None, (), (), "", "")
+    assert (str(kept), kept.exception) == ("dlq.p.in[0]@1", "BadRecord")

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from penstock.errors import DuplicateIdentity, OperatorMustDecide, ServerUnreachable
-from penstock.redrive.ledger import Action, Run
+from penstock.redrive.ledger import Action, Run, resumed_at
 from penstock.redrive.original import RawRecord
 from tests.unit.publishing.in_memory import Crash, Fault, Log, ManualClock, Seen, Written
 from tests.unit.redrive.letters import dead_letter
-from tests.unit.redrive.redriving import Redriving
+from tests.unit.redrive.redriving import TOPIC, Redriving
 
 LETTERS = 23
 FAULTS = st.dictionaries(st.integers(0, 120), st.sampled_from(Fault), max_size=12)
@@ -22,9 +23,9 @@ SOME = st.sets(st.integers(0, LETTERS - 1), max_size=6)
 
 def run_to_the_end(redriving: Redriving, *, action: Action = "redrive", where: Sequence[str] = ()) -> list[Run]:
     """Give the command again whenever it dies, as a person does; the accounts of those that came to an end."""
-    for life in range(40):
+    for _ in range(40):
         try:
-            return [redriving.process(action=action, where=where, run_id=f"r{life}").run()]
+            return [redriving.process(action=action, where=where).run()]
         except (Crash, DuplicateIdentity):
             continue
     raise AssertionError("it does not come to an end")
@@ -104,7 +105,7 @@ def test_what_was_dropped_is_not_redriven_until_it_is_reopened() -> None:
     assert sorted(redriving.redriven) == sorted([*(n for n in range(LETTERS) if n != 3), 6])
     ledger = redriving.ledger()
     assert [ledger.fate(n % 2, n) for n in (3, 4, 5, 6)] == ["dropped", "redriven", "redriven", "redriven"]
-    assert list(ledger.runs) == ["d", "r0", "o", "again"]
+    assert list(ledger.runs) == ["d", "r1", "o", "again"]
 
 
 def test_a_second_run_finds_nothing_to_do_and_leaves_nothing_behind() -> None:
@@ -129,7 +130,77 @@ def test_stopping_commits_what_is_staged_and_says_that_it_is_not_the_end() -> No
     done = run.run(rate=10)
     assert not done.is_finished
     assert 0 < done.letters < 20
-    assert redriving.ledger().runs["r"] == done
+    assert redriving.ledger().runs["r0"] == done
+    run_to_the_end(redriving)
+    assert sorted(redriving.redriven) == list(range(LETTERS))
+
+
+def stopped(redriving: Redriving, *, action: Action = "redrive", where: Sequence[str] = ()) -> Run:
+    """A run that is stopped behind its first transaction; it has dealt with six letters then, three per partition."""
+    run = redriving.process(action=action, where=where)
+    redriving.clock.on_sleep = run.stop
+    done = run.run(rate=10)
+    redriving.clock.on_sleep = lambda: None
+    assert not done.is_finished
+    return done
+
+
+def test_the_same_command_begins_where_the_one_before_was_stopped() -> None:
+    """What stands in front of that is not read again: a topic may hold millions."""
+    redriving = Redriving()
+    assert stopped(redriving).letters == 6
+    run_to_the_end(redriving)
+    assert redriving.starts == [{}, {0: 5, 1: 6}]
+    assert sorted(redriving.redriven) == list(range(LETTERS))
+
+
+def test_another_command_and_one_behind_a_run_that_came_to_its_end_read_all() -> None:
+    redriving = Redriving()
+    stopped(redriving, where=["offset=0..99"])
+    run_to_the_end(redriving)
+    run_to_the_end(redriving)
+    run_to_the_end(redriving, action="drop", where=["offset=0..99"])
+    assert redriving.starts == [{}] * 4
+    assert sorted(redriving.redriven) == list(range(LETTERS))
+
+
+def test_what_was_reopened_in_front_of_that_place_is_redriven() -> None:
+    redriving = Redriving()
+    stopped(redriving)
+    assert redriving.process(action="reopen", where=["offset=1..2"]).run().letters == 2
+    stopped(redriving)
+    run_to_the_end(redriving)
+    assert redriving.starts == [{}, {}, {}, {0: 9, 1: 8}]
+    assert sorted(redriving.redriven) == sorted([*range(LETTERS), 1, 2])
+
+
+def test_what_was_held_back_is_looked_at_again_by_the_same_command() -> None:
+    """Its cause may have been mended meanwhile."""
+    redriving = Redriving()
+    redriving.letters[2] = dead_letter(2, 0, is_whole=False)
+    stopped(redriving)
+    redriving.letters[2] = dead_letter(2, 0)
+    run_to_the_end(redriving)
+    assert redriving.starts[1][0] == 2
+    assert sorted(redriving.redriven) == list(range(LETTERS))
+
+
+def test_a_topic_that_was_made_anew_is_read_from_its_beginning() -> None:
+    runs = [Run(id="r", action="redrive", topic=TOPIC, topic_id="old", next_offsets={0: 5})]
+    account = Run(id="s", action="redrive", topic=TOPIC, topic_id="new")
+    assert resumed_at(account, runs) == {}
+    assert resumed_at(structs.replace(account, topic_id="old"), runs) == {0: 5}
+
+
+def test_an_edit_function_that_takes_its_time_makes_small_transactions() -> None:
+    """One of several letters would grow older than a transaction may be, again and again."""
+    redriving = Redriving()
+
+    def edit(record: RawRecord) -> RawRecord:
+        redriving.clock.now_s += 30
+        return record
+
+    redriving.edit = edit
     run_to_the_end(redriving)
     assert sorted(redriving.redriven) == list(range(LETTERS))
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from penstock.errors import UsageError
-from penstock.redrive.selection import Condition, Selection
+from penstock.redrive.selection import MAX_OFFSET, Condition, Selection
 from tests.unit.redrive.letters import dead_letter
 
 LETTER = dead_letter(
@@ -118,3 +118,42 @@ def test_a_span_of_time_begins_at_its_first_moment_and_ends_before_its_last() ->
 def test_what_is_no_condition_is_refused_with_a_hint(text: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         Condition.of(text)
+
+
+def selection(*conditions: str) -> Selection:
+    return Selection(tuple(map(Condition.of, conditions)))
+
+
+@pytest.mark.parametrize(
+    ("conditions", "span"),
+    [
+        ((), (0, MAX_OFFSET)),
+        (("offset=17",), (17, 18)),
+        (("offset=10..20", "offset=15..90"), (15, 21)),
+        (("offset=10..20", "offset!=15"), (10, 21)),
+        (("offset!=15",), (0, MAX_OFFSET)),
+        (("offset=5", "offset=6"), (6, 6)),
+        (("offset=9..2",), (9, 9)),
+        (("partition=3", "stage=decode"), (0, MAX_OFFSET)),
+    ],
+)
+def test_only_offsets_that_are_meant_have_to_be_read(conditions: tuple[str, ...], span: tuple[int, int]) -> None:
+    assert selection(*conditions).span == span
+
+
+@pytest.mark.parametrize(
+    ("conditions", "partitions"),
+    [
+        ((), [0, 1, 2, 10, 11]),
+        (("partition=1",), [1]),
+        (("partition=1*",), [1, 10, 11]),
+        (("partition!=1*",), [0, 2]),
+        (("partition=1*", "partition!=11"), [1, 10]),
+        (("partition=70",), []),
+        (("offset=1",), [0, 1, 2, 10, 11]),
+    ],
+)
+def test_only_partitions_that_are_meant_have_to_be_read(conditions: tuple[str, ...], partitions: list[int]) -> None:
+    found = selection(*conditions).partitions(12)
+    assert [partition for partition in found if partition not in range(3, 10)] == partitions
+    assert found == [each for each in range(12) if selection(*conditions).holds(dead_letter(1, each), readable)]

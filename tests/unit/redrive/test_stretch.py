@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.deadletter.dead_letter import DeadLetter
-from penstock.redrive.newest import SLACK_MS, Tail, first_offset_of, first_offset_since
+from penstock.redrive.stretch import SLACK_MS, end_offset_until, first_offset_of, first_offset_since
 from tests.unit.redrive.letters import dead_letter
 
 HOUR_MS = SLACK_MS
@@ -41,17 +41,27 @@ def test_of_a_million_letters_a_few_hundred_are_looked_at_for_those_of_the_last_
     assert long.looked_at <= 600
 
 
+def test_of_a_million_letters_a_few_hundred_are_looked_at_for_those_of_the_first_hours() -> None:
+    long = Partition(range(1_000_000), lambda offset: offset * 1_000)
+    end = end_offset_until(0, 1_000_000, 2 * HOUR_MS, long.sample)
+    assert 2 * HOUR_MS // 1_000 <= end < 40_000
+    assert long.looked_at <= 600
+
+
 def test_letters_that_do_not_say_when_they_failed_leave_nothing_out() -> None:
     foreign = Partition(range(50_000), lambda offset: None if offset % 90 == 0 else offset)
     assert first_offset_since(0, 50_000, 10 * HOUR_MS, foreign.sample) == 0
+    assert end_offset_until(0, 50_000, -10 * HOUR_MS, foreign.sample) == 50_000
 
 
 @given(
     steps=st.lists(st.integers(0, HOUR_MS // 100), min_size=1, max_size=400),
-    early=st.integers(0, HOUR_MS),
-    last=st.integers(0, 399),
+    early=st.integers(0, HOUR_MS - 1),
+    at=st.integers(0, 399),
 )
-def test_whatever_failed_since_then_is_behind_the_start(steps: list[int], early: int, last: int) -> None:
+def test_whatever_failed_since_then_is_behind_the_start_and_before_then_in_front_of_the_end(
+    steps: list[int], early: int, at: int
+) -> None:
     """Clocks that differ by less than the slack are allowed for: workers take turns, one of which is slow.
 
     Ten offsets for each letter: markers and holes.
@@ -61,11 +71,12 @@ def test_whatever_failed_since_then_is_behind_the_start(steps: list[int], early:
     for number, step in enumerate(steps):
         now_ms += step
         failed_ms[number * 10] = now_ms - (early if number // 120 % 2 else 0)
-    since_ms = failed_ms[10 * (last % len(steps))]
+    moment_ms, end = failed_ms[10 * (at % len(steps))], len(steps) * 10
     made = Partition(list(failed_ms), failed_ms.get)
-    start = first_offset_since(0, len(steps) * 10, since_ms, made.sample)
-    wanted = [offset for offset, at_ms in failed_ms.items() if at_ms >= since_ms]
-    assert start <= min(wanted)
+    start = first_offset_since(0, end, moment_ms, made.sample)
+    behind = end_offset_until(0, end, moment_ms, made.sample)
+    assert all(start <= offset for offset, at_ms in failed_ms.items() if at_ms >= moment_ms)
+    assert all(offset < behind for offset, at_ms in failed_ms.items() if at_ms < moment_ms)
 
 
 def test_letters_of_a_clock_that_is_almost_an_hour_late_hide_none_before_them() -> None:
@@ -88,10 +99,3 @@ def test_for_the_newest_ten_of_a_long_partition_its_beginning_is_not_read() -> N
     long = Partition(range(0, 200_000, 2), lambda _: 1)
     assert first_offset_of(0, 200_000, 10, long.sample) == 199_980
     assert long.looked_at == 10
-
-
-def test_a_tail_is_the_last_of_each_partition() -> None:
-    tail = Tail(2)
-    tail.take([dead_letter(offset, offset % 2) for offset in range(7)])
-    tail.take([dead_letter(8, 0)])
-    assert [(letter.partition, letter.offset) for letter in tail.letters()] == [(0, 6), (0, 8), (1, 3), (1, 5)]
