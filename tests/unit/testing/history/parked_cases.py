@@ -20,31 +20,28 @@ def one_key_is_parked(h: ByHand) -> None:
     h.end(OUT, None)
 
 
-@case("results of a parked key, later", PARKS)
-def _(h: ByHand) -> None:
+def it_comes_later(h: ByHand, *results: str) -> None:
+    """In a second transaction of the same task."""
     one_key_is_parked(h)
-    h.put("1")
-    h.put("2")
+    for result in results:
+        h.put(result)
     h.offsets(3, 2)
     h.end(OUT, None)
+
+
+@case("results of a parked key, later", PARKS)
+def _(h: ByHand) -> None:
+    it_comes_later(h, "1", "2")
 
 
 @case("results that are later, where nothing is parked", ECHO, Kind.TORN, at=(OUT, 0))
 def _(h: ByHand) -> None:
-    one_key_is_parked(h)
-    h.put("1")
-    h.put("2")
-    h.offsets(3, 2)
-    h.end(OUT, None)
+    it_comes_later(h, "1", "2")
 
 
 @case("results of a parked key, the later in front", PARKS, Kind.REORDERED, at=(OUT, 2))
 def _(h: ByHand) -> None:
-    one_key_is_parked(h)
-    h.put("2")
-    h.put("1")
-    h.offsets(3, 2)
-    h.end(OUT, None)
+    it_comes_later(h, "2", "1")
 
 
 @case("results of a parked key by another task's owner", PARKS, Kind.TORN, at=(OUT, 2))
