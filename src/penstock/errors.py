@@ -179,7 +179,7 @@ class UnencodableValue(BadRecord):
 
 
 class BadRow(BadRecord):
-    """Raised by a producer's conversion for a source row that cannot become a record.
+    """Raised by your code: a source row cannot become a record, or a step of a pipeline finds a record wrong.
 
-    The raw row, this reason and the source position go to the producer's dead-letter topic.
+    The row or record, this message, the reason and the position at the source go to the dead letters.
     """
