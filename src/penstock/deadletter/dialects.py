@@ -175,7 +175,7 @@ def _penstock(words: _Words) -> dict[str, Any]:
         "exception": words.text("penstock.dlq.exception"),
         "reason": words.text("penstock.dlq.reason"),
         "stack": stack,
-        "place": stack.rpartition("\n")[2],
+        "place": words.text("penstock.dlq.place") or stack.rpartition("\n")[2],
         "failed_ms": words.number("penstock.dlq.failed.ms"),
         "attempts": words.number("penstock.dlq.attempts"),
         "original_ms": words.number("penstock.dlq.timestamp", least=-1),

@@ -7,8 +7,12 @@ payload values: an exception of foreign code may quote them, so only its class a
 from __future__ import annotations
 
 import hashlib
+import os
+import sysconfig
 import traceback
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Literal
 
 from penstock.deadletter.dead_letter import REDRIVE_COUNT, REDRIVE_ID
@@ -72,12 +76,27 @@ def message_of(error: BaseException) -> str:
 
 
 def place_of(error: BaseException) -> str:
-    """`file:line in function` of the innermost frame, by the file's name only."""
+    """`file:line in function` of the innermost frame in the user's code, or else of all; by the file's name only.
+
+    What a library raises says more by where it was called than by where it noticed.
+    """
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:
         return "an unknown place"
-    last = frames[-1]
-    return f"{last.filename.rsplit('/', 1)[-1]}:{last.lineno} in {last.name}"
+    users = [frame for frame in frames if not frame.filename.startswith(_not_the_users())]
+    return _told((users or frames)[-1])
+
+
+@cache
+def _not_the_users() -> tuple[str, ...]:
+    """What the names of files begin with that are Python's, of an installed package, or ours; or of no file at all."""
+    paths = sysconfig.get_paths()
+    folders = {paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    return ("<", *(f"{folder}{os.sep}" for folder in (*folders, str(Path(__file__).parents[1]))))
+
+
+def _told(frame: traceback.FrameSummary) -> str:
+    return f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} in {frame.name}"
 
 
 def fingerprint_of(stage: Stage, error: BaseException) -> str:
@@ -107,6 +126,7 @@ def headers_of(failure: Failure, original: Headers = ()) -> Headers:
         "penstock.dlq.position": failure.position,
         "penstock.dlq.origin": (failure.origin or b"").decode(errors="replace"),
         "penstock.dlq.time": (failure.event_time or b"").decode(errors="replace"),
+        "penstock.dlq.place": place_of(error) if error.__traceback__ is not None else "",
         "penstock.dlq.fingerprint": fingerprint_of(failure.stage, error),
         "penstock.dlq.version": failure.version,
         "penstock.dlq.failed.ms": str(failure.failed_ms),
@@ -132,10 +152,9 @@ def _cut(name: str, text: str) -> bytes:
 def _stack(error: BaseException) -> str:
     """Places only: a stack as Python prints it quotes the exception's text and source lines."""
     frames = traceback.extract_tb(error.__traceback__)
-    text = "\n".join(f"{f.filename.rsplit('/', 1)[-1]}:{f.lineno} in {f.name}" for f in frames)
-    most = MAX_HEADER_BYTES[_STACK]
+    text, most = "\n".join(map(_told, frames)).encode(errors="backslashreplace"), MAX_HEADER_BYTES[_STACK]
     # The innermost places, which stand last, tell most.
-    return text if len(text) <= most else text[-most:].partition("\n")[2]
+    return (text if len(text) <= most else text[-most:].partition(b"\n")[2]).decode()
 
 
 def fit(value: bytes | None, max_bytes: int) -> tuple[bytes | None, Headers]:

@@ -73,6 +73,8 @@ def _made(original: Original, failure: Failure, form: Form) -> Letter:
     if form is Form.POINTER:
         kept = tuple(pair for pair in kept if pair[0] in REDRIVE_HEADERS)  # or the guard against loops would not notice
     headers = headers_of(failure, kept)
+    if form is Form.POINTER or original.timestamp_ms == 0:  # Kafka's clients write 0 as the time of now
+        headers += (("penstock.dlq.timestamp", str(original.timestamp_ms).encode()),)
     if form >= Form.WITHOUT_STACK:
         headers = tuple(pair for pair in headers if pair[0] != _STACK)
     if form < Form.WITHOUT_VALUE:
@@ -81,5 +83,5 @@ def _made(original: Original, failure: Failure, form: Form) -> Letter:
         headers += (("penstock.dlq.truncated.bytes", str(len(original.value)).encode()),)
     if form is Form.WITHOUT_VALUE:
         return Letter(original.key, None, headers, original.timestamp_ms)
-    headers += (("penstock.dlq.timestamp", str(original.timestamp_ms).encode()), ("penstock.dlq.form", b"pointer"))
+    headers += (("penstock.dlq.form", b"pointer"),)
     return Letter(None, None, headers, 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -67,7 +69,9 @@ def test_its_causes_text_does_not_either() -> None:
 def test_the_envelope_names_the_source_and_the_stage() -> None:
     headers = told(caught(UnencodableValue("too large", reason="oversize")))
     assert {
-        name: headers[name] for name in headers if name not in ("penstock.dlq.stack", "penstock.dlq.fingerprint")
+        name: headers[name]
+        for name in headers
+        if name not in ("penstock.dlq.stack", "penstock.dlq.place", "penstock.dlq.fingerprint")
     } == {
         "__dlq.errors.topic": "flights",
         "__dlq.errors.offset": "17",
@@ -118,6 +122,48 @@ def test_a_fingerprint_groups_equal_failures_and_parts_others() -> None:
         fingerprint_of("convert", BadRow("a", reason="r")),  # raised elsewhere: nowhere
     }
     assert len(others) == 5
+
+
+def parsed(text: str) -> BaseException:
+    with pytest.raises(json.JSONDecodeError) as info:
+        json.loads(text)
+    return info.value
+
+
+def test_what_a_library_raises_has_its_place_in_the_code_that_called_it() -> None:
+    """Two places of the library, one cause: what a person groups by is the caller."""
+    errors = [parsed("[1,"), parsed("{1}")]
+    innermost = {told(error)["penstock.dlq.stack"].rpartition("\n")[2] for error in errors}
+    assert all(place.startswith("decoder.py:") for place in innermost)
+    assert len(innermost) == 2
+    places = {told(error)["penstock.dlq.place"] for error in errors}
+    assert [place.partition(":")[0] for place in places] == ["test_envelope.py"]
+    assert len({fingerprint_of("process", error) for error in errors}) == 1
+    assert fingerprint_of("process", errors[0]) != fingerprint_of("process", caught(ValueError()))
+
+
+def test_where_no_code_of_the_users_is_on_the_way_the_innermost_place_is_told() -> None:
+    error = parsed("[1,")
+    assert error.__traceback__ is not None
+    error.__traceback__ = error.__traceback__.tb_next
+    headers = told(error)
+    assert headers["penstock.dlq.place"] == headers["penstock.dlq.stack"].rpartition("\n")[2]
+
+
+def test_a_stack_that_is_too_long_keeps_its_innermost_places_whole() -> None:
+    def tief_überall(depth: int) -> None:  # noqa: PLC2401 - more bytes than characters
+        if not depth:
+            raise ValueError("deep")
+        tief_überall(depth - 1)
+
+    with pytest.raises(ValueError, match="deep") as info:
+        tief_überall(300)
+    stack = told(info.value)["penstock.dlq.stack"]
+    assert 4_000 < len(stack.encode()) <= 4_096
+    places = stack.splitlines()
+    assert all(place.startswith("test_envelope.py:") and place.endswith(" in tief_überall") for place in places)
+    assert len(set(places)) == 2, "the call, and at the end what raised"
+    assert places[-1] != places[-2]
 
 
 def test_an_error_without_a_place_is_told_without_one() -> None:

@@ -52,6 +52,12 @@ def test_the_first_form_that_fits_is_taken(form: Form) -> None:
 
 
 @pytest.mark.parametrize("form", Form)
+def test_a_time_of_0_is_told_by_a_header_since_clients_write_it_as_now(form: Form) -> None:
+    assert dict(letter(form, original=ORIGINAL._replace(timestamp_ms=0)).headers)["penstock.dlq.timestamp"] == b"0"
+    assert ("timestamp" in names(letter(form))) == (form is Form.POINTER)
+
+
+@pytest.mark.parametrize("form", Form)
 def test_how_often_it_was_redriven_is_told_in_every_form(form: Form) -> None:
     """Or a record that fails each time would be redriven for ever."""
     redriven = ORIGINAL._replace(
