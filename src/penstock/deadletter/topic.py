@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from penstock.kafka.admin import TopicSettings
 
@@ -11,6 +11,24 @@ ANY_TIME: Final = {
     "message.timestamp.after.max.ms": str(2**63 - 1),
 }
 """Topic settings that take records of any age: a dead letter keeps its original's timestamp."""
+
+
+class DeadLetterTopic(NamedTuple):
+    """Where the dead letters of a source go, as it is on the cluster.
+
+    Attributes:
+        name: of the topic.
+        partitions: how many it has.
+        max_record_bytes: what it takes at most.
+    """
+
+    name: str
+    partitions: int
+    max_record_bytes: int
+
+    def partition_of(self, source_partition: int) -> int:
+        """That of the original; where its topic was given more partitions since, those of one stay together."""
+        return source_partition % self.partitions
 
 
 def dead_letter_topic(origin: str, partitions: int, prefix: str = "") -> TopicSettings:

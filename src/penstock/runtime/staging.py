@@ -9,6 +9,7 @@ from penstock.batch import SourceBatch
 from penstock.clock import Clock
 from penstock.deadletter.envelope import Failure
 from penstock.deadletter.letter import Form, Original, letter_of
+from penstock.deadletter.topic import DeadLetterTopic
 from penstock.operators.repartition_records import EVENT_TIME, ORIGIN, ours_of
 from penstock.runtime.hooks import BatchReport, WorkerHooks
 from penstock.runtime.limits import WorkerLimits
@@ -27,7 +28,7 @@ class Staging:
     Args:
         pipeline: its name, for dead letters.
         session: holds the transaction.
-        dead_letter_topic: where a source's dead letters go, and the largest record there.
+        dead_letter_topic: where a source's dead letters go.
         limits: of a transaction.
         clock: time.
         hooks: told each step.
@@ -39,7 +40,7 @@ class Staging:
         pipeline: str,
         session: TransactionSession,
         *,
-        dead_letter_topic: Callable[[str], tuple[str, int]],
+        dead_letter_topic: Callable[[str], DeadLetterTopic],
         limits: WorkerLimits,
         clock: Clock,
         hooks: WorkerHooks,
@@ -164,7 +165,7 @@ class Staging:
         self._due_at_s = None
 
     def _dead_letter(self, batch: SourceBatch, dead: DeadRecord, form: Form) -> None:
-        topic, max_bytes = self._dead_letter_topic(batch.topic)
+        topic = self._dead_letter_topic(batch.topic)
         place = dead.place
         headers = () if batch.headers is None else batch.headers[place]
         failure = Failure(
@@ -183,12 +184,12 @@ class Staging:
             event_time=ours_of(headers, EVENT_TIME),
         )
         original = Original(batch.keys[place], batch.values[place], headers, batch.timestamps_ms[place])
-        letter = letter_of(original, failure, form, max_bytes)
+        letter = letter_of(original, failure, form, topic.max_record_bytes)
         self._session.producer.produce(
-            topic,
+            topic.name,
             [letter.key],
             [letter.value],
-            partitions=[batch.partition],
+            partitions=[topic.partition_of(batch.partition)],
             headers=[letter.headers],
             timestamps_ms=[letter.timestamp_ms],
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
+from penstock.deadletter.topic import DeadLetterTopic
 from penstock.errors import ServerUnreachable
 from penstock.kafka.consumer import Committed
 from penstock.kafka.group_view import Answer, Asked, Extent
@@ -211,10 +212,10 @@ class TaskFactory:
         """Its changelog topic; None for a group with nothing to remember."""
         return self._topics.changelogs.get(task_id.group)
 
-    def dead_letter_topic(self, source: str) -> tuple[str, int]:
-        """Where a source's dead letters go, and the largest record there."""
-        topic = self._topics.dead_letters[source]
-        return topic, self._topics.bounds[topic].max_record_bytes
+    def dead_letter_topic(self, source: str) -> DeadLetterTopic:
+        """Where a source's dead letters go."""
+        name = self._topics.dead_letters[source]
+        return DeadLetterTopic(name, self._topics.partitions[name], self._topics.bounds[name].max_record_bytes)
 
     def renew_bounds(self) -> None:
         """Ask anew what the topics take; if Kafka does not say, what was known before holds."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol
 
+from penstock.deadletter.topic import DeadLetterTopic
 from penstock.kafka.consumer import Committed
 from penstock.kafka.group_view import Answer
 from penstock.runtime.merge import Partition
@@ -55,8 +56,8 @@ class Tasks(Protocol):
         """Its changelog topic."""
         ...
 
-    def dead_letter_topic(self, source: str) -> tuple[str, int]:
-        """Where a source's dead letters go, and the largest record there."""
+    def dead_letter_topic(self, source: str) -> DeadLetterTopic:
+        """Where a source's dead letters go."""
         ...
 
     def renew_bounds(self) -> None:

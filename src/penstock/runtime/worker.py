@@ -116,7 +116,7 @@ class Worker:
             self._consumer,
             self._staging,
             commit=self._commit,
-            dead_letter_topic=lambda source: tasks.dead_letter_topic(source)[0],
+            dead_letter_topic=lambda source: tasks.dead_letter_topic(source).name,
             starved=tasks.starved,
             resume=self._start,
             breaker=breaker,
