@@ -10,6 +10,7 @@ from penstock.clock import Clock
 from penstock.errors import OperatorMustDecide, PenstockError
 from penstock.publishing.batch import Row
 from penstock.publishing.user_code import mistake
+from penstock.transactions.rate import fitting
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +60,7 @@ class Feed:
         self._clock = clock
         self._stopping = stopping
         self._interval_s = limits.commit_interval_s
-        self._room = limits.max_batch_records
-        if rate is not None:
-            self._room = max(1, min(self._room, int(rate * self._interval_s)))
+        self._room = fitting(limits.max_batch_records, rate, self._interval_s)
         self._left = rows_left
         self._producer = producer
         self._cursor = cursor

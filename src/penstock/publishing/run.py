@@ -37,9 +37,10 @@ from penstock.publishing.batch import DeadRow, KeyAndValue, Row, StagedBatch, St
 from penstock.publishing.cursor import CursorRecord
 from penstock.publishing.feed import Feed, PublishingLimits
 from penstock.publishing.letter import letter_of
-from penstock.publishing.patience import Patience
 from penstock.publishing.spec import ProducerSpec
 from penstock.publishing.user_code import asked
+from penstock.transactions.patience import Patience
+from penstock.transactions.rate import fitting, hold
 from penstock.transactions.session import TransactionSession
 
 K = TypeVar("K")
@@ -49,7 +50,6 @@ LOGGER = logging.getLogger("penstock.publishing")
 
 _IDLE_PAUSE_S = 0.01
 _CLAIM_TIME_S = 2.0
-_PACE_SLICE_S = 0.1
 _LAST_WORDS_S = 5.0
 
 
@@ -108,7 +108,7 @@ class ProducerRun(Generic[K, V]):
         self._start_over: tuple[Any] | None = None
         self._end_rows: int | None = None
         self._refused: dict[KeyAndValue, str] = {}
-        self._patience = Patience(spec.name, limits.patience_s, clock)
+        self._patience = Patience(f"producer '{spec.name}'", "row", limits.patience_s, clock)
         self._is_fenced = False
         self._rate: float | None = None
         self._max_rows = limits.max_transaction_records
@@ -137,10 +137,7 @@ class ProducerRun(Generic[K, V]):
             ServerUnreachable: nothing but trouble for `patience_s`.
         """
         self._rate, self._start_over, self._end_rows = rate, from_cursor, None
-        self._max_rows = self._limits.max_transaction_records
-        if rate is not None:
-            # Else a fast source would fill a whole transaction and then be held for as long as that many rows take.
-            self._max_rows = max(1, min(self._max_rows, int(rate * self._limits.commit_interval_s)))
+        self._max_rows = fitting(self._limits.max_transaction_records, rate, self._limits.commit_interval_s)
         try:
             self._tenures(limit)
         except (Exception, KeyboardInterrupt):
@@ -282,7 +279,7 @@ class ProducerRun(Generic[K, V]):
         self._commit(record)
         self._patience.renew()
         self._hooks.on_commit(published, dead)
-        self._pace(published + dead, began_s)
+        hold(published + dead, began_s, self._rate, self._clock, lambda: self._stopping)
 
     def _extended(self, record: CursorRecord, batch: list[Row]) -> CursorRecord:
         """Stage a batch; the cursor record that covers it too."""
@@ -334,14 +331,6 @@ class ProducerRun(Generic[K, V]):
         )
         self._session.commit()
         self._last = record
-
-    def _pace(self, count: int, began_s: float) -> None:
-        """Hold the rate; in slices, so that `stop` is heard."""
-        if self._rate is None:
-            return
-        due_s = began_s + count / self._rate
-        while not self._stopping and (left_s := due_s - self._clock.monotonic_s()) > 0:
-            self._clock.sleep(min(left_s, _PACE_SLICE_S))
 
     # ------------------------------------------------------------ trouble
 

@@ -2,6 +2,7 @@
 
 There is no position to ask for: letters are dealt with in any order, and the ledger has a bit for each. So the letters
 are read once, and of each that is open its place and its time are kept, 16 bytes; what is new is read on from there.
+All of them are gone through only when the ledger has changed, for there may be millions, and a worker runs beside.
 What was reopened is read again, with all the rest: that is rare, and nothing needs to be remembered for it.
 """
 
@@ -49,30 +50,33 @@ class OpenLetters:
         self._times_ms: dict[int, array[int]] = {}
         self.next_offsets: dict[int, int] = {}
 
-    def take(self, letters: Iterable[DeadLetter]) -> None:
-        """These were read, in offset order per partition."""
+    def take(self, letters: Iterable[DeadLetter], fates: Fates) -> None:
+        """These were read, in offset order per partition; one that is dealt with is not kept."""
         for letter in letters:
-            self._offsets.setdefault(letter.partition, array("q")).append(letter.offset)
-            self._times_ms.setdefault(letter.partition, array("q")).append(letter.seen_ms)
             self.next_offsets[letter.partition] = letter.offset + 1
+            if fates.fate(letter.partition, letter.offset) == "open":
+                self._offsets.setdefault(letter.partition, array("q")).append(letter.offset)
+                self._times_ms.setdefault(letter.partition, array("q")).append(letter.seen_ms)
 
-    def settle(self, fates: Fates, begins: Mapping[int, int]) -> None:
-        """Forget what is dealt with, and what was deleted.
-
-        Args:
-            fates: as of now.
-            begins: {partition: where it begins}.
-        """
+    def forget_deleted(self, begins: Mapping[int, int]) -> None:
+        """What stands in front of these is gone: {partition: where it begins}."""
         for partition, offsets in self._offsets.items():
-            times_ms, first = self._times_ms[partition], bisect_left(offsets, begins.get(partition, 0))
-            kept = [place for place in range(first, len(offsets)) if fates.fate(partition, offsets[place]) == "open"]
+            gone = bisect_left(offsets, begins.get(partition, 0))
+            if gone:
+                del offsets[:gone], self._times_ms[partition][:gone]
+
+    def forget_settled(self, fates: Fates) -> None:
+        """The ledger has changed: forget what is dealt with. Goes through all of them."""
+        for partition, offsets in self._offsets.items():
+            times_ms = self._times_ms[partition]
+            kept = [place for place, offset in enumerate(offsets) if fates.fate(partition, offset) == "open"]
             if len(kept) < len(offsets):
                 self._offsets[partition] = array("q", [offsets[place] for place in kept])
                 self._times_ms[partition] = array("q", [times_ms[place] for place in kept])
 
     @property
     def backlog(self) -> Backlog:
-        """As of the last `settle`."""
+        """Of those that are kept."""
         oldest_ms = [min(times_ms) for times_ms in self._times_ms.values() if times_ms]
         return Backlog(sum(map(len, self._offsets.values())), min(oldest_ms, default=None))
 
@@ -134,10 +138,10 @@ class BacklogReader:
         behind = [partition for partition, end in ends.items() if self._open.next_offsets.get(partition, 0) < end]
         if behind:
             for letters in DeadLetters(self._connection, self._topic, behind).read(self._open.next_offsets):
-                self._open.take(letters)
+                self._open.take(letters, self._ledger)
             for partition in behind:  # over markers behind the last letter
                 self._open.next_offsets[partition] = max(self._open.next_offsets.get(partition, 0), ends[partition])
-        self._open.settle(self._ledger, begins)
+        self._open.forget_deleted(begins)
         return self._open.backlog
 
     def _read_ledger(self, is_there: bool) -> None:
@@ -148,6 +152,7 @@ class BacklogReader:
         if end == self._ledger_end:
             return
         found = read_ledger(self._connection, self._ledger_topic, self._topic, self._ledger.topic_id)
+        self._open.forget_settled(found)
         self._ledger, self._ledger_end = found, end
         reopened = sum(
             run.letters for run in found.runs.values() if run.action == "reopen" and run.topic == self._topic

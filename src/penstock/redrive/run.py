@@ -28,7 +28,6 @@ from penstock.errors import (
     OutcomeUnknown,
     PenstockError,
     Retriable,
-    ServerUnreachable,
     TransactionAborted,
 )
 from penstock.protocols import TransactionHooks
@@ -36,12 +35,12 @@ from penstock.redrive.ledger import FATE_OF, Fate, Ledger, Run, resumed_at, run_
 from penstock.redrive.original import Hold, Outgoing, Route
 from penstock.redrive.selection import Readable, Selection
 from penstock.redrive.staged import RedriveLimits, Staged
+from penstock.transactions.patience import Patience
+from penstock.transactions.rate import fitting, hold
 from penstock.transactions.session import TransactionSession
 
 LOGGER = logging.getLogger("penstock.redrive")
 
-_PACE_SLICE_S: Final = 0.1
-_LONGEST_PAUSE_S: Final = 5.0
 _LAST_WORDS_S: Final = 5.0
 _LEDGER_PARTITION: Final = 0
 
@@ -103,7 +102,7 @@ class RedriveRun:
         self._most = limits.max_transaction_records
         self._rate: float | None = None
         self._limit: int | None = None
-        self._trouble_since_s: float | None = None
+        self._patience = Patience(f"dead letters of '{account.topic}'", "letter", limits.patience_s, clock)
         self._is_fenced = self._stopping = False
 
     def stop(self) -> None:
@@ -127,8 +126,7 @@ class RedriveRun:
             ServerUnreachable: nothing but trouble for `patience_s`.
         """
         self._limit, self._rate = limit, rate
-        if rate is not None:
-            self._most = max(1, min(self._most, int(rate * self._limits.commit_interval_s)))
+        self._most = fitting(self._limits.max_transaction_records, rate, self._limits.commit_interval_s)
         try:
             while not self._attempt():
                 pass
@@ -221,7 +219,8 @@ class RedriveRun:
             found = "refused" if place in self._refused else self._route.outgoing(letter, self._clock.now_ms())
         if isinstance(found, str):
             self._staged.held[found] += 1
-            self._first_held.setdefault(*place)
+            # One that was refused is held back when it comes round again: behind others that were from the start.
+            self._first_held[place[0]] = min(place[1], self._first_held.get(*place))
             return
         is_alone = place in self._careful
         if self._session.is_open and is_alone:
@@ -291,12 +290,11 @@ class RedriveRun:
         staged.held.clear()  # it is in the account now
         self._ledger.settle()
         self._careful.difference_update(staged.places)
-        self._trouble_since_s = None
+        self._patience.renew()
         count = len(staged.places)
         self._settle()
         self._hooks.on_commit(count, 0)
-        if count:
-            self._pace(count, began_s)
+        hold(count, began_s, self._rate, self._clock, lambda: self._stopping)
 
     def _settle(self) -> None:
         """No transaction is open: what was looked at need not be looked at again."""
@@ -334,14 +332,6 @@ class RedriveRun:
             self._session.begin()
         self._commit(is_end=not self._stopping)
 
-    def _pace(self, count: int, began_s: float) -> None:
-        """Hold the rate; in slices, so that `stop` is heard."""
-        if self._rate is None:
-            return
-        due_s = began_s + count / self._rate
-        while not self._stopping and (left_s := due_s - self._clock.monotonic_s()) > 0:
-            self._clock.sleep(min(left_s, _PACE_SLICE_S))
-
     # ------------------------------------------------------------ trouble
 
     def _note_trouble(self, exc: PenstockError) -> None:
@@ -351,14 +341,7 @@ class RedriveRun:
         refused = self._session.refused()
         if refused and isinstance(exc, TransactionAborted):
             self._look_for_refused(exc)
-        now_s = self._clock.monotonic_s()
-        since_s = self._trouble_since_s = now_s if self._trouble_since_s is None else self._trouble_since_s
-        if now_s - since_s > self._limits.patience_s:
-            raise ServerUnreachable(
-                f"dead letters of '{self._account.topic}': no commit for {now_s - since_s:.0f} s; the last error: {exc}"
-            ) from exc
-        if not refused:
-            self._clock.sleep(min(_LONGEST_PAUSE_S, 0.1 + (now_s - since_s) / 10))
+        self._patience.bear(exc, pauses=not refused)
 
     def _look_for_refused(self, exc: TransactionAborted) -> None:
         """The broker does not say which record it refuses: those of this transaction go one by one, each alone."""

@@ -38,9 +38,11 @@ def test_wherever_it_was_cut_the_file_ends_as_if_it_had_not_been(tmp_path: Path,
         for place in order:
             lines.append(letter(*place))
     whole = file.read_bytes()
-    file.write_bytes(whole[: len(whole) - cut_bytes])
+    cut = whole[: len(whole) - cut_bytes]
+    file.write_bytes(cut)
     with ExportedLines(file, TOPIC) as lines:
-        assert lines.count == whole[: len(whole) - cut_bytes].count(b"\n")
+        assert lines.count == cut.count(b"\n")
+        assert file.read_bytes() == cut[: cut.rfind(b"\n") + 1], "should nothing follow"
         for partition, offset in order:
             if offset >= lines.next_offsets.get(partition, 0):
                 lines.append(letter(partition, offset))

@@ -18,36 +18,37 @@ def letter(partition: int, offset: int, seen_ms: int) -> DeadLetter:
 
 def test_letters_are_open_until_the_ledger_says_something_else() -> None:
     opened, fates = OpenLetters(), ledger()
-    opened.take([letter(0, 1, 500), letter(0, 3, 400), letter(1, 0, 900)])
-    opened.settle(fates, {})
+    opened.take([letter(0, 1, 500), letter(0, 3, 400), letter(1, 0, 900)], fates)
     assert opened.backlog == Backlog(3, 400)
     fates.mark(0, 3, "redriven")
-    opened.settle(fates, {})
+    opened.forget_settled(fates)
     assert opened.backlog == Backlog(2, 500)
     fates.mark(0, 1, "dropped")
     fates.mark(1, 0, "dropped")
-    opened.settle(fates, {})
+    opened.forget_settled(fates)
     assert opened.backlog == Backlog(0, None)
 
 
 def test_what_was_dealt_with_before_it_is_read_never_counts() -> None:
     opened, fates = OpenLetters(), ledger()
     fates.mark(0, 1, "redriven")
-    opened.take([letter(0, 1, 500), letter(0, 2, 600)])
-    opened.settle(fates, {})
+    opened.take([letter(0, 1, 500), letter(0, 2, 600)], fates)
     assert opened.backlog == Backlog(1, 600)
 
 
 def test_what_was_deleted_waits_for_nobody() -> None:
     opened = OpenLetters()
-    opened.take([letter(0, 1, 500), letter(0, 3, 400), letter(1, 0, 900)])
-    opened.settle(ledger(), {0: 3, 1: 1})
+    opened.take([letter(0, 1, 500), letter(0, 3, 400), letter(1, 0, 900)], ledger())
+    opened.forget_deleted({0: 3, 1: 1})
     assert opened.backlog == Backlog(1, 400)
 
 
 def test_reading_goes_on_behind_what_was_read() -> None:
     opened = OpenLetters()
-    opened.take([letter(0, 1, 500), letter(0, 3, 400), letter(1, 0, 900)])
+    fates = ledger()
+    fates.mark(0, 3, "dropped")
+    opened.take([letter(0, 1, 500), letter(0, 3, 400), letter(1, 0, 900)], fates)
     assert opened.next_offsets == {0: 4, 1: 1}
-    opened.settle(ledger(), {0: 10, 1: 10})
+    opened.forget_deleted({0: 10, 1: 10})
+    assert opened.backlog == Backlog(0, None)
     assert opened.next_offsets == {0: 4, 1: 1}, "also where nothing of it is left"
