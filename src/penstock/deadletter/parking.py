@@ -8,7 +8,7 @@ No other copy of the queues is kept in memory: whoever rolls the state back roll
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -94,6 +94,36 @@ class ParkingLimits:
     max_bytes: int = 256 << 20
 
 
+class ParkedCounts(NamedTuple):
+    """How much is parked; but for the keys as of the last look at all queues, a tenth of a second ago.
+
+    Attributes:
+        keys: that wait.
+        records: of these.
+        size_bytes: of the records, about.
+        oldest_ms: when the first of the heads failed first, milliseconds since 1970 UTC; None = nothing is parked.
+    """
+
+    keys: int = 0
+    records: int = 0
+    size_bytes: int = 0
+    oldest_ms: int | None = None
+
+    @staticmethod
+    def of_all(parts: Iterable[ParkedCounts]) -> ParkedCounts:
+        """Of these together."""
+        each = list(parts)
+        return ParkedCounts(
+            sum(part.keys for part in each),
+            sum(part.records for part in each),
+            sum(part.size_bytes for part in each),
+            min((part.oldest_ms for part in each if part.oldest_ms is not None), default=None),
+        )
+
+
+NOTHING_PARKED: Final = ParkedCounts()
+
+
 class Head(NamedTuple):
     """The record of a key that is to be tried, and its queue."""
 
@@ -137,11 +167,19 @@ class Parking:
         # Of all queues. Should the state be rolled back it is wrong until all of them are looked at the next time,
         # which is a tenth of a second away; a little more or less may be parked in between.
         self._size_bytes = 0
+        self._count = 0
+        self._oldest_ms: int | None = None
 
     @property
     def keys(self) -> int:
         """How many keys are parked."""
         return self._queues.count()
+
+    @property
+    def counts(self) -> ParkedCounts:
+        """How much is parked."""
+        keys = self.keys
+        return ParkedCounts(keys, self._count, self._size_bytes, self._oldest_ms) if keys else NOTHING_PARKED
 
     def holds(self, key: bytes | None) -> bool:
         """Whether records of this key wait, so that one more must."""
@@ -179,9 +217,11 @@ class Parking:
     def due(self, now_ms: int) -> list[bytes]:
         """The keys whose heads are due, those first that have been for longest. Looks at every queue."""
         found: list[tuple[int, bytes]] = []
-        self._size_bytes = 0
+        self._size_bytes, self._count, self._oldest_ms = 0, 0, None
         for key, queue in self._queues.scan():
             self._size_bytes += queue.size_bytes
+            self._count += queue.records
+            self._oldest_ms = min(queue.first_failed_ms, self._oldest_ms or queue.first_failed_ms)
             if queue.due_ms <= now_ms:
                 found.append((queue.due_ms, key))
         return [key for _, key in sorted(found)]

@@ -193,6 +193,19 @@ PARKED_KEYS: Final = Metric(
     ("pipeline", "task_group"),
     "Keys whose records are parked: the first of each is tried again, the others wait behind it.",
 )
+PARKED_RECORDS: Final = Metric("penstock_parked_records", "gauge", ("pipeline", "task_group"), "Records of these keys.")
+PARKED_BYTES: Final = Metric(
+    "penstock_parked_bytes",
+    "gauge",
+    ("pipeline", "task_group"),
+    "Values and headers of these records; all of it is in memory. At `parking.max_bytes` of a task the task waits.",
+)
+PARKED_OLDEST: Final = Metric(
+    "penstock_parked_oldest_record_timestamp_seconds",
+    "gauge",
+    ("pipeline", "task_group"),
+    "When the first of these keys' records that are tried again failed first; 0 where there is none.",
+)
 BUFFERED_RECORDS: Final = Metric(
     "penstock_buffered_records", "gauge", ("pipeline",), "Records that were fetched and not yet processed."
 )
@@ -298,8 +311,9 @@ WORKER: Final = (
     EVENT_LATENCY, STAGE_DURATION,
     TRANSACTION_RECORDS, TRANSACTIONS, TRANSACTIONS_IN_DOUBT, TRANSACTION_ABORTS, TRANSACTION_DURATION,
     TRANSACTION_OPEN, PRODUCER_ROTATIONS,
-    ASSIGNED_PARTITIONS, EXPECTED_PARTITIONS, PARTITION_TIME_LAG, TASKS, PARKED_KEYS, BUFFERED_RECORDS,
-    PAUSED_PARTITIONS,
+    ASSIGNED_PARTITIONS, EXPECTED_PARTITIONS, PARTITION_TIME_LAG, TASKS,
+    PARKED_KEYS, PARKED_RECORDS, PARKED_BYTES, PARKED_OLDEST,
+    BUFFERED_RECORDS, PAUSED_PARTITIONS,
     REBALANCES, REBALANCE_DURATION,
     LAST_POLL, LAST_COMMIT, MAX_POLL_INTERVAL, WATERMARK,
     STATE_ENTRIES, RESTORE_REMAINING, RESTORE_DURATION,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from penstock.deadletter.parking import NOTHING_PARKED, ParkedCounts
 from penstock.runtime.breaker_state import BreakerState
 from penstock.runtime.merge import Partition
 from penstock.runtime.task import Task, TaskId
@@ -68,7 +69,7 @@ class TaskView:
         entries: committed, in its stores; None where it has none.
         stream_time_ms: None before it has begun.
         breaker: its circuit breaker.
-        parked_keys: keys whose records are parked.
+        parked: how much waits for the retry of a record of its key.
     """
 
     id: TaskId
@@ -78,7 +79,7 @@ class TaskView:
     entries: int | None
     stream_time_ms: int | None
     breaker: BreakerState = BreakerState.CLOSED
-    parked_keys: int = 0
+    parked: ParkedCounts = NOTHING_PARKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def _task(task: Task) -> TaskView:
         None if task.state is None else len(task.state.committed),
         task.committed.time.now_ms,
         task.breaker,
-        task.parked.keys,
+        task.parked.counts,
     )
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from penstock.batch import SourceBatch
 from penstock.clock import Clock
-from penstock.deadletter.parking import Head, ParkedRecord, Parking, Queue, parked
+from penstock.deadletter.parking import Head, ParkedCounts, ParkedRecord, Parking, Queue, parked
 from penstock.errors import BadRecord, UnencodableValue
 from penstock.protocols import RefusedRecord
 from penstock.runtime.judge import Judge, Sentence, Wait
@@ -87,9 +87,9 @@ class ParkedRecords:
         self._verdicts: dict[tuple[str, int], Verdict] = {}
 
     @property
-    def keys(self) -> int:
-        """How many keys are parked."""
-        return sum(parking.keys for parking in self._parkings.values())
+    def counts(self) -> ParkedCounts:
+        """How much is parked."""
+        return ParkedCounts.of_all(parking.counts for parking in self._parkings.values())
 
     # ------------------------------------------------------------ on the way in
 

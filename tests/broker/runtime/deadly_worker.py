@@ -91,7 +91,7 @@ def main() -> int:
                 worker.step()
                 tasks = worker.tasks.values()
                 offsets = [o for task in tasks for o in task.committed.next_offsets.values()]
-                is_parked = any(task.parked.keys for task in tasks)
+                is_parked = any(task.parked.counts.keys for task in tasks)
                 if worker.is_idle and not is_parked and offsets and min(offsets) >= int(last):
                     break
             worker.close()

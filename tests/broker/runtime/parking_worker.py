@@ -80,7 +80,7 @@ def main() -> int:
 
 
 def nothing_is_parked(worker: Worker) -> bool:
-    return worker.is_idle and all(not task.parked.keys for task in worker.tasks.values())
+    return worker.is_idle and all(not task.parked.counts.keys for task in worker.tasks.values())
 
 
 def is_read(worker: Worker, last: dict[tuple[str, int], int]) -> bool:

@@ -60,7 +60,7 @@ def due(numbers: range) -> Mapping[str, list[str]]:
 
 
 def parked_keys(worker: Worker) -> int:
-    return sum(task.parked.keys for task in worker.tasks.values())
+    return sum(task.parked.counts.keys for task in worker.tasks.values())
 
 
 def test_each_key_keeps_its_order_and_no_other_key_waits(

@@ -58,11 +58,16 @@ def test_a_parked_record_counts_as_parked_with_its_commit_and_as_what_it_becomes
     seen.metrics.on_rebalance("assigned", [])  # look anew
     seen.run.worker.step()
     assert seen.value(catalogue.PARKED_KEYS) == 1
+    assert seen.value(catalogue.PARKED_RECORDS) == ROWS - 4
+    assert seen.value(catalogue.PARKED_BYTES) == ROWS - 4 + (ROWS - 10), "values of one digit, and of two"
+    assert 0 < (seen.value(catalogue.PARKED_OLDEST) or 0) <= seen.run.clock.now_s - 0.5
     for _ in range(200):
         seen.run.worker.step()
         seen.run.clock.now_s += 1
         if seen.value(catalogue.PARKED_KEYS) == 0:
             break
+    assert seen.value(catalogue.PARKED_RECORDS) == seen.value(catalogue.PARKED_BYTES) == 0
+    assert seen.value(catalogue.PARKED_OLDEST) == 0
     assert outcomes(seen) == {"ok": ROWS, "filtered": 0, "dlq": 0, "parked": ROWS - 4}
     assert seen.value(catalogue.RECORDS_ATTEMPTED) == ROWS + ROWS - 4
     assert retries(seen) == {"record": 0, "parked": ROWS - 4 + 1, "offsets": 0, "commit": 0}

@@ -24,4 +24,4 @@ def test_where_the_source_was_given_more_partitions_they_share_those_of_the_dead
     assert sorted((dict(w.headers)["__dlq.errors.partition"], w.partition) for w in letters) == [
         (b"%d" % source, place) for source, place in enumerate(places)
     ]
-    assert sorted(log.values("out")) == [b"0", b"1", b"2", b"3"]
+    assert sorted(filter(None, log.values("out"))) == [b"0", b"1", b"2", b"3"]

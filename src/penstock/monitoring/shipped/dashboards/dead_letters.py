@@ -7,8 +7,14 @@ from typing import Final
 from penstock.monitoring import catalogue as c
 from penstock.monitoring import client_catalogue as k
 from penstock.monitoring import publishing_catalogue as p
+from penstock.monitoring.metric import Metric
 from penstock.monitoring.shipped.dashboards.queries import PIPELINE, P, quantile, rate
 from penstock.monitoring.shipped.panels import Dashboard, Panel, Query, Row
+
+
+def _of_groups(metric: Metric) -> str:
+    return f"sum by (pipeline, task_group) ({metric}{{{P}}})"
+
 
 DEAD_LETTERS: Final = Dashboard(
     "penstock-dead-letters",
@@ -88,12 +94,6 @@ DEAD_LETTERS: Final = Dashboard(
                     ),
                 ),
                 Panel(
-                    "Parked keys",
-                    "The first record of each is tried again, and the others of its key wait behind it.",
-                    "short",
-                    (Query(f"sum by (pipeline, task_group) ({c.PARKED_KEYS}{{{P}}})", "{{pipeline}} {{task_group}}"),),
-                ),
-                Panel(
                     "Most frequent errors, one hour",
                     "With the class of the error; its text stands in the dead letter.",
                     "short",
@@ -108,6 +108,40 @@ DEAD_LETTERS: Final = Dashboard(
                         ),
                     ),
                     "table",
+                ),
+            ),
+        ),
+        Row(
+            "Parked records",
+            (
+                Panel(
+                    "Parked",
+                    "The first record of each key is tried again, and the others of its key wait behind it.",
+                    "short",
+                    (
+                        Query(_of_groups(c.PARKED_KEYS), "{{pipeline}} {{task_group}} keys"),
+                        Query(_of_groups(c.PARKED_RECORDS), "{{pipeline}} {{task_group}} records"),
+                    ),
+                ),
+                Panel(
+                    "For how long",
+                    "Since the first of them failed; 0 where none is parked.",
+                    "s",
+                    (
+                        Query(
+                            f"max by (pipeline, task_group) ((time() - {c.PARKED_OLDEST}{{{P}}}) "
+                            f"* ({c.PARKED_OLDEST}{{{P}}} > bool 0))",
+                            "{{pipeline}} {{task_group}}",
+                        ),
+                    ),
+                    warn=3_600,
+                    bad=86_400,
+                ),
+                Panel(
+                    "In memory",
+                    "Values and headers of what is parked; where a bound of [parking] is reached, the task waits.",
+                    "bytes",
+                    (Query(_of_groups(c.PARKED_BYTES), "{{pipeline}} {{task_group}}"),),
                 ),
             ),
         ),
