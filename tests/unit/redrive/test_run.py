@@ -206,6 +206,13 @@ def test_an_edit_function_that_takes_its_time_makes_small_transactions() -> None
     assert sorted(redriving.redriven) == list(range(LETTERS))
 
 
+def test_what_a_topic_refuses_is_looked_for_without_a_pause() -> None:
+    """Nothing has to pass by itself there: the next try is another one."""
+    redriving = Redriving(log=Log(refuses=lambda w: "planted" if (w.topic, w.value) == ("in", b"5") else None))
+    assert redriving.process().run().held == {"refused": 1}
+    assert redriving.clock.slept == []
+
+
 def test_a_transaction_is_not_left_open_behind_an_edit_that_fails() -> None:
     """Readers behind it would wait for its time-out."""
 
