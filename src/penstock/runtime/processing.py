@@ -18,6 +18,7 @@ from penstock.kafka.consumer import Committed
 from penstock.protocols import RefusedRecord
 from penstock.runtime.attempts import AttemptLedger
 from penstock.runtime.breaker import Breakers
+from penstock.runtime.breaker_state import BreakerState
 from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.lost_positions import LostPositions, PositionLost
@@ -122,7 +123,8 @@ class Processing:
             if self._clock.monotonic_s() > until_s:
                 self._resume_at = task.id
                 break
-            if task.status is not TaskStatus.STOPPED and task.parked.is_due():
+            may_retry = task.status is not TaskStatus.STOPPED and task.breaker is not BreakerState.OPEN
+            if may_retry and task.parked.is_due():
                 self._retry_parked(task)
             if task.status is TaskStatus.WAITING and self._clock.monotonic_s() >= task.resume_at_s:
                 task.resume()
@@ -221,8 +223,9 @@ class Processing:
         until_s = self._clock.monotonic_s() + self._limits.max_batch_s
         most = 1 if task.id in self._careful else _MAX_RETRIES
         self._retried = task, []
+        pause_s: float | None = None
         try:
-            while len(self._retried[1]) < most and self._clock.monotonic_s() <= until_s:
+            while len(self._retried[1]) < most and pause_s is None and self._clock.monotonic_s() <= until_s:
                 began_at_s = self._clock.monotonic_s()
                 self.at_work = AtWork(task, began_at_s, get_ident())
                 try:
@@ -237,8 +240,12 @@ class Processing:
                 self._hooks.on_retry("parked")
                 self._staging.add(*done, self._clock.monotonic_s() - began_at_s, task.spent_s)
                 self._retried[1].append(done[0])
+                pause_s = self._breakers.note(task.id, done[1].records, done[1].dead)
             self._commit()
             self._careful.discard(task.id)
+            task.breaker = self._breakers.state(task.id, is_open=pause_s is not None)
+            if pause_s is not None:
+                self._pause(task, pause_s)
         except RecordFailed as failed:
             self._stop(task, failed)
         self._retried = None

@@ -13,10 +13,11 @@ from penstock.dsl.pipeline import Pipeline
 from penstock.errors import ConfigurationError
 from penstock.monitoring.health import Health
 from penstock.monitoring.worker_metrics import Place, WorkerMetrics
+from penstock.runtime.breaker_state import BreakerState
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.task import TaskStatus
 from penstock.schemas.topic import Topic
-from penstock.topology.policy import CircuitBreaker
+from penstock.topology.policy import CircuitBreaker, Retry
 from tests.unit.publishing.in_memory import ManualClock
 from tests.unit.runtime.in_memory import Cluster, Running, running
 
@@ -68,6 +69,24 @@ def test_it_opens_at_its_share_of_dead_letters_and_the_others_go_on() -> None:
     }
     assert log.position_of(B) == 100
     assert not run.worker.is_idle
+
+
+def test_parked_records_that_are_given_up_open_it_too_and_are_left_alone_while_it_is_open() -> None:
+    """Else a flaky service that is gone for good turns all that is parked into dead letters, at once."""
+    log = Cluster({A: [(n, b"k%d" % n, b"bad", n) for n in range(40)]})
+    made = Pipeline("p", breaker=CircuitBreaker(consecutive=5, pause=MINUTE, probe=2))
+    policy = Retry(keep="key", attempts=2, first=timedelta(seconds=1), jitter=0)
+    made.stream(Topic("in", key=str, value=str)).map(int, name="parse", on_error=policy).map(str, name="show").to(OUT)
+    run = running(log, made, LIMITS)
+    steps(run, 20)
+    assert (dead(log), log.position_of(A)) == (5, 40), "all were parked, and five have failed for good"
+    (task,) = run.worker.tasks.values()
+    assert (task.status, task.breaker) == (TaskStatus.WAITING, BreakerState.OPEN)
+    steps(run, 300, tick_s=0.1)
+    assert dead(log) == 5
+    steps(run, 400, tick_s=0.1)
+    assert dead(log) == 6, "one is tried, and fails: it opens again"
+    assert task.breaker is BreakerState.OPEN
 
 
 def test_its_state_is_told_and_a_worker_with_an_open_one_is_not_ready() -> None:
