@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter as Tally
 from collections.abc import Iterator, Mapping
 
-from penstock.deadletter.parking import ParkedCounts
 from penstock.monitoring import catalogue
 from penstock.monitoring.exposition import Family, one
 from penstock.monitoring.task_view import TaskView, WorkerView
@@ -38,25 +37,20 @@ def task_families(view: WorkerView, pipeline: str, now_ms: int) -> Iterator[Fami
     times_ms = [task.stream_time_ms for task in view.tasks if task.stream_time_ms is not None]
     if times_ms:
         yield one(catalogue.WATERMARK, min(times_ms) / 1000, pipeline)
-    entries, remaining = Tally[str](), Tally[str]()
-    parked: dict[str, list[ParkedCounts]] = {}
+    entries, parked, remaining = Tally[str](), Tally[str](), Tally[str]()
     for task in view.tasks:
         if task.entries is not None:
             entries[task.id.group] += task.entries
-        parked.setdefault(task.id.group, []).append(task.parked)
+        parked[task.id.group] += task.parked_keys
     for task_id, progress in view.restoring:
         if progress is not None:
             remaining[task_id.group] += progress[1] - progress[0]
-    for metric, counts in ((catalogue.STATE_ENTRIES, entries), (catalogue.RESTORE_REMAINING, remaining)):
+    for metric, counts in (
+        (catalogue.STATE_ENTRIES, entries),
+        (catalogue.PARKED_KEYS, parked),
+        (catalogue.RESTORE_REMAINING, remaining),
+    ):
         yield Family(metric, [((pipeline, group), n) for group, n in counts.items()])
-    yield from _parked({(pipeline, group): ParkedCounts.of_all(each) for group, each in parked.items()})
-
-
-def _parked(groups: Mapping[tuple[str, ...], ParkedCounts]) -> Iterator[Family]:
-    yield Family(catalogue.PARKED_KEYS, [(labels, each.keys) for labels, each in groups.items()])
-    yield Family(catalogue.PARKED_RECORDS, [(labels, each.records) for labels, each in groups.items()])
-    yield Family(catalogue.PARKED_BYTES, [(labels, each.size_bytes) for labels, each in groups.items()])
-    yield Family(catalogue.PARKED_OLDEST, [(labels, (each.oldest_ms or 0) / 1000) for labels, each in groups.items()])
 
 
 def checkpoint_families(

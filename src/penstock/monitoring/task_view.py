@@ -81,6 +81,11 @@ class TaskView:
     breaker: BreakerState = BreakerState.CLOSED
     parked: ParkedCounts = NOTHING_PARKED
 
+    @property
+    def parked_keys(self) -> int:
+        """Keys whose records are parked."""
+        return self.parked.keys
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerView:

@@ -19,6 +19,7 @@ from penstock.monitoring.effects import Effects
 from penstock.monitoring.error_name import error_name
 from penstock.monitoring.exposition import Family, one
 from penstock.monitoring.instruments import Counter, Histogram
+from penstock.monitoring.parked_families import parked_families
 from penstock.monitoring.process import process_families
 from penstock.monitoring.schema_metrics import SchemaMetrics
 from penstock.monitoring.task_families import Saved, checkpoint_families, task_families
@@ -354,4 +355,5 @@ class WorkerMetrics(WorkerHooks):
         yield Family(catalogue.ASSIGNED_PARTITIONS, [((name, topic), assigned[topic]) for topic in self._topics])
         view = self.view
         yield from task_families(view, name, now_ms)
+        yield from parked_families(view, name)
         yield from checkpoint_families(view, self._checkpoint_sizes, self._saved, name, now_ms)

@@ -92,7 +92,6 @@ class Processing:
         hooks: WorkerHooks,
     ) -> None:
         self.suspects = Suspects(dead_letter_topic)
-        self._dead_letter_topic = dead_letter_topic
         self.lost = LostPositions(source.end_offsets, source.committed)
         self._source = source
         self._staging = staging
@@ -103,6 +102,7 @@ class Processing:
         self._clock = clock
         self._hooks = hooks
         self.at_work: AtWork | None = None
+        self._dead_letter_topic = dead_letter_topic
         self._pace = Pace(limits)
         self._breakers = Breakers(breaker, clock)
         self._attempts = attempts

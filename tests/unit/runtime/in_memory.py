@@ -149,12 +149,11 @@ def running(
     told: Callable[[ManualClock], WorkerHooks] | None = None,
     registry: Callable[[], SchemaRegistry] | None = None,
     attempts: AttemptLedger | None = None,
-    dead_letter_partitions: int | None = None,
 ) -> Running:
     """Start a worker; every topic is as wide as its inputs say. Checkpoints are written where there is a disk.
 
     Further hooks are made by `told`, given the worker's clock; behind that the registry of schemas, and the ledger of
-    attempts, if there are such. Dead-letter topics are as wide as what they belong to, unless something else is said.
+    attempts, if there are such.
     """
     topology = pipeline.topology()
     partitions: dict[str, int] = dict.fromkeys(topology.topics, 1)
@@ -162,7 +161,7 @@ def running(
         partitions[topic] = cluster.width(topic)
     changelogs = {group.name: f"{group.name}.changelog" for group in topology.groups.values() if group.has_changelog}
     dead = {topic: f"dlq.{topic}" for topic in partitions}
-    partitions |= {name: dead_letter_partitions or partitions[topic] for topic, name in dead.items()}
+    partitions |= {name: cluster.dead_letter_width or partitions[topic] for topic, name in dead.items()}
     limits = limits or WorkerLimits()
     clock, hooks = ManualClock(), Seen()
     all_hooks = hooks if told is None else HookChain(hooks, told(clock))

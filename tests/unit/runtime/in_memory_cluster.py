@@ -50,6 +50,7 @@ class Cluster:
         refuses: why a topic refuses a record; None = it does not. All that a transaction has for the topic is blamed.
         bounds: what topics take, where it has changed since the worker was started.
         headers: of rows in `inputs` that have any, by partition and offset.
+        dead_letter_width: partitions of a dead-letter topic; None = as many as what it belongs to has.
     """
 
     inputs: dict[Partition, list[Row]]
@@ -62,6 +63,7 @@ class Cluster:
     bounds: dict[str, TopicBounds] = field(default_factory=dict[str, TopicBounds])
     calls: Counter[str] = field(default_factory=Counter[str])
     headers: dict[tuple[Partition, int], Headers] = field(default_factory=dict[tuple[Partition, int], Headers])
+    dead_letter_width: int | None = None
     epoch: int = 0
     generation: int = 1
     is_eager: bool = False

@@ -19,7 +19,8 @@ def test_where_the_source_was_given_more_partitions_they_share_those_of_the_dead
     log = Cluster({("in", p): [(0, b"k", b"bad", 0), (1, b"k", b"%d" % p, 1)] for p in range(4)})
     made = Pipeline("p", on_error="dead_letter")
     made.stream(IN).map(int, name="parse").map(str, name="show").to(OUT)
-    running(log, made, dead_letter_partitions=partitions).until_idle()
+    log.dead_letter_width = partitions
+    running(log, made).until_idle()
     letters = [record for records, _ in log.transactions for record in records if record.topic == "dlq.in"]
     assert sorted((dict(w.headers)["__dlq.errors.partition"], w.partition) for w in letters) == [
         (b"%d" % source, place) for source, place in enumerate(places)
