@@ -50,7 +50,8 @@ def work_while(
     """Have the topic changed once the worker has it; it ends. Mended, all that there is comes through."""
     dead, admin = f"dlq.{name}.{name}-in", AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
     create(kafka.bootstrap_servers, f"{name}-in")
-    with working(kafka, numbers(name), state) as worker:
+    # The client believes half a minute long that a topic was made a moment ago; then it says so.
+    with working(kafka, numbers(name), state, timeout_ms=60_000) as worker:
         step_until(worker, lambda: bool(worker.tasks))
         change(admin, dead)
         publish(kafka.bootstrap_servers, f"{name}-in", [Row(b"k", value) for value in VALUES])
