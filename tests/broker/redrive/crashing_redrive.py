@@ -45,6 +45,7 @@ def main() -> int:
         cluster = Cluster(around)
         run_id = new_run_id(around.clock.now_ms())
         selection = Selection(tuple(map(Condition.of, args.where)))
+        letters = cluster.letters(args.topic, selection)
         with opened(
             Run(id=run_id, action="redrive", topic=args.topic, selection=str(selection)),
             around,
@@ -54,13 +55,13 @@ def main() -> int:
             readable=lambda data: None if data is None else data.decode(),
             # The pipeline that these letters name has never run here: its group is taken for there.
             route=Route(cluster.targets(), run_id, groups={f"{args.prefix}.delays"}, prefix=f"{args.prefix}."),
-            letters=cluster.letters(args.topic, selection).read,
+            letters=letters.read,
         ) as run:
             done = run.run()
     except PenstockError as exc:
         print(f"{type(exc).__name__}: {exc}", file=sys.stderr)  # noqa: T201 - the test reads it
         return exc.exit_code
-    print(json.dumps(msgspec.to_builtins(done)))  # noqa: T201 - likewise
+    print(json.dumps({**msgspec.to_builtins(done, str_keys=True), "offsets_read": letters.total}))  # noqa: T201 - likewise
     return 0
 
 

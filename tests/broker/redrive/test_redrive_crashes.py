@@ -109,6 +109,21 @@ def test_selections_that_overlap_redrive_nothing_twice_though_one_dies(
     check(kafka, letters)
 
 
+def test_the_same_command_behind_a_kill_reads_only_what_is_left(
+    kafka: KafkaUnderTest, topic_prefix: str, letters: Letters, tmp_path: Path
+) -> None:
+    """A quarter of the letters is meant, and two hundred of these are redriven when it dies."""
+    where, meant = ("--where", "dialect=streams"), [n for n in range(COUNT) if n % 4 == 2 and not letters.is_partial(n)]
+    dying = start(kafka, letters, topic_prefix, tmp_path, *where, "--step", "commit", "--nth", "3")
+    dying.communicate(timeout=90)
+    assert dying.returncode == -signal.SIGKILL
+    done = json.loads(finish(start(kafka, letters, topic_prefix, tmp_path, *where))[0])
+    assert (done["letters"], done["held"]) == (len(meant) - 200, {})
+    assert done["offsets_read"] < COUNT // 2
+    found = [int(record.value or b"-1") for records in read(kafka, letters.source).values() for record in records]
+    assert sorted(found) == meant
+
+
 def test_one_that_stood_still_past_its_time_out_stops_and_nothing_is_doubled(
     kafka: KafkaUnderTest, topic_prefix: str, letters: Letters, tmp_path: Path
 ) -> None:
