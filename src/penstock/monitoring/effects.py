@@ -1,4 +1,7 @@
-"""What a worker's transactions make visible: kept aside while one is open, counted with its commit, else dropped."""
+"""What a worker's transactions make visible: kept aside while one is open, counted with its commit, else dropped.
+
+A batch costs a few additions here, whatever its size; a record costs its share of sorting the timestamps at the commit.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,25 @@ from penstock.runtime.hooks import BatchReport
 
 
 @dataclass(slots=True)
-class _Pending:
-    """What the open transaction has come to."""
+class _Input:
+    """What the open transaction has come to of one input topic."""
 
-    records: Tally[tuple[str, str]] = field(default_factory=Tally[tuple[str, str]])
-    input_bytes: Tally[str] = field(default_factory=Tally[str])
-    outputs: Tally[str] = field(default_factory=Tally[str])
-    output_bytes: Tally[str] = field(default_factory=Tally[str])
-    late: Tally[str] = field(default_factory=Tally[str])
-    dead: Tally[tuple[str, str]] = field(default_factory=Tally[tuple[str, str]])
+    ok: int = 0
+    filtered: int = 0
+    dlq: int = 0
+    parked: int = 0
+    late: int = 0
+    size_bytes: int = 0
     timestamps_ms: list[Sequence[int]] = field(default_factory=list[Sequence[int]])
     event_times_ms: list[Sequence[int]] = field(default_factory=list[Sequence[int]])
+
+
+@dataclass(slots=True)
+class _Output:
+    """Likewise of one output topic."""
+
+    records: int = 0
+    size_bytes: int = 0
 
 
 class Effects:
@@ -36,18 +47,21 @@ class Effects:
     def __init__(self, pipeline: str) -> None:
         self._records = Counter(catalogue.RECORDS_COMMITTED, pipeline)
         self._input_bytes = Counter(catalogue.INPUT_BYTES, pipeline)
-        self._outputs = Counter(catalogue.OUTPUT_RECORDS, pipeline)
+        self._output_records = Counter(catalogue.OUTPUT_RECORDS, pipeline)
         self._output_bytes = Counter(catalogue.OUTPUT_BYTES, pipeline)
         self._late = Counter(catalogue.LATE_RECORDS, pipeline)
-        self._dead = Counter(catalogue.DLQ_RECORDS, pipeline)
+        self._dead_letters = Counter(catalogue.DLQ_RECORDS, pipeline)
         self._latency = Histogram(catalogue.EVENT_LATENCY, pipeline)
-        self._pending = _Pending()
+        self._inputs: dict[str, _Input] = {}
+        self._outputs: dict[str, _Output] = {}
+        self._dead: Tally[tuple[str, str]] = Tally()
 
     @property
     def instruments(self) -> tuple[Counter | Histogram, ...]:
         """All of them."""
         return (
-            self._records, self._input_bytes, self._outputs, self._output_bytes, self._late, self._dead, self._latency,
+            self._records, self._input_bytes, self._output_records, self._output_bytes, self._late, self._dead_letters,
+            self._latency,
         )  # fmt: skip
 
     def expect(self, topics: Iterable[str]) -> None:
@@ -58,48 +72,57 @@ class Effects:
             for outcome in catalogue.OUTCOMES:
                 self._records.add(0, topic, outcome)
             for stage in catalogue.RECORD_STAGES:
-                self._dead.add(0, topic, stage)
+                self._dead_letters.add(0, topic, stage)
 
     def batch(self, batch: BatchReport) -> None:
         """A batch is staged."""
-        pending, topic = self._pending, batch.topic
-        pending.records[topic, "ok"] += batch.records - batch.filtered - batch.dead_letters
-        pending.records[topic, "filtered"] += batch.filtered
-        pending.records[topic, "dlq"] += batch.dead_letters
-        pending.records[topic, "parked"] += batch.parked
-        pending.late[topic] += batch.late
-        pending.outputs.update(batch.outputs)
-        pending.output_bytes.update(batch.output_bytes)
-        dealt_with = batch.records + batch.parked
-        if batch.source is not None and dealt_with:
-            pending.input_bytes[topic] += batch.source.size_bytes
-            pending.timestamps_ms.append(batch.source.timestamps_ms[:dealt_with])
+        read = self._inputs.get(batch.topic)
+        if read is None:
+            read = self._inputs[batch.topic] = _Input()
+        read.ok += batch.records - batch.filtered - batch.dead_letters
+        read.filtered += batch.filtered
+        read.dlq += batch.dead_letters
+        read.parked += batch.parked
+        read.late += batch.late
+        for topic, records in batch.outputs.items():
+            written = self._outputs.get(topic)
+            if written is None:
+                written = self._outputs[topic] = _Output()
+            written.records += records
+            written.size_bytes += batch.output_bytes.get(topic, 0)
+        source, dealt_with = batch.source, batch.records + batch.parked
+        if source is not None and dealt_with:
+            read.size_bytes += source.size_bytes
+            stamps_ms = source.timestamps_ms
+            read.timestamps_ms.append(stamps_ms if dealt_with == len(stamps_ms) else stamps_ms[:dealt_with])
         if batch.event_times_ms:
-            pending.event_times_ms.append(batch.event_times_ms)
+            read.event_times_ms.append(batch.event_times_ms)
 
     def dead_letter(self, topic: str, stage: Stage) -> None:
         """A dead letter is staged."""
-        self._pending.dead[topic, stage] += 1
+        self._dead[topic, stage] += 1
 
     def commit(self, now_ms: int) -> None:
         """What was staged is visible."""
-        pending, self._pending = self._pending, _Pending()
-        for (topic, outcome), count in pending.records.items():
-            self._records.add(count, topic, outcome)
-        for counter, counts in (
-            (self._input_bytes, pending.input_bytes),
-            (self._outputs, pending.outputs),
-            (self._output_bytes, pending.output_bytes),
-            (self._late, pending.late),
-        ):
-            for topic, count in counts.items():
-                counter.add(count, topic)
-        for (topic, stage), count in pending.dead.items():
-            self._dead.add(count, topic, stage)
-        for clock, columns in (("append", pending.timestamps_ms), ("event", pending.event_times_ms)):
-            for stamps_ms in columns:
-                self._latency.observe_ages(stamps_ms, now_ms, clock)
+        for topic, read in self._inputs.items():
+            self._records.add(read.ok, topic, "ok")
+            self._records.add(read.filtered, topic, "filtered")
+            self._records.add(read.dlq, topic, "dlq")
+            self._records.add(read.parked, topic, "parked")
+            self._late.add(read.late, topic)
+            self._input_bytes.add(read.size_bytes, topic)
+            for stamps_ms in read.timestamps_ms:
+                self._latency.observe_ages(stamps_ms, now_ms, "append")
+            for stamps_ms in read.event_times_ms:
+                self._latency.observe_ages(stamps_ms, now_ms, "event")
+        for topic, written in self._outputs.items():
+            self._output_records.add(written.records, topic)
+            self._output_bytes.add(written.size_bytes, topic)
+        for (topic, stage), count in self._dead.items():
+            self._dead_letters.add(count, topic, stage)
+        self.discard()
 
     def discard(self) -> None:
-        """What was staged is gone."""
-        self._pending = _Pending()
+        """Nothing is staged any more."""
+        self._inputs, self._outputs = {}, {}
+        self._dead.clear()

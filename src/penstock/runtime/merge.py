@@ -53,7 +53,7 @@ class MergeBuffer:
         return queue[0].first_ms if queue else None
 
     def buffered_bytes(self, partition: Partition) -> int:
-        """About the bytes of their values: by the mean of the batches that came last, so that taking costs nothing."""
+        """About the bytes of keys and values: by the mean of the last batches, so that taking costs nothing."""
         return int(self._counts[partition] * self._bytes_each[partition])
 
     def add(self, batch: SourceBatch) -> None:
@@ -61,7 +61,7 @@ class MergeBuffer:
         partition = (batch.topic, batch.partition)
         self._queues[partition].append(_Waiting(batch))
         self._counts[partition] += len(batch)
-        each = sum(map(len, filter(None, batch.values))) / len(batch)
+        each = batch.size_bytes / len(batch)
         self._bytes_each[partition] = max(each, self._bytes_each[partition] / 2)
         self._ends.pop(partition, None)
 
@@ -122,8 +122,7 @@ class _Waiting:
     def __init__(self, batch: SourceBatch) -> None:
         self._batch = batch
         self._start = 0
-        times = batch.timestamps_ms
-        self._is_ascending = times == sorted(times)
+        self._is_ascending: bool | None = None  # nobody wants to know where there is no other input
 
     def __len__(self) -> int:
         """Records left."""
@@ -149,6 +148,8 @@ class _Waiting:
 
     def _end_of_run(self, start: int, stop: int, until_ms: int) -> int:
         times = self._batch.timestamps_ms
+        if self._is_ascending is None:
+            self._is_ascending = times == sorted(times)
         if self._is_ascending:
             return bisect_right(times, until_ms, start, stop)
         return next((place for place in range(start, stop) if times[place] > until_ms), stop)

@@ -312,19 +312,7 @@ def _add(whole: Staged, one: Staged) -> None:
             # Outputs of one batch may share columns: what grows needs lists of its own.
             there[output.topic] = OutputBatch(output.topic, [], [], [])
             whole.outputs.append(there[output.topic])
-        _extend(there[output.topic], output)
-
-
-def _extend(output: OutputBatch, more: OutputBatch) -> None:
-    """Append; the optional columns stay aligned."""
-    count, added = len(output.keys), len(more.keys)
-    if output.headers is not None or more.headers is not None:
-        output.headers = [*(output.headers or [()] * count), *(more.headers or [()] * added)]
-    if output.partitions is not None or more.partitions is not None:
-        output.partitions = [*(output.partitions or [-1] * count), *(more.partitions or [-1] * added)]
-    output.keys += more.keys
-    output.values += more.values
-    output.timestamps_ms += more.timestamps_ms
+        there[output.topic].extend(output)
 
 
 def _span(source: SourceBatch) -> str:

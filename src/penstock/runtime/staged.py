@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from penstock.batch import size_of
 from penstock.deadletter.envelope import Stage
 from penstock.deadletter.letter import Form
 from penstock.protocols import TransactionalProducer
@@ -29,11 +30,26 @@ class OutputBatch:
     timestamps_ms: list[int]
     partitions: list[int] | None = None
     headers: list[Headers] | None = None
+    _size_bytes: int | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def size_bytes(self) -> int:
-        """Of keys and values."""
-        return sum(map(len, filter(None, self.keys))) + sum(map(len, filter(None, self.values)))
+        """Of keys and values; looks at every record when it is asked for the first time."""
+        if self._size_bytes is None:
+            self._size_bytes = size_of(self.keys) + size_of(self.values)
+        return self._size_bytes
+
+    def extend(self, more: OutputBatch) -> None:
+        """Append what goes to the same topic; the optional columns stay aligned."""
+        count, added = len(self.keys), len(more.keys)
+        if self.headers is not None or more.headers is not None:
+            self.headers = [*(self.headers or [()] * count), *(more.headers or [()] * added)]
+        if self.partitions is not None or more.partitions is not None:
+            self.partitions = [*(self.partitions or [-1] * count), *(more.partitions or [-1] * added)]
+        self.keys += more.keys
+        self.values += more.values
+        self.timestamps_ms += more.timestamps_ms
+        self._size_bytes = None
 
     def hand_to(self, producer: TransactionalProducer) -> None:
         """Hand it over, into the open transaction.
