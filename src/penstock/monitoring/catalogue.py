@@ -91,6 +91,13 @@ DLQ_OLDEST: Final = Metric(
     ("pipeline", "dlq_topic"),
     "When the oldest of these failed; 0 where there is none.",
 )
+DLQ_SETTLED: Final = Metric(
+    "penstock_dlq_settled_records",
+    "gauge",
+    ("pipeline", "dlq_topic", "outcome"),
+    "Dead letters that were redriven or dropped, and not reopened. Told by the same worker.",
+    values=(("outcome", ("redriven", "dropped")),),
+)
 ERRORS: Final = Metric(
     "penstock_errors_total",
     "counter",
@@ -251,10 +258,13 @@ WATERMARK: Final = Metric(
     "Stream time of the task that is furthest behind; none before it has begun.",
 )
 STATE_ENTRIES: Final = Metric(
-    "penstock_state_entries",
+    "penstock_state_entries", "gauge", ("pipeline", "store"), "Committed entries of a store, in this worker's tasks."
+)
+STATE_BYTES: Final = Metric(
+    "penstock_state_bytes",
     "gauge",
-    ("pipeline", "task_group"),
-    "Committed entries in the stores of this worker's tasks.",
+    ("pipeline", "store"),
+    "Keys and values of these entries, as they are stored; what Python needs around them is not in it.",
 )
 RESTORE_REMAINING: Final = Metric(
     "penstock_state_restore_remaining_records",
@@ -307,7 +317,7 @@ PROCESS: Final = (CPU, MEMORY, OPEN_FILES, STARTED)
 WORKER: Final = (
     BUILD_INFO, GROUP_INFO,
     RECORDS_COMMITTED, RECORDS_ATTEMPTED, INPUT_BYTES, OUTPUT_RECORDS, OUTPUT_BYTES, LATE_RECORDS,
-    DLQ_RECORDS, DLQ_BACKLOG, DLQ_OLDEST, ERRORS, RETRIES,
+    DLQ_RECORDS, DLQ_BACKLOG, DLQ_OLDEST, DLQ_SETTLED, ERRORS, RETRIES,
     EVENT_LATENCY, STAGE_DURATION,
     TRANSACTION_RECORDS, TRANSACTIONS, TRANSACTIONS_IN_DOUBT, TRANSACTION_ABORTS, TRANSACTION_DURATION,
     TRANSACTION_OPEN, PRODUCER_ROTATIONS,
@@ -316,7 +326,7 @@ WORKER: Final = (
     BUFFERED_RECORDS, PAUSED_PARTITIONS,
     REBALANCES, REBALANCE_DURATION,
     LAST_POLL, LAST_COMMIT, MAX_POLL_INTERVAL, WATERMARK,
-    STATE_ENTRIES, RESTORE_REMAINING, RESTORE_DURATION,
+    STATE_ENTRIES, STATE_BYTES, RESTORE_REMAINING, RESTORE_DURATION,
     CHECKPOINTS, CHECKPOINT_DURATION, CHECKPOINT_SIZE, CHECKPOINT_SUCCESS, CHECKPOINT_INTERVAL,
     SLO_TIME_LAG,
     *CLIENTS, *SCHEMAS,

@@ -42,10 +42,14 @@ class ClientMetrics:
         _, before = self._newest.get(now.kind, (0.0, None))
         if before is not None and before.handle != now.handle:
             before = None
-        self._retries.add(now.request_retries - (before.request_retries if before else 0), now.kind)
-        self._timeouts.add(now.request_timeouts - (before.request_timeouts if before else 0), now.kind)
+        for counter, so_far, then in (
+            (self._retries, now.request_retries, before.request_retries if before else 0),
+            (self._timeouts, now.request_timeouts, before.request_timeouts if before else 0),
+        ):
+            # What a broker has come to goes with it when it leaves the cluster.
+            counter.add(max(0, so_far - then), now.kind)
         if now.kind == "producer":
-            self._epochs.add(now.epochs - (before.epochs if before else 0))
+            self._epochs.add(max(0, now.epochs - (before.epochs if before else 0)))
         # Swapped, never changed: another thread may be reading it.
         self._newest = {**self._newest, now.kind: (self._clock.monotonic_s(), now)}
 

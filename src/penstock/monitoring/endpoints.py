@@ -44,14 +44,16 @@ def _verdict(ask: Callable[[], Verdict]) -> Callable[[], Page]:
 
 def status(worker: str, metrics: WorkerMetrics, health: Health, clock: Clock) -> dict[str, Any]:
     """What a person wants to know first, as JSON; times in milliseconds since 1970 UTC, ages in seconds."""
-    view, now_ms, abort, ready = metrics.view, clock.now_ms(), metrics.last_abort, health.ready()
+    # Each once: the loop goes on meanwhile, and its transaction may end between two looks.
+    view, abort, ready, open_since_ms = metrics.view, metrics.last_abort, health.ready(), metrics.open_since_ms
+    now_ms = clock.now_ms()
     return {
         "worker": worker,
         "group": metrics.group,
         "ready": ready.is_good,
         "reason": ready.reason,
         "last_poll_ms": metrics.last_poll_ms,
-        "transaction_open_s": None if metrics.open_since_ms is None else (now_ms - metrics.open_since_ms) / 1000,
+        "transaction_open_s": None if open_since_ms is None else max(0, now_ms - open_since_ms) / 1000,
         "last_abort": None if abort is None else {"at_ms": abort[0], "reason": abort[1]},
         "tasks": [
             {
@@ -59,6 +61,10 @@ def status(worker: str, metrics: WorkerMetrics, health: Health, clock: Clock) ->
                 "status": task.status,
                 "breaker": task.breaker.value,
                 "entries": task.entries,
+                "stores": {
+                    store: {"entries": entries, "bytes": size_bytes}
+                    for store, (entries, size_bytes) in (task.stores or {}).items()
+                },
                 "inputs": [
                     {
                         "topic": each.topic,

@@ -1,7 +1,8 @@
 """What a worker answers to who asks whether it lives, is ready, has started.
 
-* live: the loop has polled within half of `max.poll.interval.ms`. Never anything of brokers, lag or rebalances: workers
-  that are restarted because a broker is away make an outage of the group out of it.
+* live: the loop has polled within half of `max.poll.interval.ms`, or waits for Kafka behind a transaction that failed.
+  Never anything of brokers, lag or rebalances: workers that are restarted because a broker is away make an outage of
+  the group out of it.
 * ready: live, in the group, every task that is here runs, none is on its way back, no circuit breaker is open, and
   nobody has asked it to stop. A worker without partitions is ready: it stands by.
 * started: it has been ready once. Restoring may take long, so this is the one to be patient with.
@@ -47,10 +48,11 @@ class Health:
     def live(self) -> Verdict:
         """Whether restarting it would help nothing."""
         metrics = self._metrics
-        silent_s = self._clock.monotonic_s() - (self._born_s if metrics.last_poll_s is None else metrics.last_poll_s)
-        has_polled = metrics.last_poll_s is not None
-        patience_s = metrics.max_poll_interval_s / 2 if has_polled else _BEFORE_THE_FIRST_POLL_S
-        if silent_s <= patience_s:
+        last_s = metrics.last_poll_s  # once: the loop may poll in between
+        silent_s = self._clock.monotonic_s() - (self._born_s if last_s is None else last_s)
+        patience_s = _BEFORE_THE_FIRST_POLL_S if last_s is None else metrics.max_poll_interval_s / 2
+        # While Kafka is away, a loop that asks it something has a budget of its own, behind which the worker ends.
+        if silent_s <= patience_s or metrics.waits_for_kafka:
             return Verdict(is_good=True)
         return Verdict(is_good=False, reason=f"has not polled for {silent_s:.0f} s; more than {patience_s:.0f} s")
 

@@ -37,20 +37,23 @@ def task_families(view: WorkerView, pipeline: str, now_ms: int) -> Iterator[Fami
     times_ms = [task.stream_time_ms for task in view.tasks if task.stream_time_ms is not None]
     if times_ms:
         yield one(catalogue.WATERMARK, min(times_ms) / 1000, pipeline)
-    entries, parked, remaining = Tally[str](), Tally[str](), Tally[str]()
+    entries, size_bytes, parked, remaining = Tally[str](), Tally[str](), Tally[str](), Tally[str]()
     for task in view.tasks:
-        if task.entries is not None:
-            entries[task.id.group] += task.entries
+        for store, (count, its_bytes) in (task.stores or {}).items():
+            entries[store] += count
+            size_bytes[store] += its_bytes
         parked[task.id.group] += task.parked_keys
     for task_id, progress in view.restoring:
         if progress is not None:
-            remaining[task_id.group] += progress[1] - progress[0]
+            # Its end may turn out to lie before it: control records behind the last record are stepped over.
+            remaining[task_id.group] += max(0, progress[1] - progress[0])
     for metric, counts in (
         (catalogue.STATE_ENTRIES, entries),
+        (catalogue.STATE_BYTES, size_bytes),
         (catalogue.PARKED_KEYS, parked),
         (catalogue.RESTORE_REMAINING, remaining),
     ):
-        yield Family(metric, [((pipeline, group), n) for group, n in counts.items()])
+        yield Family(metric, [((pipeline, name), n) for name, n in counts.items()])
 
 
 def checkpoint_families(

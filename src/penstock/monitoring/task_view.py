@@ -66,7 +66,7 @@ class TaskView:
         status: `running`, `stopped`, or `waiting`: it stands in front of a record, or its breaker is open.
         inputs: its partitions.
         sequence: committed transactions of it.
-        entries: committed, in its stores; None where it has none.
+        stores: {store: (entries, bytes of keys and values)} as committed; None where it has none.
         stream_time_ms: None before it has begun.
         breaker: its circuit breaker.
         parked: how much waits for the retry of a record of its key.
@@ -76,7 +76,7 @@ class TaskView:
     status: str
     inputs: tuple[InputView, ...]
     sequence: int
-    entries: int | None
+    stores: Mapping[str, tuple[int, int]] | None
     stream_time_ms: int | None
     breaker: BreakerState = BreakerState.CLOSED
     parked: ParkedCounts = NOTHING_PARKED
@@ -85,6 +85,11 @@ class TaskView:
     def parked_keys(self) -> int:
         """Keys whose records are parked."""
         return self.parked.keys
+
+    @property
+    def entries(self) -> int | None:
+        """Committed, in all of its stores; None where it has none."""
+        return None if self.stores is None else sum(entries for entries, _ in self.stores.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,7 @@ def _task(task: Task) -> TaskView:
         task.status.value,
         tuple(_input(task, partition) for partition in task.sources),
         task.committed.sequence,
-        None if task.state is None else len(task.state.committed),
+        None if task.state is None else task.state.sizes(),
         task.committed.time.now_ms,
         task.breaker,
         task.parked.counts,

@@ -1,7 +1,8 @@
 """Where the workers of a machine answer: a file for each in the state directory, and a list of them for Prometheus.
 
 A worker that took a free port is found by its file. One that was killed leaves its file behind, so a file counts only
-while the process that wrote it lives.
+while the process that wrote it lives, and not another one that was given its id: who is told of and does not answer is
+an alert.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from typing import Any, Final
 import msgspec
 
 FOLDER: Final = "endpoints"
+_PROC: Final = Path("/proc")
+_START_FIELD: Final = 19
+"""Of /proc/<pid>/stat behind the name of the program, which may have blanks and brackets in it."""
 
 
 class Whereabouts(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,12 +29,14 @@ class Whereabouts(msgspec.Struct, frozen=True, kw_only=True):
         pipeline: its name.
         address: `host:port`.
         pid: of its process.
+        began: when that began, in the kernel's ticks since the machine did; None = it does not say.
     """
 
     worker: str
     pipeline: str
     address: str
     pid: int
+    began: int | None = None
 
 
 @contextmanager
@@ -54,7 +60,7 @@ def found(state_directory: Path) -> list[Whereabouts]:
     for file in sorted((state_directory / FOLDER).glob("*.json")):
         with suppress(FileNotFoundError, msgspec.DecodeError):  # it has just gone, or is of another release
             where = msgspec.json.decode(file.read_bytes(), type=Whereabouts)
-            if _is_alive(where.pid):
+            if _is_alive(where):
                 there.append(where)
     return there
 
@@ -67,11 +73,20 @@ def targets(there: list[Whereabouts], labels: Mapping[str, str] | None = None) -
     ]
 
 
-def _is_alive(pid: int) -> bool:
+def began(pid: int) -> int | None:
+    """When a process began, in the kernel's ticks since the machine did; None where there is none, or no /proc."""
     try:
-        os.kill(pid, 0)
+        fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return int(fields[_START_FIELD])
+
+
+def _is_alive(where: Whereabouts) -> bool:
+    try:
+        os.kill(where.pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
-    return True
+        pass
+    return where.began is None or where.began == began(where.pid)

@@ -80,6 +80,8 @@ class WorkerMetrics(WorkerHooks):
         max_poll_interval_s: 0 before the group is joined.
         last_abort: (milliseconds since 1970 UTC, why) of the last discarded transaction; None before the first.
         open_since_ms: when the open transaction began; None while none is open.
+        waits_for_kafka: whether the loop asks what became of a commit, or wants a producer anew, and has not polled
+            since; neither goes on for ever.
     """
 
     def __init__(self, place: Place, clock: Clock) -> None:
@@ -127,11 +129,11 @@ class WorkerMetrics(WorkerHooks):
         self._last_commit_ms = 0
         self.last_abort: tuple[int, str] | None = None
         self._view_due_s = 0.0
-        self._step = ""
-        self._step_began_s = 0.0
-        self._is_timed = False
+        self._step = self._timed = ""
+        self._timed_since_s = 0.0
         self._began_s: float | None = None
         self.open_since_ms: int | None = None
+        self.waits_for_kafka = False
         self._moving_since_s: float | None = None
         self._checkpoint_sizes: dict[str, int] = {}
         self._saved: dict[str, Saved] = {}
@@ -157,17 +159,21 @@ class WorkerMetrics(WorkerHooks):
         self._stages.observe(duration_s, "poll")
         self.last_poll_s = self._clock.monotonic_s()
         self.last_poll_ms = self._clock.now_ms()
+        self.waits_for_kafka = False
         if self._worker is not None and self.last_poll_s >= self._view_due_s:
             self._view_due_s = self.last_poll_s + _VIEW_EVERY_S
             self._look(self._worker)
 
     def on_batch(self, batch: BatchReport) -> None:
         """Attempted now, committed later. Its records are with the producer, and what comes next is no part of that."""
-        self._end_step(self._clock.monotonic_s())
+        if self._timed:
+            self._end_step(self._clock.monotonic_s())
         self._attempted.add(batch.records + batch.parked, batch.topic)
+        left_s = batch.duration_s
         for part, seconds in batch.spent_s.items():
             self._stages.observe(seconds, part)
-        self._stages.observe(max(0.0, batch.duration_s - sum(batch.spent_s.values())), "process")
+            left_s -= seconds
+        self._stages.observe(max(0.0, left_s), "process")
         self._effects.batch(batch)
 
     def on_dead_letter(self, topic: str, partition: int, offset: int, stage: Stage, error: BaseException) -> None:
@@ -218,20 +224,22 @@ class WorkerMetrics(WorkerHooks):
         """
         if step.startswith("checkpoint") or step == "commit record":
             return
-        now_s = self._clock.monotonic_s()
-        if step in _ENDS_A_STEP or step in _TIMED_STEPS:
-            self._end_step(now_s)
-        self._step, self._step_began_s = step, now_s
-        self._is_timed = step in _TIMED_STEPS
+        self._step = step
+        part = _TIMED_STEPS.get(step, "")
+        if part or self._timed:  # nothing else looks at the clock: there are several steps to each batch
+            now_s = self._clock.monotonic_s()
+            if part or step in _ENDS_A_STEP:
+                self._end_step(now_s)
+            self._timed, self._timed_since_s = part, now_s
         if step == "begin":
-            self._began_s, self.open_since_ms = now_s, self._clock.now_ms()
+            self._began_s, self.open_since_ms = self._clock.monotonic_s(), self._clock.now_ms()
         elif step == "committed":
             self._ended("committed")
 
     def _end_step(self, now_s: float) -> None:
-        if self._is_timed:
-            self._stages.observe(now_s - self._step_began_s, _TIMED_STEPS[self._step])
-            self._is_timed = False
+        if self._timed:
+            self._stages.observe(now_s - self._timed_since_s, self._timed)
+            self._timed = ""
 
     def on_commit(self, records: int, dead_letters: int) -> None:
         """What was done is visible."""
@@ -252,12 +260,14 @@ class WorkerMetrics(WorkerHooks):
         self._transactions.add(1, "fenced" if reason == "fenced" else "aborted")
         self._aborts.add(1, reason)
         self.last_abort = (self._clock.now_ms(), reason)
+        self.waits_for_kafka = True
         self._ended("aborted")
 
     def on_doubt(self, error: Exception) -> None:
         """The log is asked."""
         del error
         self._doubts.add(1)
+        self.waits_for_kafka = True
 
     def on_rotation(self, reason: str) -> None:
         """The producer is replaced."""
@@ -299,7 +309,7 @@ class WorkerMetrics(WorkerHooks):
 
     def _look(self, worker: Worker) -> None:
         self.view = view_of(worker)
-        sequences = {str(task.id): task.sequence for task in self.view.tasks if task.entries is not None}
+        sequences = {str(task.id): task.sequence for task in self.view.tasks if task.stores is not None}
         now_ms = self._clock.now_ms()
         # Swapped, never changed: another thread may be reading them.
         self._checkpoint_sizes = {task: size for task, size in self._checkpoint_sizes.items() if task in sequences}

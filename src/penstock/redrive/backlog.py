@@ -1,4 +1,4 @@
-"""How many dead letters of a topic nobody has dealt with, and since when the oldest of them waits.
+"""How many dead letters of a topic wait for somebody, since when the oldest of them does, and what became of others.
 
 There is no position to ask for: letters are dealt with in any order, and the ledger has a bit for each. So the letters
 are read once, and of each that is open its place and its time are kept, 16 bytes; what is new is read on from there.
@@ -28,10 +28,14 @@ class Backlog(NamedTuple):
     Attributes:
         letters: that are neither redriven nor dropped.
         oldest_ms: when the oldest of them failed, milliseconds since 1970 UTC; None where there is none.
+        redriven: that were redriven, by the ledger, and not reopened; also those that retention has deleted since.
+        dropped: likewise.
     """
 
     letters: int
     oldest_ms: int | None
+    redriven: int = 0
+    dropped: int = 0
 
 
 class Fates(Protocol):
@@ -142,7 +146,7 @@ class BacklogReader:
             for partition in behind:  # over markers behind the last letter
                 self._open.next_offsets[partition] = max(self._open.next_offsets.get(partition, 0), ends[partition])
         self._open.forget_deleted(begins)
-        return self._open.backlog
+        return self._open.backlog._replace(redriven=self._ledger.redriven, dropped=self._ledger.dropped)
 
     def _read_ledger(self, is_there: bool) -> None:
         if not is_there:

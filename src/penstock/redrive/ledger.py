@@ -181,6 +181,16 @@ class Ledger:
         bits = self._blocks.get((partition, offset // BLOCK))
         return "open" if bits is None else bits.fate(offset % BLOCK)
 
+    @property
+    def redriven(self) -> int:
+        """Letters of the topic that were, and were not reopened."""
+        return sum(bits.redriven.bit_count() for bits in self._blocks.values())
+
+    @property
+    def dropped(self) -> int:
+        """Likewise."""
+        return sum(bits.dropped.bit_count() for bits in self._blocks.values())
+
     def mark(self, partition: int, offset: int, fate: Fate) -> None:
         """Something becomes of it, with the transaction in hand."""
         place = (partition, offset // BLOCK)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Final, Protocol, Self
 
+from penstock.clock import Clock, SystemClock
 from penstock.errors import PenstockError
 from penstock.monitoring import catalogue
 from penstock.monitoring.exposition import Family
@@ -20,6 +21,8 @@ from penstock.redrive.backlog import Backlog
 LOGGER: Final = logging.getLogger("penstock.monitoring")
 INTERVAL_S: Final = 30.0
 _FIRST_S: Final = 2.0
+_OLD_LOOKS: Final = 3
+"""After so many intervals without an answer, the last one is told no more."""
 
 
 class Looks(Protocol):
@@ -38,6 +41,7 @@ class DeadLetterWatch:
         reader: of one of them.
         is_ours: whether this worker is the one to tell.
         interval_s: between two looks.
+        clock: time.
     """
 
     def __init__(
@@ -46,10 +50,13 @@ class DeadLetterWatch:
         reader: Callable[[str], Looks],
         is_ours: Callable[[], bool],
         interval_s: float = INTERVAL_S,
+        clock: Clock | None = None,
     ) -> None:
         self._topics, self._reader, self._is_ours, self._interval_s = topics, reader, is_ours, interval_s
         self._readers: dict[str, Looks] = {}
-        self._found: Mapping[str, Backlog] = {}
+        self._clock = clock or SystemClock()
+        self._old_s = _OLD_LOOKS * max(interval_s, _FIRST_S)
+        self._seen: tuple[float, Mapping[str, Backlog]] = (0.0, {})  # when, and what; swapped, never changed
         self._is_blind = False
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="penstock-dead-letters", daemon=True)
@@ -73,7 +80,7 @@ class DeadLetterWatch:
     def step(self) -> None:
         """Look once. What cannot be seen is not told."""
         if not self._is_ours():
-            self._readers, self._found = {}, {}
+            self._readers, self._seen = {}, (0.0, {})
             return
         found: dict[str, Backlog] = {}
         try:
@@ -90,12 +97,22 @@ class DeadLetterWatch:
             LOGGER.exception("how many dead letters wait cannot be seen; please report this")
         else:
             self._is_blind = False
-        self._found = found
+        self._seen = (self._clock.monotonic_s(), found)
 
     def families(self, pipeline: str) -> Iterator[Family]:
-        """As of the last look; any thread may ask."""
-        found = self._found if self._is_ours() else {}
+        """As of the last look, unless that was long ago: one may hang. Any thread may ask."""
+        at_s, found = self._seen
+        if not self._is_ours() or self._clock.monotonic_s() - at_s > self._old_s:
+            found = {}
         yield Family(catalogue.DLQ_BACKLOG, [((pipeline, topic), each.letters) for topic, each in found.items()])
         yield Family(
             catalogue.DLQ_OLDEST, [((pipeline, topic), (each.oldest_ms or 0) / 1000) for topic, each in found.items()]
+        )
+        yield Family(
+            catalogue.DLQ_SETTLED,
+            [
+                ((pipeline, topic, outcome), count)
+                for topic, each in found.items()
+                for outcome, count in (("redriven", each.redriven), ("dropped", each.dropped))
+            ],
         )

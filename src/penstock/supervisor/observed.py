@@ -19,7 +19,7 @@ from penstock.monitoring.health import Health
 from penstock.monitoring.http import LOGGER, PageServer
 from penstock.monitoring.schema_metrics import ObservedRegistry
 from penstock.monitoring.task_view import Worker
-from penstock.monitoring.whereabouts import Whereabouts, told
+from penstock.monitoring.whereabouts import Whereabouts, began, told
 from penstock.monitoring.worker_metrics import Place, WorkerMetrics
 from penstock.redrive.backlog import BacklogReader, PipelinesTopics
 from penstock.redrive.ledger import ledger_topic
@@ -121,7 +121,9 @@ def observed(
     with PageServer(settings.host, port, worker_pages(writer, metrics, health, clock)) as server, watch:
         address = f"{reachable(settings.host)}:{server.port}"
         LOGGER.info("metrics and health at http://%s", address)
-        with told(state_directory, Whereabouts(worker=writer, pipeline=pipeline, address=address, pid=os.getpid())):
+        pid = os.getpid()
+        where = Whereabouts(worker=writer, pipeline=pipeline, address=address, pid=pid, began=began(pid))
+        with told(state_directory, where):
             yield Observed(metrics, health)
 
 

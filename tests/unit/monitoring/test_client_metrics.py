@@ -110,6 +110,16 @@ def test_counters_go_on_over_handles_that_begin_anew_and_never_back() -> None:
     assert value(found, str(catalogue.EPOCHS)) == 1 + 3
 
 
+def test_a_broker_that_leaves_the_cluster_takes_its_numbers_along_and_no_counter_goes_back() -> None:
+    """The client counts for each broker; what is told is their sum."""
+    metrics = ClientMetrics("p", ManualClock())
+    for retries in (40, 3, 5):
+        metrics.take(statistics("a", retries=retries, timeouts=retries, epochs=1))
+    found = scraped(metrics.families(is_idle=False))
+    assert value(found, str(catalogue.REQUEST_RETRIES), client="producer") == 40 + 2
+    assert value(found, str(catalogue.REQUEST_TIMEOUTS), client="producer") == 40 + 2
+
+
 def test_a_client_that_is_not_heard_any_more_is_not_told() -> None:
     clock = ManualClock()
     metrics = ClientMetrics("p", clock)

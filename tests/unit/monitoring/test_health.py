@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from penstock.monitoring.endpoints import worker_pages
+from penstock.errors import OutcomeUnknown, TransactionAborted
+from penstock.monitoring.endpoints import status, worker_pages
 from penstock.monitoring.health import Health
 from penstock.monitoring.task_view import InputView, TaskView, WorkerView
 from penstock.monitoring.worker_metrics import Place, WorkerMetrics
@@ -55,6 +56,21 @@ def test_a_worker_whose_loop_hangs_for_half_of_the_longest_allowed_is_dead(probe
     probed.clock.now_s += 1
     assert probed.status("/livez") == 503
     assert probed.status("/readyz") == 503
+
+
+@pytest.mark.parametrize("trouble", ["doubt", "abort"])
+def test_a_loop_that_waits_for_kafka_behind_a_transaction_lives(probed: Probed, trouble: str) -> None:
+    """It is asked for as long as there is a budget for it; a restart in between would have to ask the same."""
+    probed.polls()
+    if trouble == "doubt":
+        probed.metrics.on_doubt(OutcomeUnknown("not answered"))
+    else:
+        probed.metrics.on_abort(TransactionAborted("a broker is away"))
+    probed.clock.now_s += 100
+    assert probed.status("/livez") == 200
+    probed.polls()
+    probed.clock.now_s += 61
+    assert probed.status("/livez") == 503, "it has polled since, so now it hangs in something else"
 
 
 def test_a_worker_that_never_polls_is_given_up_after_two_minutes(probed: Probed) -> None:
@@ -121,3 +137,29 @@ def test_the_status_is_one_json_document(probed: Probed) -> None:
     assert (told["worker"], told["group"], told["ready"]) == ("p.a.0", "p", False)
     assert told["restoring"] == [{"task": "in[0]", "read": 3, "of": 10}]
     assert told["last_abort"] == {"at_ms": probed.clock.now_ms(), "reason": "other"}
+
+
+class Ending(WorkerMetrics):
+    """Its transaction ends between two looks of another thread."""
+
+    looks = 0
+
+    def __getattribute__(self, name: str) -> Any:
+        if name != "open_since_ms":
+            return super().__getattribute__(name)
+        self.looks += 1
+        return 990_000 if self.looks == 1 else None
+
+
+def test_a_transaction_that_ends_while_the_status_is_made_does_no_harm() -> None:
+    clock = ManualClock()
+    metrics = Ending(PLACE, clock)
+    told = status("p.a.0", metrics, Health(metrics, clock), clock)
+    assert told["transaction_open_s"] == clock.now_ms() / 1000 - 990
+
+
+def test_a_clock_that_goes_back_makes_no_transaction_open_for_less_than_no_time(probed: Probed) -> None:
+    probed.polls()
+    probed.metrics.on_step("begin")
+    probed.clock.now_s -= 5
+    assert msgspec.json.decode(probed.pages["/status"]().body)["transaction_open_s"] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -12,7 +13,7 @@ import pytest
 from penstock.errors import ConfigurationError
 from penstock.monitoring import http
 from penstock.monitoring.http import Page, PageServer
-from penstock.monitoring.whereabouts import FOLDER, Whereabouts, found, targets, told
+from penstock.monitoring.whereabouts import FOLDER, Whereabouts, began, found, targets, told
 
 
 def fails() -> Page:
@@ -72,8 +73,6 @@ def test_a_port_that_is_taken_says_what_to_set(server: PageServer) -> None:
 
 
 def test_a_worker_is_found_while_its_process_lives(tmp_path: Path) -> None:
-    import os
-
     here = Whereabouts(worker="p.a.0", pipeline="p", address="127.0.0.1:9461", pid=os.getpid())
     with told(tmp_path, here):
         (tmp_path / FOLDER / "p.a.1.json").write_bytes(
@@ -85,3 +84,13 @@ def test_a_worker_is_found_while_its_process_lives(tmp_path: Path) -> None:
             {"targets": ["127.0.0.1:9461"], "labels": {"job": "penstock", "worker": "p.a.0"}}
         ]
     assert found(tmp_path) == []
+
+
+@pytest.mark.skipif(began(os.getpid()) is None, reason="the system does not say when a process began")
+def test_a_process_that_was_given_the_id_of_a_dead_worker_is_not_taken_for_it(tmp_path: Path) -> None:
+    """In a container ids begin anew with each start, and the state directory does not."""
+    pid = os.getpid()
+    dead = Whereabouts(worker="p.a.0", pipeline="p", address="127.0.0.1:9461", pid=pid, began=(began(pid) or 0) - 1)
+    alive = Whereabouts(worker="p.a.1", pipeline="p", address="127.0.0.1:9462", pid=pid, began=began(pid))
+    with told(tmp_path, dead), told(tmp_path, alive):
+        assert found(tmp_path) == [alive]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from penstock.dsl.pipeline import Pipeline
 from penstock.errors import OperatorMustDecide, TransactionAborted, UndecodableRecord
 from penstock.kafka.statistics import Statistics
 from penstock.monitoring import catalogue
@@ -18,10 +19,11 @@ from penstock.monitoring.worker_metrics import WorkerMetrics
 from penstock.redrive.backlog import Backlog
 from penstock.runtime.hooks import BatchReport, RestoreReport
 from penstock.runtime.limits import WorkerLimits
+from penstock.state.changelog import split_key
 from penstock.state.checkpoint_file import CheckpointHeader
 from penstock.state.checkpointer import CheckpointFailed, CheckpointWritten
 from penstock.supervisor.dead_letter_watch import DeadLetterWatch
-from tests.unit.monitoring.observed_worker import PLACE, ROWS, Observed, cluster, sums
+from tests.unit.monitoring.observed_worker import IN, OUT, PLACE, ROWS, Observed, cluster, sums
 from tests.unit.monitoring.parsing import Series, scraped, value
 from tests.unit.publishing.in_memory import ManualClock
 from tests.unit.runtime.in_memory import Disk, Fault
@@ -87,6 +89,40 @@ def test_latency_runs_from_the_records_timestamp_to_the_commit() -> None:
     total_s = seen.value("penstock_event_latency_seconds_sum")
     assert total_s is not None
     assert 10 * ROWS <= total_s <= 20 * ROWS, "the records were stamped ten seconds before the test's clock began"
+
+
+def test_state_is_told_by_store_and_as_committed() -> None:
+    """Entries and bytes of each, of all tasks of the worker together; nothing of an open transaction."""
+    log = cluster(2)
+    seen = Observed(log, with_two_stores(), limits=WorkerLimits(commit_interval_s=10))
+    seen.run.until_idle()
+    seen.run.clock.now_s += 1
+    seen.run.worker.step()
+    states = [task.state for task in seen.run.worker.tasks.values() if task.state is not None]
+    entries = [entry for state in states for entry in state.committed.items()]
+    assert len(states) == 2
+    for store in ("longest", "sum"):
+        own = [len(key) + len(value) for key, value in entries if split_key(key)[0] == store]
+        assert seen.value(catalogue.STATE_ENTRIES, store=store) == len(own) == 2
+        assert seen.value(catalogue.STATE_BYTES, store=store) == sum(own) > 0
+    log.inputs[A].append((ROWS, b"k-new", b"10", 999_000))
+    while not seen.value(catalogue.TRANSACTION_OPEN):
+        seen.run.worker.step()
+    seen.metrics.on_rebalance("assigned", [])  # has it look again
+    seen.metrics.on_poll(0, 0)
+    assert seen.value(catalogue.STATE_ENTRIES, store="sum") == 2, "it is not committed yet"
+    seen.run.until_idle()
+    seen.run.clock.now_s += 1
+    seen.run.worker.step()
+    assert seen.value(catalogue.STATE_ENTRIES, store="sum") == 3
+
+
+def with_two_stores() -> Pipeline:
+    made = Pipeline("p")
+    numbers = made.stream(IN).map(int, name="parse")
+    numbers.aggregate(int, lambda total, n: total + n, name="sum").to_stream().map(str, name="show").to(OUT)
+    numbers.aggregate(int, max, name="longest").to_stream().map(str, name="show-longest").to(OUT)
+    return made
 
 
 def test_what_is_given_away_is_told_no_more_from_that_moment_on() -> None:

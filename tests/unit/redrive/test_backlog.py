@@ -52,3 +52,14 @@ def test_reading_goes_on_behind_what_was_read() -> None:
     opened.forget_deleted({0: 10, 1: 10})
     assert opened.backlog == Backlog(0, None)
     assert opened.next_offsets == {0: 4, 1: 1}, "also where nothing of it is left"
+
+
+def test_what_became_of_letters_is_counted_and_what_is_reopened_is_not() -> None:
+    fates = ledger()
+    for offset in (1, 2, 5_000):
+        fates.mark(0, offset, "redriven")
+    fates.mark(1, 0, "dropped")
+    assert (fates.redriven, fates.dropped) == (3, 1)
+    fates.mark(0, 2, "open")
+    fates.mark(0, 1, "dropped")
+    assert (fates.redriven, fates.dropped) == (1, 2)

@@ -30,6 +30,7 @@ class Layers(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.state = TaskState(unsaved={})
+        self.is_watched = False
         self.stores = {name: Store(StoreSpec(name, key=tuple[str, int], value=int), self.state) for name in NAMES}
         self.committed: Model = {}
         self.transaction: Model = {}
@@ -119,6 +120,11 @@ class Layers(RuleBasedStateMachine):
         self.transaction.clear()
         self.batch.clear()
 
+    @rule()
+    def somebody_looks_at_sizes(self) -> None:
+        """From then on commits keep count."""
+        self.is_watched = True
+
     @rule(fails=st.booleans())
     def checkpoint(self, fails: bool) -> None:
         taken = self.state.take_unsaved()
@@ -135,6 +141,16 @@ class Layers(RuleBasedStateMachine):
     @invariant()
     def committed_state_is_what_was_committed(self) -> None:
         assert len(self.state.committed) == len(self.committed)
+
+    @invariant()
+    def sizes_are_those_of_what_is_committed(self) -> None:
+        if not self.is_watched:
+            return
+        found: dict[str, tuple[int, int]] = dict.fromkeys(NAMES, (0, 0))
+        for key, value in self.changelog.items():
+            entries, size_bytes = found[split_key(key)[0]]
+            found[split_key(key)[0]] = entries + 1, size_bytes + len(key) + len(value)
+        assert {**dict.fromkeys(NAMES, (0, 0)), **self.state.sizes()} == found
 
 
 Layers.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

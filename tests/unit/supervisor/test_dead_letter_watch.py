@@ -9,8 +9,9 @@ import pytest
 from penstock.errors import ServerUnreachable
 from penstock.monitoring import catalogue
 from penstock.redrive.backlog import Backlog
-from penstock.supervisor.dead_letter_watch import DeadLetterWatch
+from penstock.supervisor.dead_letter_watch import INTERVAL_S, DeadLetterWatch
 from tests.unit.monitoring.parsing import scraped, value
+from tests.unit.publishing.in_memory import ManualClock
 
 TOPICS = ["dlq.p.a", "dlq.p.b"]
 
@@ -35,13 +36,14 @@ class Scene:
         default_factory=lambda: {"dlq.p.a": Reader(Backlog(3, 5_000)), "dlq.p.b": Reader(Backlog(0, None))}
     )
     made: list[str] = field(default_factory=list[str])
+    clock: ManualClock = field(default_factory=ManualClock)
 
     def watch(self) -> DeadLetterWatch:
         def reader(topic: str) -> Reader:
             self.made.append(topic)
             return self.readers[topic]
 
-        return DeadLetterWatch(lambda: TOPICS, reader, lambda: self.is_ours)
+        return DeadLetterWatch(lambda: TOPICS, reader, lambda: self.is_ours, clock=self.clock)
 
 
 def told(watch: DeadLetterWatch) -> dict[str, tuple[float | None, float | None]]:
@@ -64,6 +66,17 @@ def test_each_topic_is_told_by_how_many_wait_and_since_when() -> None:
     watch.step()
     assert told(watch) == {"dlq.p.a": (3, 5), "dlq.p.b": (0, 0)}
     assert scene.made == TOPICS, "what was read is kept"
+
+
+def test_what_was_done_with_letters_is_told_by_topic() -> None:
+    scene = Scene()
+    scene.readers["dlq.p.a"].backlog = Backlog(3, 5_000, redriven=7, dropped=2)
+    watch = scene.watch()
+    watch.step()
+    found, name = scraped(watch.families("p")), str(catalogue.DLQ_SETTLED)
+    assert value(found, name, dlq_topic="dlq.p.a", outcome="redriven") == 7
+    assert value(found, name, dlq_topic="dlq.p.a", outcome="dropped") == 2
+    assert value(found, name, dlq_topic="dlq.p.b", outcome="dropped") == 0
 
 
 def test_a_worker_that_is_not_the_one_to_tell_reads_and_tells_nothing() -> None:
@@ -101,6 +114,18 @@ def test_what_cannot_be_seen_is_not_told_and_the_next_look_may_see_it(caplog: py
     scene.readers["dlq.p.a"].trouble = None
     watch.step()
     assert told(watch) == {"dlq.p.a": (3, 5), "dlq.p.b": (0, 0)}
+
+
+def test_what_was_seen_long_ago_is_told_no_more_should_a_look_hang() -> None:
+    scene = Scene()
+    watch = scene.watch()
+    watch.step()
+    scene.clock.now_s += 3 * INTERVAL_S
+    assert told(watch) != {}
+    scene.clock.now_s += 1
+    assert told(watch) == {}
+    watch.step()
+    assert told(watch) != {}
 
 
 def test_a_watch_looks_by_itself_while_it_is_entered() -> None:

@@ -129,7 +129,7 @@ class Observer:
         names = [name for name in self._asked("groups", self._cluster.groups) if self._rules.groups.fullmatch(name)]
         widths = self._asked("topics", self._cluster.partitions)
         summaries = self._asked("describe_groups", lambda: self._cluster.described(names))
-        degraded: Counter[str] = Counter()
+        degraded: Counter[str] = Counter(group=0)
         offsets: dict[str, dict[Partition, Committed]] = {}
         for name in names:
             found = self._offsets_of(name, summaries.get(name), widths, now_ms)
@@ -138,6 +138,7 @@ class Observer:
             elif found or summaries.get(name, _NOTHING).assigned:
                 offsets[name] = found
         self._known = {name: known for name, known in self._known.items() if name in names}
+        self._forget_lost(offsets, widths, degraded["group"])
         places = {
             name: _places(found, summaries.get(name, _NOTHING).assigned, widths) for name, found in offsets.items()
         }
@@ -332,6 +333,16 @@ class Observer:
         was_committed, was_behind = (committed, behind) if before is None else before
         self._lost[group, place[0]] += max(0, behind - (was_behind if committed == was_committed else 0))
 
+    def _forget_lost(self, told: Collection[str], topics: Collection[str], silent: int) -> None:
+        """A group that is told no more, or a topic that is gone, ends its counter, or they would pile up for ever.
+
+        Where some group did not answer, it may be any of those that are missing: then nothing is forgotten.
+        """
+        if not silent:
+            gone = [key for key in self._lost if key[0] not in told or key[1] not in topics]
+            for key in gone:
+                del self._lost[key]
+
     def _drains(self, backlogs: Iterable[Backlog], now_ms: int) -> Iterator[tuple[tuple[str, str], float]]:
         """Seconds until each group has caught up with each topic, by how the lag shrank over the last cycles."""
         sums: dict[tuple[str, str], list[int]] = {}
@@ -353,6 +364,7 @@ class Observer:
                 yield (group, topic), math.inf
 
     def _asked(self, api: str, ask: Callable[[], T]) -> T:
+        self._requests[api, "failed"] += 0  # there from the start, so that the first failure is seen as a step
         try:
             found = ask()
         except PenstockError:

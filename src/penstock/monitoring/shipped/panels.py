@@ -124,6 +124,35 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Annotation:
+    """Moments that stand as lines across all panels.
+
+    Attributes:
+        name: what they are.
+        expr: PromQL; a moment is wherever it gives anything.
+        title: what is told of one, with `{{label}}`.
+        color: of the line.
+    """
+
+    name: str
+    expr: str
+    title: str
+    color: str
+
+    def as_json(self) -> dict[str, Any]:
+        """As it stands in a dashboard."""
+        return {
+            "name": self.name,
+            "datasource": SOURCE,
+            "enable": True,
+            "expr": self.expr,
+            "step": "60s",
+            "titleFormat": self.title,
+            "iconColor": self.color,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Dashboard:
     """A dashboard.
 
@@ -132,12 +161,14 @@ class Dashboard:
         title: likewise in Grafana.
         rows: from the top.
         variables: names of those it offers beside the data source, each with the query of its values.
+        annotations: see there.
     """
 
     uid: str
     title: str
     rows: tuple[Row, ...]
     variables: dict[str, str] = field(default_factory=dict[str, str])
+    annotations: tuple[Annotation, ...] = ()
 
     @property
     def panels(self) -> list[Panel]:
@@ -166,7 +197,7 @@ class Dashboard:
                     "keepTime": True,
                 }
             ],
-            "annotations": {"list": []},
+            "annotations": {"list": [each.as_json() for each in self.annotations]},
             "templating": {"list": [_source(), *(_variable(name, query) for name, query in self.variables.items())]},
             "panels": list(self._placed()),
         }

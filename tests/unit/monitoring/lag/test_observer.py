@@ -156,6 +156,25 @@ def test_what_was_deleted_before_it_was_read_is_lost_and_no_lag() -> None:
     assert looking.value(catalogue.LOST) == 40
 
 
+def test_losses_of_a_group_that_is_gone_are_told_no_more_and_of_one_that_is_silent_they_are() -> None:
+    """Groups of consoles come and go, each with a name of its own: their counters would pile up for ever."""
+    looking = Looking(InMemoryCluster({P: log(10)}))
+    for group in ("stays", "goes"):
+        looking.cluster.commit(group, 2)
+    looking.looks()
+    looking.cluster.logs[P].begin = 5
+    looking.looks()
+    assert looking.value(catalogue.LOST, group="goes") == looking.value(catalogue.LOST, group="stays") == 3
+    looking.cluster.silent = {"goes"}
+    looking.looks()
+    assert looking.value(catalogue.LOST, group="goes") == 3
+    looking.cluster.silent = set()
+    del looking.cluster.commits["goes"]
+    looking.looks()
+    assert looking.value(catalogue.LOST, group="goes") is None
+    assert looking.value(catalogue.LOST, group="stays") == 3
+
+
 def test_what_was_gone_before_the_first_look_is_not_counted_as_lost() -> None:
     """Else each restart of the exporter would tell of the same loss again."""
     looking = Looking(InMemoryCluster({P: log(100)}))
@@ -262,6 +281,9 @@ def test_what_does_not_answer_is_left_out_and_counted() -> None:
     looking.cluster.commit("g", 3)
     looking.cluster.commit("g", 3, ("in", 1))
     looking.cluster.commit("other", 3)
+    looking.looks()
+    assert looking.value(catalogue.DEGRADED, reason="group") == 0
+    assert looking.value(catalogue.REQUESTS, api="committed", outcome="failed") == 0, "the first failure is a step"
     looking.cluster.silent = {("in", 1), "other"}
     looking.looks()
     assert looking.value(catalogue.LAG, group="g", partition="0") == 7

@@ -44,6 +44,18 @@ DEAD_LETTERS: Final = Dashboard(
                     warn=3_600,
                     bad=86_400,
                 ),
+                Panel(
+                    "Redriven and dropped",
+                    "What was done with letters so far, by topic; `penstock dlq log` tells by whom.",
+                    "short",
+                    (
+                        Query(
+                            f"max by (pipeline, dlq_topic, outcome) ({c.DLQ_SETTLED}{{{P}}})",
+                            "{{dlq_topic}} {{outcome}}",
+                        ),
+                    ),
+                    width=24,
+                ),
             ),
         ),
         Row(

@@ -6,7 +6,7 @@ from typing import Final
 
 from penstock.monitoring import catalogue as c
 from penstock.monitoring import client_catalogue as k
-from penstock.monitoring.shipped.dashboards.queries import PIPELINE, P, quantile, quantiles, rate
+from penstock.monitoring.shipped.dashboards.queries import MOMENTS, PIPELINE, P, quantile, quantiles, rate
 from penstock.monitoring.shipped.panels import Dashboard, Panel, Query, Row
 
 EXACTLY_ONCE: Final = Dashboard(
@@ -118,4 +118,5 @@ EXACTLY_ONCE: Final = Dashboard(
         ),
     ),
     PIPELINE,
+    MOMENTS,
 )

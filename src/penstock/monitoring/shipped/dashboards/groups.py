@@ -23,6 +23,7 @@ GROUPS: Final = Dashboard(
                     "table",
                     warn=60,
                     bad=300,
+                    width=24,
                 ),
                 Panel(
                     "Not well",
@@ -35,6 +36,12 @@ GROUPS: Final = Dashboard(
                             "every group is well",
                         ),
                     ),
+                ),
+                Panel(
+                    "How groups stand",
+                    "Partitions by status; `uncommitted` are those that the group has never read.",
+                    "short",
+                    (Query(f"sum by (group, status) ({x.PARTITIONS}{{{G}}}) > 0", "{{group}} {{status}}"),),
                 ),
                 Panel(
                     "Time lag",

@@ -7,8 +7,9 @@ from typing import Final
 from penstock.monitoring import catalogue as c
 from penstock.monitoring import exporter_catalogue as x
 from penstock.monitoring import publishing_catalogue as p
-from penstock.monitoring.shipped.dashboards.queries import PIPELINE, P, quantiles, rate
+from penstock.monitoring.shipped.dashboards.queries import MOMENTS, PIPELINE, P, quantiles, rate
 from penstock.monitoring.shipped.panels import Dashboard, Panel, Query, Row
+from penstock.monitoring.shipped.rules import MISSED
 
 NO_PRODUCER: Final = "no producer runs, or none is looked at"
 
@@ -27,6 +28,23 @@ OVERVIEW: Final = Dashboard(
                     "stat",
                     warn=0.995,
                     bad=0.99,
+                    low_is_bad=True,
+                    width=6,
+                ),
+                Panel(
+                    "Budget left, 30 days",
+                    "Of the time for which the objective lets it be late; 0 = it is used up.",
+                    "percentunit",
+                    (
+                        Query(
+                            'clamp_min(1 - avg_over_time(pipeline:lag_bad:bool{pipeline=~"$pipeline"}[30d]) '
+                            f"/ {MISSED:g}, 0)",
+                            "{{pipeline}}",
+                        ),
+                    ),
+                    "stat",
+                    warn=0.5,
+                    bad=0.1,
                     low_is_bad=True,
                     width=6,
                 ),
@@ -64,6 +82,20 @@ OVERVIEW: Final = Dashboard(
                     "stat",
                     bad=1,
                     width=6,
+                ),
+                Panel(
+                    "What fires",
+                    "Alerts, by what they are of; their runbooks say what to do.",
+                    "short",
+                    (
+                        Query(
+                            "count by (alertname, severity, pipeline, group, topic) "
+                            '(ALERTS{alertstate="firing",severity=~"page|ticket"})',
+                            empty_while="nothing fires",
+                        ),
+                    ),
+                    "table",
+                    width=18,
                 ),
             ),
         ),
@@ -233,4 +265,5 @@ OVERVIEW: Final = Dashboard(
         ),
     ),
     PIPELINE,
+    MOMENTS,
 )

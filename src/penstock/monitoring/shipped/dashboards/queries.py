@@ -7,7 +7,7 @@ from typing import Final
 from penstock.monitoring import catalogue as c
 from penstock.monitoring import exporter_catalogue as x
 from penstock.monitoring.metric import Metric
-from penstock.monitoring.shipped.panels import Query
+from penstock.monitoring.shipped.panels import Annotation, Query
 
 SHARES: Final = (0.5, 0.95, 0.99)
 P: Final = 'pipeline=~"$pipeline"'
@@ -18,6 +18,23 @@ GROUP: Final = {
     "group": f"label_values({x.GROUP_MEMBERS}, group)",
     "topic": f"label_values({x.TOPIC_LAG}, topic)",
 }
+
+_VERSIONS: Final = f"count by (pipeline, version) ({c.BUILD_INFO}{{{P}}})"
+MOMENTS: Final = (
+    # The minute in which a version is seen for the first time.
+    Annotation(
+        "Deploys",
+        f"{_VERSIONS} unless {_VERSIONS.removesuffix(')')} offset 1m)",
+        "{{pipeline}} {{version}}",
+        "blue",
+    ),
+    Annotation(
+        "Rebalances",
+        f"sum by (pipeline) (increase({c.REBALANCES}{{{P}}}[$__rate_interval])) > 0",
+        "{{pipeline}}: partitions move",
+        "orange",
+    ),
+)
 
 
 def rate(metric: Metric, by: str, only: str = "") -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from penstock.monitoring import catalogue as c
-from penstock.monitoring.shipped.dashboards.queries import PIPELINE, P, quantiles, quantiles_since_start, rate
+from penstock.monitoring.shipped.dashboards.queries import MOMENTS, PIPELINE, P, quantiles, quantiles_since_start, rate
 from penstock.monitoring.shipped.panels import Dashboard, Panel, Query, Row
 
 STATE: Final = Dashboard(
@@ -44,13 +44,15 @@ STATE: Final = Dashboard(
                 ),
                 Panel(
                     "Entries",
-                    "Of all stores.",
+                    "Committed, by store.",
                     "short",
-                    (
-                        Query(
-                            f"sum by (pipeline, task_group) ({c.STATE_ENTRIES}{{{P}}})", "{{pipeline}} {{task_group}}"
-                        ),
-                    ),
+                    (Query(f"sum by (pipeline, store) ({c.STATE_ENTRIES}{{{P}}})", "{{pipeline}} {{store}}"),),
+                ),
+                Panel(
+                    "Bytes of state",
+                    "Keys and values by store; what Python needs around each is not in it.",
+                    "bytes",
+                    (Query(f"sum by (pipeline, store) ({c.STATE_BYTES}{{{P}}})", "{{pipeline}} {{store}}"),),
                 ),
             ),
         ),
@@ -124,4 +126,5 @@ STATE: Final = Dashboard(
         ),
     ),
     PIPELINE,
+    MOMENTS,
 )
