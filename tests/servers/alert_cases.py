@@ -43,6 +43,14 @@ class Case:
 
 
 LAG = f"kafka_group_topic_time_lag_seconds{{{G}}}"
+DLQ_OLDEST = f'penstock_dlq_oldest_record_timestamp_seconds{{{P},dlq_topic="dlq.p.in"}}'
+REJECTED = f'penstock_schema_errors_total{{{P},subject="in-value",reason="decode"}}'
+QUEUE = f"penstock_producer_queue_messages{{{P}}}"
+QUEUE_LIMIT = f"penstock_producer_queue_limit_messages{{{P}}}"
+BUILD_A = f'penstock_build_info{{{P},version="1",librdkafka="2"}}'
+BUILD_B = 'penstock_build_info{pipeline="p",instance="b",version="1",librdkafka="2"}'
+UP = 'up{job="penstock",instance="a",worker="p.a.0"}'
+EXPORTER = 'kafka_lag_exporter_last_success_timestamp_seconds{cluster="k"}'
 STATUS = f"kafka_group_partitions{{{G},status="
 
 CASES = [
@@ -61,6 +69,24 @@ CASES = [
             f'penstock_records_total{{{P},topic="in",outcome="dlq"}}': "0+5x60",
         },
         OF_PIPELINE,
+    ),
+    Case(
+        "DeadLetterOld",
+        {DLQ_OLDEST: "60x1500 0x60"},
+        "1460m",
+        "1510m",
+        # A day at the end of the test, and not yet the quarter of an hour beyond it.
+        {DLQ_OLDEST: "900x1500"},
+        {**OF_PIPELINE, "dlq_topic": "dlq.p.in"},
+    ),
+    Case(
+        "SchemaRejected",
+        {REJECTED: "_x12 1x3 2x30"},
+        "14m",
+        "40m",
+        # Errors of long ago.
+        {REJECTED: "5x40"},
+        {**OF_PIPELINE, "subject": "in-value", "reason": "decode"},
     ),
     Case(
         "TaskStopped",
@@ -178,7 +204,7 @@ CASES = [
     Case(
         "PollLoopSlow",
         {
-            f"penstock_last_poll_timestamp_seconds{{{P}}}": "0x5 600x20",
+            f"penstock_last_poll_timestamp_seconds{{{P}}}": "1x5 600x20",
             f"penstock_max_poll_interval_seconds{{{P}}}": "120x25",
         },
         "4m",
@@ -187,6 +213,14 @@ CASES = [
             f"penstock_last_poll_timestamp_seconds{{{P}}}": "0+60x20",
             f"penstock_max_poll_interval_seconds{{{P}}}": "120x25",
         },
+        {**OF_PIPELINE, "instance": "a"},
+    ),
+    Case(
+        "ProducerQueueFull",
+        {QUEUE: "90x20 10x20", QUEUE_LIMIT: "100x40"},
+        "10m",
+        "30m",
+        {QUEUE: "80x40", QUEUE_LIMIT: "100x40"},
         {**OF_PIPELINE, "instance": "a"},
     ),
     Case(
@@ -219,6 +253,23 @@ CASES = [
         },
         {**OF_PIPELINE, "topic": "in"},
     ),
+    Case(
+        "PipelineAbsent",
+        {BUILD_A: "1x10 _x20 1x20"},
+        "25m",
+        "40m",
+        {BUILD_A: "1x10", BUILD_B: "1x50"},
+        OF_PIPELINE,
+    ),
+    Case(
+        "TargetDown",
+        {UP: "1x5 0x15 1x20"},
+        "12m",
+        "30m",
+        # It answers now and then; and what is not ours is not our affair.
+        {UP: "0x3 1 0x3 1 0x3 1 0x3", 'up{job="node",instance="b"}': "0x40"},
+        {"job": "penstock", "instance": "a", "worker": "p.a.0"},
+    ),
     Case("LagRunaway", {LAG: "0+30x60 1800x90"}, "40m", "120m", {LAG: "0+3x100"}, OF_GROUP),
     Case(
         "InputSilent",
@@ -230,10 +281,10 @@ CASES = [
     ),
     Case(
         "ExporterBlind",
-        {'kafka_lag_exporter_last_success_timestamp_seconds{cluster="k"}': "0x5 600x20"},
+        {EXPORTER: "0x5 600x20"},
         "4m",
         "11m",
-        {'kafka_lag_exporter_last_success_timestamp_seconds{cluster="k"}': "0+60x20"},
+        {EXPORTER: "0+60x20"},
         {"cluster": "k"},
     ),
 ]

@@ -91,7 +91,12 @@ class Prometheus:
 
 
 def configuration(
-    rules: Path, discovery: Sequence[str], exporter: str, own: str, alertmanager: str | None = None
+    rules: Path,
+    discovery: Sequence[str],
+    exporter: str,
+    own: str,
+    alertmanager: str | None = None,
+    producers: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The shipped configuration with other addresses, and seconds for its times.
 
@@ -101,6 +106,7 @@ def configuration(
         exporter: `host:port` of the lag exporter.
         own: `host:port` of this Prometheus.
         alertmanager: `host:port` of who is told of alerts; None = nobody.
+        producers: `host:port` of each that is looked at.
     """
     found: dict[str, Any] = yaml.safe_load(SHIPPED.read_text())
     found["global"] = {"scrape_interval": EVERY, "evaluation_interval": EVERY}
@@ -112,6 +118,7 @@ def configuration(
     jobs = {job["job_name"]: job for job in found["scrape_configs"]}
     jobs["penstock"]["http_sd_configs"] = [{"url": url, "refresh_interval": EVERY} for url in discovery]
     jobs["penstock-lag-exporter"]["static_configs"] = [{"targets": [exporter]}]
+    jobs["penstock-producers"]["static_configs"] = [{"targets": list(producers)}]
     jobs["prometheus"]["static_configs"] = [{"targets": [own]}]
     return found
 
@@ -124,6 +131,7 @@ def prometheus(
     exporter: str,
     rules: Path | None = None,
     alertmanager: str | None = None,
+    producers: Sequence[str] = (),
 ) -> Generator[Prometheus]:
     """Runs for the time of the block; ready at its beginning.
 
@@ -134,10 +142,12 @@ def prometheus(
         exporter: `host:port` of the lag exporter.
         rules: the file of rules; None = what is shipped.
         alertmanager: `host:port` of who is told of alerts; None = nobody.
+        producers: `host:port` of each that is looked at.
     """
     own = f"127.0.0.1:{free_ports(1)[0]}"
     config, log = folder / "prometheus.yml", folder / "prometheus.log"
-    made = configuration(rules or SHIPPED.with_name("penstock.rules.yml"), discovery, exporter, own, alertmanager)
+    rules = rules or SHIPPED.with_name("penstock.rules.yml")
+    made = configuration(rules, discovery, exporter, own, alertmanager, producers)
     config.write_text(yaml.safe_dump(made))
     options = [
         f"--config.file={config}",

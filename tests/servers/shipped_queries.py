@@ -37,6 +37,12 @@ PANELS: Final = tuple(
     for panel in dashboard.panels
     for query in panel.queries
 )
+MOMENTS: Final = tuple(
+    Question(f"{dashboard.uid}: {each.name}", without_variables(each.expr))
+    for dashboard in DASHBOARDS
+    for each in dashboard.annotations
+)
+"""Empty most of the time."""
 RECORDED_SERIES: Final = tuple(Question(rule.name, rule.name) for rule in RECORDED)
 EMPTY_WHILE_ALL_IS_WELL: Final = frozenset(question.where for question in PANELS if question.empty_while)
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from penstock.monitoring.shipped.rules import ALERTS
-from tests.servers.alert_cases import CASES, Case
+from tests.servers.alert_cases import CASES, Case, Numbers
+from tests.servers.alert_edges import EDGES, Edge
 
 pytestmark = pytest.mark.servers
 
@@ -43,38 +44,47 @@ def test_the_configurations_are_accepted(program: Callable[[str], str]) -> None:
 def test_an_alert_fires_and_is_over_and_keeps_still_below_its_edge(
     case: Case, program: Callable[[str], str], tmp_path: Path
 ) -> None:
-    tests = [
-        scene(case, case.bad, {case.at: True, **({} if case.over is None else {case.over: False})}),
-        scene(case, case.nearly, {case.at: False}),
-    ]
-    file = tmp_path / "test.yml"
+    fires = {case.at: (case.labels,)} | ({} if case.over is None else {case.over: ()})
+    tests = [scene(case.alert, case.bad, fires), scene(case.alert, case.nearly, {case.at: ()})]
+    prove(program("promtool"), tmp_path / "test.yml", tests)
+
+
+@pytest.mark.parametrize("edge", EDGES, ids=lambda edge: f"{edge.alert}: {edge.what}")
+def test_numbers_that_are_not_as_in_a_quiet_life_are_understood(
+    edge: Edge, program: Callable[[str], str], tmp_path: Path
+) -> None:
+    prove(program("promtool"), tmp_path / "test.yml", [scene(edge.alert, edge.numbers, {edge.at: edge.fires})])
+
+
+def prove(promtool: str, file: Path, tests: list[dict[str, Any]]) -> None:
     file.write_text(json.dumps({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": tests}))
-    done = subprocess.run([program("promtool"), "test", "rules", file], capture_output=True, text=True, check=False)
+    done = subprocess.run([promtool, "test", "rules", file], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def scene(case: Case, numbers: dict[str, str], fires: dict[str, bool]) -> dict[str, Any]:
+def scene(alert: str, numbers: Numbers, fires: Mapping[str, Sequence[dict[str, str]]]) -> dict[str, Any]:
+    """Of these numbers, which alerts are to fire when: their labels, each."""
     return {
         "interval": "1m",
         "input_series": [{"series": series, "values": values} for series, values in numbers.items()],
         "alert_rule_test": [
-            {"eval_time": at, "alertname": case.alert, "exp_alerts": [expected(case)] if is_firing else []}
-            for at, is_firing in fires.items()
+            {"eval_time": at, "alertname": alert, "exp_alerts": [expected(alert, labels) for labels in firing]}
+            for at, firing in fires.items()
         ],
     }
 
 
-def expected(case: Case) -> dict[str, Any]:
-    alert = BY_NAME[case.alert]
+def expected(name: str, labels: dict[str, str]) -> dict[str, Any]:
+    alert = BY_NAME[name]
     texts = {
         "summary": alert.summary,
         "description": alert.description,
         "runbook": f"monitoring/runbooks/{alert.name}.md",
     }
     return {
-        "exp_labels": {**case.labels, "severity": alert.severity},
+        "exp_labels": {**labels, "severity": alert.severity},
         "exp_annotations": {
-            name: re.sub(r"\{\{ \$labels\.(\w+) \}\}", lambda match: case.labels[match[1]], text)
-            for name, text in texts.items()
+            each: re.sub(r"\{\{ \$labels\.(\w+) \}\}", lambda match: labels.get(match[1], ""), text)
+            for each, text in texts.items()
         },
     }

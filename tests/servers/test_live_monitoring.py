@@ -22,6 +22,7 @@ from tests.servers.plant import WORKERS, Plant, plant
 from tests.servers.prometheus import Prometheus
 from tests.servers.shipped_queries import (
     EMPTY_WHILE_ALL_IS_WELL,
+    MOMENTS,
     PANELS,
     RECORDED_SERIES,
     Question,
@@ -50,6 +51,7 @@ FILLED_BY_NOTHING_HERE = FILLED_BY_PRODUCERS | {
     "penstock-exactly-once: Why they are discarded",
     "penstock-groups: Not well",
     "penstock-groups: Requests that failed",
+    "penstock-overview: What fires",
     "penstock-state: Left to restore",
 }
 """Only that Prometheus takes their queries is shown here."""
@@ -98,7 +100,7 @@ def test_every_panel_and_every_recorded_series_is_filled_but_what_is_empty_while
 def test_what_may_be_empty_is_asked_without_an_error_and_filled_by_a_fault_here_or_said_not_to_be(
     watched: Plant,
 ) -> None:
-    for question in PANELS:
+    for question in (*PANELS, *MOMENTS):
         watched.prometheus.query(question.expr)  # raises where it is refused
     by_faults = FILLED_BY_A_DEAD_LETTER | FILLED_BY_AN_OPEN_TRANSACTION | FILLED_BY_A_KILLED_WORKER | FILLED_BY_WORK
     assert by_faults | FILLED_BY_NOTHING_HERE == EMPTY_WHILE_ALL_IS_WELL

@@ -7,15 +7,19 @@ are, by name and by what tells them apart. Whatever else fires meanwhile is a fi
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from penstock.deadletter.envelope import Failure, headers_of
 from penstock.kafka.admin import Admin
 from penstock.kafka.client import Connection
 from penstock.kafka.record_deletion import RecordDeleter
@@ -24,6 +28,7 @@ from penstock.testing.proxy.frame import ask
 from tests.broker.harness.victims import until
 from tests.servers.live.pipelines import REFUSED
 from tests.servers.live.works import LEDGER, READINGS_PARTITIONS, SUMS, Works
+from tests.servers.plant import WORKERS
 
 AUDIT: Final = "audit"
 """A group that reads the ledger, when it does."""
@@ -31,7 +36,7 @@ _MANY: Final = 2_000
 """Requests: more than come while the exporter is cut off."""
 
 Alerts = frozenset[tuple[str, str]]
-"""(alert, whose): of a pipeline or its group, of a topic, of a cluster."""
+"""(alert, whose): of a pipeline or its group, of a topic, of a cluster, of a worker."""
 Meanwhile = Callable[[], None]
 """Done again and again while the fault lasts."""
 
@@ -65,6 +70,51 @@ def of(whose: str, *alerts: str) -> Alerts:
 def poison(works: Works) -> Generator[Meanwhile]:
     """Records that are no numbers."""
     yield works.numbers.poison
+
+
+@contextmanager
+def unexplained(works: Works) -> Generator[Meanwhile]:
+    """A record whose schema the registry does not have."""
+    works.readings.add(works.reading.unexplained(20))
+    yield nothing
+
+
+@contextmanager
+def forgotten(works: Works) -> Generator[Meanwhile]:
+    """A record that failed two days ago, and that nobody has dealt with."""
+    now = datetime.now(UTC)
+    failure = Failure(
+        stage="process",
+        error=ValueError(),
+        pipeline="sums",
+        source=SUMS,
+        position="0",
+        failed_ms=int((now - timedelta(days=2)).timestamp() * 1000),
+        version="0",
+        partition=0,
+        operator="parse",
+    )
+    letters = f"dlq.sums.{SUMS}"
+    producer = Producer({"bootstrap.servers": works.bootstrap_servers})
+    producer.produce(letters, b"no number", b"key-0", partition=0, headers=list(headers_of(failure, ())))
+    assert producer.flush(30) == 0
+    yield nothing
+    until_then = (now - timedelta(days=1)).isoformat(timespec="minutes")
+    drop = [
+        sys.executable,
+        "-P",
+        "-m",
+        "penstock",
+        "dlq",
+        "drop",
+        letters,
+        "--until",
+        until_then,
+        "--reason",
+        "planted",
+    ]
+    done = subprocess.run(drop, cwd=works.sums.root, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 @contextmanager
@@ -213,6 +263,16 @@ def registry_down(works: Works) -> Generator[Meanwhile]:
         works.registry.start()
 
 
+@contextmanager
+def gone(works: Works) -> Generator[Meanwhile]:
+    """The supervisor of a pipeline dies, and all of its workers with it; nobody starts them again."""
+    works.totals.die()
+    try:
+        yield nothing
+    finally:
+        works.totals.start()
+
+
 def nothing() -> None:
     """While it lasts, nothing more has to be done."""
 
@@ -235,7 +295,25 @@ FAULTS: Final = (
     ),
     # FreshnessBurnSlow of the fault before still fires.
     Fault("poison that stops", "a record fails whose policy is to stop", of("totals", *BEHIND, "TaskStopped"), refused),
+    Fault(
+        "all workers gone",
+        "the supervisor dies of SIGKILL, and its workers with it",
+        of("totals", *BEHIND, "PipelineAbsent") | {("TargetDown", f"totals.live.{n}") for n in range(WORKERS)},
+        gone,
+    ),
+    Fault(
+        "unknown schema",
+        "a record in a schema that the registry does not have",
+        of("totals", "SchemaRejected"),
+        unexplained,
+    ),
     Fault("poison", "one record in fifteen is no number", of("sums", "DeadLetterRatio"), poison),
+    Fault(
+        "forgotten dead letter",
+        "a record that failed two days ago is neither redriven nor dropped",
+        of("sums", "DeadLetterOld"),
+        forgotten,
+    ),
     Fault(
         "hung transaction",
         "nobody ends it, and more is written behind it",

@@ -15,15 +15,16 @@ from tests.servers.live.proof import Proof, Row
 _HEAD = """<!-- Written by `make live ARGS=--write`; run that, do not change this page. -->
 # The live proof of the monitoring
 
-`make live` runs Kafka, a schema registry, two pipelines with two workers each, the lag exporter, and Prometheus and
-Alertmanager with what `monitoring/` ships, and does to them what goes wrong in life. Rules and routes are generated at
-1/{times} of their times: a range of five minutes has five seconds. Scrapes, evaluations and cycles of the lag exporter
-come every second. Each fault has to fire exactly the alerts that it is said to fire; all have to be over once it is
-mended, and each query of each panel has to give something at some time.
+`make live` runs Kafka, a schema registry, two pipelines with two workers each, a producer, the lag exporter, and
+Prometheus and Alertmanager with what `monitoring/` ships, and does to them what goes wrong in life. Rules and routes
+are generated at 1/{times} of their times: a range of five minutes has five seconds. Scrapes, evaluations and cycles of
+the lag exporter come every second. Each fault has to fire exactly the alerts that it is said to fire; all have to be
+over once it is mended, and each query of each panel has to give something at some time.
 
 Run on {day}, on {machine}; it took {minutes:.0f} min.
 """
 ONLY_IN_PROMTOOL = {
+    "ProducerQueueFull": "brokers that take records more slowly than they come, for longer than a transaction may last",
     "RebalanceStorm": "more than six rebalances a worker in ten seconds, which is less than it takes a worker to start",
     "RestoreStuck": "a changelog that cannot be read on, while everything else can",
     "InputSilent": "a week of history, or 168 minutes",

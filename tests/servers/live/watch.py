@@ -18,8 +18,8 @@ Key = tuple[str, str]
 
 
 def whose(labels: Mapping[str, str]) -> str:
-    """Of whom an alert is: its pipeline, group, topic or cluster, the first that it has."""
-    return next((labels[name] for name in ("pipeline", "group", "topic", "cluster") if name in labels), "")
+    """Of whom an alert is: its pipeline, group, topic, cluster or worker, the first that it has."""
+    return next((labels[name] for name in ("pipeline", "group", "topic", "cluster", "worker") if name in labels), "")
 
 
 @dataclass

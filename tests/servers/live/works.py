@@ -1,4 +1,4 @@
-"""All that is proven: Kafka, a registry, two pipelines with two workers each, the lag exporter, the monitoring servers.
+"""All that is proven: Kafka, a registry, two pipelines of two workers each, a producer, the lag exporter, the servers.
 
 Every process is in a session of its own and dies with this one, however that ends: nothing survives it.
 """
@@ -6,13 +6,14 @@ Every process is in a session of its own and dies with this one, however that en
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
 import signal
 import sys
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ from confluent_kafka import Producer
 
 from penstock.embedded import KafkaCluster
 from penstock.embedded.launched import Launched
+from penstock.embedded.ports import is_free
 from penstock.embedded.registry import RegistryServer
 from penstock.errors import StartFailed
 from penstock.kafka.admin import Admin
@@ -39,25 +41,39 @@ READINGS: Final = "readings"
 LEDGER: Final = "ledger"
 SUMS_PARTITIONS: Final = 3
 READINGS_PARTITIONS: Final = 4
+TICKS: Final = "ticks"
+_TICKS_PER_S: Final = 40
+_BELOW_EPHEMERAL: Final = range(20_000, 32_000)
+"""Ports that no client is given for its end of a connection."""
 _KEYS: Final = 450_000
 """Of sums before anything is looked at: so much that to restore them can be seen."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Running:
     """A pipeline at work.
 
     Attributes:
         name: its own.
         root: its project.
-        supervisor: of its workers.
         log: what it says.
+        supervisor: of its workers; the one of now.
     """
 
     name: str
     root: Path
-    supervisor: Launched
     log: Path
+    supervisor: Launched = field(init=False)
+
+    def start(self) -> None:
+        """Start it, or start it again."""
+        command = [sys.executable, "-P", "-m", "penstock", "run", self.name, "--workers", str(WORKERS)]
+        self.supervisor = Launched(command, self.log, scratch=None, directory=self.root)
+
+    def die(self) -> None:
+        """SIGKILL of the supervisor, which takes its workers with it."""
+        self.supervisor.signal(signal.SIGKILL)
+        self.supervisor.end(10)
 
     def workers(self) -> dict[str, int]:
         """{name as in metrics: process id} of the last process of each worker, as the supervisor tells them."""
@@ -137,7 +153,7 @@ def works(folder: Path) -> Generator[Works]:
         for traffic in (numbers, readings, ledger):
             stack.enter_context(traffic)
         write_sums(folder / "sums", at, registry.url)
-        write_totals(folder / "totals", at, registry.url)
+        write_totals(folder / "totals", at, registry.url, ports_in_a_row(1 + WORKERS))
         sums = stack.enter_context(running("sums", folder / "sums"))
         totals = stack.enter_context(running("totals", folder / "totals"))
         through = {"PENSTOCK_KAFKA__BOOTSTRAP_SERVERS": proxy.bootstrap_servers}
@@ -153,22 +169,43 @@ def works(folder: Path) -> Generator[Works]:
             told(each.log.read_text, r"where the workers answer: (http://127\.0\.0\.1:\d+/\S+)")
             for each in (sums, totals)
         ]
-        server = stack.enter_context(prometheus(servers[0], folder, discovery, exporter, rules, told_alerts))
+        ticks = stack.enter_context(producing(TICKS, folder / "sums"))
+        server = stack.enter_context(prometheus(servers[0], folder, discovery, exporter, rules, told_alerts, [ticks]))
         yield Works(at, registry, proxy, sums, totals, numbers, readings, reading, server, ear)
 
 
 @contextmanager
 def running(name: str, root: Path) -> Generator[Running]:
     """`penstock run` in a project, for the time of the block."""
-    log = root / "run.log"
-    command = [sys.executable, "-P", "-m", "penstock", "run", name, "--workers", str(WORKERS)]
-    found = Running(name, root, Launched(command, log, scratch=None, directory=root), log)
+    found = Running(name, root, root / "run.log")
+    found.start()
     try:
         yield found
     finally:
         (root / "hang").unlink(missing_ok=True)
         found.supervisor.signal(signal.SIGTERM)
         found.supervisor.end(10)
+
+
+@contextmanager
+def producing(name: str, root: Path) -> Generator[str]:
+    """`penstock produce` in a project, for the time of the block; where it answers, as `host:port`."""
+    log = root / "produce.log"
+    command = [sys.executable, "-P", "-m", "penstock", "produce", name, "--rate", str(_TICKS_PER_S), "--port", "0"]
+    process = Launched(command, log, scratch=None, directory=root)
+    try:
+        yield told(log.read_text, r"metrics at http://([\d.:]+)/metrics")
+    finally:
+        process.signal(signal.SIGTERM)
+        process.end(30)
+
+
+def ports_in_a_row(count: int) -> int:
+    """The first of so many that nobody listens on, one behind the other."""
+    while True:
+        first = random.choice(_BELOW_EPHEMERAL)
+        if all(is_free(first + number) for number in range(count)):
+            return first
 
 
 def many_keys(bootstrap_servers: str) -> None:
@@ -188,7 +225,12 @@ def is_caught_up(bootstrap_servers: str, group: str, topic: str, partitions: int
 
 def all_at_work(found: Works) -> bool:
     """Whether every target is up and every partition is somebody's."""
-    expected = {"penstock": ["up"] * 2 * WORKERS, "penstock-lag-exporter": ["up"], "prometheus": ["up"]}
+    expected = {
+        "penstock": ["up"] * 2 * WORKERS,
+        "penstock-lag-exporter": ["up"],
+        "penstock-producers": ["up"],
+        "prometheus": ["up"],
+    }
     ask = found.prometheus.total
     return (
         found.prometheus.health_of_targets() == expected

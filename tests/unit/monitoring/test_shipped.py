@@ -33,6 +33,11 @@ METRICS: dict[str, Metric] = {series: metric for metric in ALL for series in met
 OF_THE_SERVER = frozenset({"instance", "job", "worker"})
 """What Prometheus adds to every series; `worker` by service discovery."""
 OF_RECORDED = frozenset({"pipeline"})
+OF_PROMETHEUS = {
+    "up": (),
+    "ALERTS": ("alertname", "alertstate", "severity", "pipeline", "cluster", "group", "topic"),
+}
+"""{what Prometheus itself tells: labels, beside those that it adds to every series}."""
 NOT_SHOWN: dict[str, str] = {}
 """Metrics that no query needs, and why they are told all the same."""
 HEADINGS = (
@@ -55,6 +60,7 @@ def queries() -> Iterator[tuple[str, str]]:
             yield from ((f"{dashboard.uid}: {panel.title}", query.expr) for query in panel.queries)
         for query in dashboard.variables.values():
             yield dashboard.uid, query
+        yield from ((f"{dashboard.uid}: {each.name}", each.expr) for each in dashboard.annotations)
 
 
 @pytest.mark.parametrize("name", sorted(files()))
@@ -79,8 +85,8 @@ def test_a_query_names_only_what_is_told(where: str, query: str) -> None:
     assert is_balanced(query), where
     known: set[str] = set()
     for name, labels in selectors(query):
-        assert name in METRICS or name in recorded, f"{where}: nobody tells {name}"
-        of_metric = METRICS[name].labels if name in METRICS else OF_RECORDED
+        assert name in {*METRICS, *recorded, *OF_PROMETHEUS}, f"{where}: nobody tells {name}"
+        of_metric = METRICS[name].labels if name in METRICS else OF_PROMETHEUS.get(name, OF_RECORDED)
         known.update(of_metric)
         assert set(labels) <= {*of_metric, *OF_THE_SERVER}, f"{where}: {name} has no such label: {labels}"
     assert grouped_by(query) <= {*known, *OF_THE_SERVER, "le"}, where
@@ -136,6 +142,7 @@ def test_runbooks_name_metrics_commands_alerts_and_dashboards_that_there_are() -
                 *METRICS,
                 *(metric.name for metric in METRICS.values()),
                 *(each.name for each in RECORDED),
+                *OF_PROMETHEUS,
             }, f"{file.name}: {name}"
         for command in re.findall(r"`penstock ([a-z-]+)", text):
             assert command in commands, f"{file.name}: penstock {command}"
@@ -198,7 +205,7 @@ def test_a_dashboard_can_be_read_by_who_has_never_seen_it(dashboard: Dashboard) 
         assert panel["description"].endswith(".")
         assert panel["fieldConfig"]["defaults"]["unit"]
         assert [target["refId"] for target in panel["targets"]] == list("ABCDEF"[: len(panel["targets"])])
-        for target in panel["targets"]:
+        for target in (*panel["targets"], *made["annotations"]["list"]):
             used = set(re.findall(r"\$([a-z]+)", target["expr"].replace("$__", "")))
             assert used <= offered, target["expr"]
 

@@ -2,7 +2,8 @@
 
 Freshness is judged by time, not by records: a pipeline that stands still processes nothing, so a share of processed
 records would never show it. The objective comes from the workers as a metric; what they say is remembered for a day, so
-that it still counts when none of them runs.
+that it still counts when none of them runs. So is who there was: that nobody tells anything any more is an alert of its
+own, for all others are silent then.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from penstock.monitoring import catalogue as c
+from penstock.monitoring import client_catalogue as k
 from penstock.monitoring import exporter_catalogue as x
 
 Severity = Literal["page", "ticket", "none"]
 
 OBJECTIVE: Final = 0.995
 """Share of minutes in which a pipeline is fresh."""
-_MISSED: Final = round(1 - OBJECTIVE, 6)
+MISSED: Final = round(1 - OBJECTIVE, 6)
+"""Share of them in which it may be late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Alert:
 
 
 def _burns(window: str, short: str, factor: float) -> str:
-    edge = round(factor * _MISSED, 6)
+    edge = round(factor * MISSED, 6)
     return f"pipeline:lag_bad:ratio{window} > {edge:g} and pipeline:lag_bad:ratio{short} > {edge:g}"
 
 
@@ -70,8 +73,9 @@ RECORDED: Final = (
     ),
     Recorded(
         "pipeline:dlq:ratio5m",
+        # Nothing where nothing is committed: NaN would poison every sum that it gets into.
         f'sum by (pipeline) (rate({c.RECORDS_COMMITTED}{{outcome="dlq"}}[5m])) '
-        f"/ sum by (pipeline) (rate({c.RECORDS_COMMITTED}[5m]))",
+        f"/ (sum by (pipeline) (rate({c.RECORDS_COMMITTED}[5m])) > 0)",
     ),
 )
 
@@ -99,6 +103,26 @@ ALERTS: Final = (
         "{{ $labels.pipeline }} sets aside more than one record in a hundred",
         "Records fail and become dead letters; what they would have led to is missing from the outputs.",
         "5m",
+    ),
+    Alert(
+        "DeadLetterOld",
+        "ticket",
+        # Of two workers that tell of one topic for a moment, the one that has seen the older letter.
+        f"max by (pipeline, dlq_topic) (time() - ({c.DLQ_OLDEST} > 0)) > 86400",
+        "A dead letter of {{ $labels.pipeline }} has waited for a day",
+        "Nobody has redriven or dropped it; what it would have led to is missing for as long.",
+        "15m",
+        (86_400,),
+    ),
+    Alert(
+        "SchemaRejected",
+        "ticket",
+        # A subject is counted from its first error on, which no increase shows: where there was no such series before,
+        # all of it is new.
+        f"sum by (pipeline, subject, reason) (({k.SCHEMA_ERRORS} unless {k.SCHEMA_ERRORS} offset 10m) "
+        f"or increase({k.SCHEMA_ERRORS}[10m])) > 0",
+        "{{ $labels.pipeline }} has records that do not fit {{ $labels.subject }}",
+        "No schema explains them, or a value does not fit its own: each is set aside, or its task stops there.",
     ),
     Alert(
         "TaskStopped",
@@ -187,9 +211,18 @@ ALERTS: Final = (
     Alert(
         "PollLoopSlow",
         "ticket",
-        f"time() - {c.LAST_POLL} > 0.5 * {c.MAX_POLL_INTERVAL}",
+        # A worker that has just begun has not polled yet, and says 0.
+        f"time() - ({c.LAST_POLL} > 0) > 0.5 * {c.MAX_POLL_INTERVAL}",
         "A worker of {{ $labels.pipeline }} hardly polls",
         "User code takes so long that the group will soon give its partitions away.",
+    ),
+    Alert(
+        "ProducerQueueFull",
+        "ticket",
+        f"max by (pipeline, instance) ({k.QUEUE_MESSAGES} / {k.QUEUE_LIMIT}) > 0.8",
+        "The producer of {{ $labels.instance }} can hardly take more",
+        "Brokers take records more slowly than {{ $labels.pipeline }} makes them; soon it waits for room.",
+        "5m",
     ),
     Alert(
         "RebalanceStorm",
@@ -206,6 +239,23 @@ ALERTS: Final = (
         f"max by (pipeline, topic) ({c.EXPECTED_PARTITIONS})",
         "Some partitions of {{ $labels.topic }} are read by no worker of {{ $labels.pipeline }}",
         "Workers are missing, or one of them cannot be scraped.",
+        "5m",
+    ),
+    Alert(
+        "PipelineAbsent",
+        "page",
+        f"max by (pipeline) (last_over_time({c.BUILD_INFO}[1d])) unless on (pipeline) {c.BUILD_INFO}",
+        "No worker of {{ $labels.pipeline }} tells anything",
+        "Within a day there was one. None runs, or none can be scraped: all other alerts of its workers are silent.",
+        "5m",
+    ),
+    Alert(
+        "TargetDown",
+        "ticket",
+        # Not of producers, which come and go.
+        'up{job=~"penstock|penstock-lag-exporter"} == 0',
+        "{{ $labels.instance }} cannot be scraped",
+        "Whoever says where it answers still names it, and it does not answer: it hangs, or is out of reach.",
         "5m",
     ),
     Alert(
@@ -230,7 +280,8 @@ ALERTS: Final = (
     Alert(
         "ExporterBlind",
         "page",
-        f"(time() - {x.SUCCESS} > 120) or absent({x.SUCCESS})",
+        # Of each cluster that was looked at within a day: of two exporters, the one that is gone tells nothing.
+        f"time() - max by (cluster) (last_over_time({x.SUCCESS}[1d])) > 120 or absent(last_over_time({x.SUCCESS}[1d]))",
         "Nobody knows how far groups are behind",
         "The lag exporter does not run, or the cluster does not answer it. All alerts on lag are silent meanwhile.",
         "1m",
