@@ -153,10 +153,15 @@ class IdempotentProducer:
         return list(self._refused)
 
     def close(self) -> None:
-        """Purge what is queued and let go of the handle, whatever is in it."""
+        """Purge what is queued and let go of the handle, whatever is in it; a second call does nothing."""
+        # The handle holds our callbacks, and we hold it: its threads and sockets would stay until the garbage collector
+        # comes by, which in a worker is seldom, and each discarded transaction would leave one behind.
+        producer = vars(self).pop("_producer", None)
+        if producer is None:
+            return
         try:
-            self._producer.purge(in_queue=True, in_flight=True, blocking=True)
-            self._producer.poll(0)
+            producer.purge(in_queue=True, in_flight=True, blocking=True)
+            producer.poll(0)
         except Exception as exc:  # noqa: BLE001 - the handle is dropped whatever it says; a fenced one raises here
             LOGGER.debug("closing '%s': %s", self.name, type(exc).__name__)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
+from pathlib import Path
 from threading import Event, current_thread
 from typing import Any
 
@@ -14,6 +16,8 @@ from penstock.kafka import transactional_producer
 from penstock.kafka.client import Connection
 from penstock.kafka.transactional_producer import KafkaTransactionalProducer
 from penstock.protocols import GroupMetadata
+
+FILES = Path("/proc/self/fd")
 
 
 class NeverBack:
@@ -118,3 +122,23 @@ def test_no_call_for_offsets_waits_longer_than_a_request_and_its_repetition_may_
     """Long enough that the client answers by itself where it can; below every transaction's budget by default."""
     assert transactional_producer._OFFSETS_PATIENCE_S == 20.0
     assert transactional_producer._DOUBTFUL_OFFSETS_S < 0.5, "its repetition waits 500 ms"
+
+
+@pytest.mark.skipif(not FILES.exists(), reason="the system does not tell open files")
+def test_a_producer_that_is_closed_keeps_neither_threads_nor_sockets() -> None:
+    """A worker replaces its producer after each discarded transaction: in an outage, again and again for hours."""
+    gc.disable()
+    try:
+        before = open_files()
+        for number in range(5):
+            producer = KafkaTransactionalProducer(Connection("127.0.0.1:1"), f"p.{number}", 60_000, 1_000_000)
+            producer.close()
+            producer.close()
+            del producer
+        assert open_files() == before
+    finally:
+        gc.enable()
+
+
+def open_files() -> int:
+    return len(list(FILES.iterdir()))
