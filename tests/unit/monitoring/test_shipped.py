@@ -21,7 +21,7 @@ from penstock.monitoring.publishing_catalogue import PUBLISHING
 from penstock.monitoring.shipped.__main__ import files
 from penstock.monitoring.shipped.dashboards import DASHBOARDS
 from penstock.monitoring.shipped.panels import WIDTH, Dashboard
-from penstock.monitoring.shipped.rules import ALERTS, RECORDED, Alert, rule_file
+from penstock.monitoring.shipped.rules import ALERTS, DASHBOARD_OF, RECORDED, Alert, rule_file
 from tests.unit.monitoring.promql import grouped_by, is_balanced, selectors
 
 ROOT = Path(__file__).parents[3]
@@ -127,6 +127,11 @@ def test_an_alert_has_a_runbook_that_says_what_to_do_and_what_not(alert: Alert) 
         HEADINGS
     )
     assert len(re.findall(r"^[123]\. ", text, re.MULTILINE)) == 3
+
+
+def test_an_alert_names_the_dashboard_to_look_at() -> None:
+    assert set(DASHBOARD_OF) == {alert.name for alert in ALERTS}
+    assert set(DASHBOARD_OF.values()) == {dashboard.uid for dashboard in DASHBOARDS}
 
 
 def test_no_runbook_is_left_of_an_alert_that_is_gone() -> None:

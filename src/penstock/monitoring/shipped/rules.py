@@ -296,6 +296,25 @@ ALERTS: Final = (
     ),
 )
 
+DASHBOARD_OF: Final = {
+    name: dashboard
+    for dashboard, names in {
+        "penstock-overview": ("FreshnessBurnFast", "FreshnessBurnSlow", "PipelineAbsent", "Watchdog"),
+        "penstock-groups": (
+            "PartitionStuck", "ReadCommittedBlocked", "RetentionHeadroomLow", "DataLost", "LagRunaway", "InputSilent",
+            "ExporterBlind",
+        ),
+        "penstock-exactly-once": ("AbortRatio", "FencingLoop", "WastedWork"),
+        "penstock-state": (
+            "TaskStopped", "CheckpointStale", "RestoreStuck", "RebalanceStorm", "PartitionsUncovered",
+        ),
+        "penstock-dead-letters": ("DeadLetterRatio", "DeadLetterOld", "SchemaRejected"),
+        "penstock-processes": ("PollLoopSlow", "ProducerQueueFull", "TargetDown"),
+    }.items()
+    for name in names
+}  # fmt: skip
+"""{alert: the dashboard to look at first}; its path in Grafana is `/d/` and this."""
+
 
 def rule_file() -> dict[str, object]:
     """What Prometheus loads."""
@@ -318,5 +337,6 @@ def _rule(alert: Alert) -> dict[str, object]:
             "summary": alert.summary,
             "description": alert.description,
             "runbook": f"monitoring/runbooks/{alert.name}.md",
+            "dashboard": f"/d/{DASHBOARD_OF[alert.name]}",
         },
     }

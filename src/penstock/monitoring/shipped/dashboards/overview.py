@@ -29,7 +29,7 @@ OVERVIEW: Final = Dashboard(
                     warn=0.995,
                     bad=0.99,
                     low_is_bad=True,
-                    width=6,
+                    width=8,
                 ),
                 Panel(
                     "Budget left, 30 days",
@@ -46,7 +46,7 @@ OVERVIEW: Final = Dashboard(
                     warn=0.5,
                     bad=0.1,
                     low_is_bad=True,
-                    width=6,
+                    width=8,
                 ),
                 Panel(
                     "Worst time lag",
@@ -62,7 +62,7 @@ OVERVIEW: Final = Dashboard(
                     "stat",
                     warn=30,
                     bad=60,
-                    width=6,
+                    width=8,
                 ),
                 Panel(
                     "Dead letters, of all records",
@@ -72,7 +72,7 @@ OVERVIEW: Final = Dashboard(
                     "stat",
                     warn=0.001,
                     bad=0.01,
-                    width=6,
+                    width=12,
                 ),
                 Panel(
                     "Tasks that stand still",
@@ -81,7 +81,7 @@ OVERVIEW: Final = Dashboard(
                     (Query(f'sum by (pipeline) ({c.TASKS}{{{P},status="stopped"}})', "{{pipeline}}"),),
                     "stat",
                     bad=1,
-                    width=6,
+                    width=12,
                 ),
                 Panel(
                     "What fires",
@@ -95,7 +95,7 @@ OVERVIEW: Final = Dashboard(
                         ),
                     ),
                     "table",
-                    width=18,
+                    width=24,
                 ),
             ),
         ),
