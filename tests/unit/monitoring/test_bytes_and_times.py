@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from penstock.batch import SourceBatch
 from penstock.dsl.pipeline import Pipeline
 from penstock.errors import OperatorMustDecide
 from penstock.monitoring import catalogue
+from penstock.monitoring.worker_metrics import WorkerMetrics
+from penstock.runtime.hooks import BatchReport
 from penstock.runtime.limits import WorkerLimits
 from penstock.schemas.topic import Topic
-from tests.unit.monitoring.observed_worker import IN, OUT, ROWS, Observed, cluster, sums
+from tests.unit.monitoring.observed_worker import IN, OUT, PLACE, ROWS, Observed, cluster, sums
+from tests.unit.monitoring.parsing import scraped, value
+from tests.unit.publishing.in_memory import ManualClock
 from tests.unit.runtime.in_memory import Cluster
 
 LATENCY = f"{catalogue.EVENT_LATENCY}_count"
@@ -110,3 +115,13 @@ def test_partitions_that_are_not_fetched_show_while_they_are_not() -> None:
     assert told[0] == 0
     assert 1 in told
     assert seen.value(catalogue.PAUSED_PARTITIONS) == 0
+
+
+def test_of_a_source_in_which_other_things_stand_only_the_records_have_an_age() -> None:
+    """Between the records of a repartition topic stand time marks."""
+    clock = ManualClock()
+    metrics = WorkerMetrics(PLACE, clock)
+    source = SourceBatch("in", 0, [0, 1, 2], [b"k"] * 3, [b"v"] * 3, [clock.now_ms()] * 3)
+    metrics.on_batch(BatchReport("in", 0, 1, 0, 0, {}, 0.1, parked=1, source=source))
+    metrics.on_commit(1, 0)
+    assert value(scraped(metrics.families()), LATENCY, clock="append") == 2

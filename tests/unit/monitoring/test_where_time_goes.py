@@ -96,3 +96,13 @@ def test_what_comes_behind_the_producing_of_a_batch_is_no_part_of_it() -> None:
     assert seen.value(f"{DURATION}_count", stage="produce") == 1
     assert seen.value(f"{DURATION}_sum", stage="produce") == 0
     assert seen.value(f"{DURATION}_count", stage="changelog") == 2, "the claim's and the batch's"
+
+
+def test_each_step_of_a_transaction_is_timed_once() -> None:
+    """By a clock that moves a second at each look; the claim has the steps behind its changelog, too."""
+    seen = observed(Slow(), has_state=True)
+    seen.run.until_idle()
+    counts = {stage: seen.value(f"{DURATION}_count", stage=stage) for stage in catalogue.STAGES}
+    assert counts["produce"] == 1
+    assert [counts[stage] for stage in ("changelog", "flush", "offsets", "commit")] == [2, 2, 2, 2]
+    assert counts["decode"] == counts["state"] == counts["encode"] == counts["process"] == 1
