@@ -50,12 +50,14 @@ class Fault:
         what: likewise, a sentence.
         alerts: (alert, whose) of all that are to fire.
         done: does it; what comes behind its `yield` mends it.
+        may_fire: alerts that may fire as well, or may not.
     """
 
     name: str
     what: str
     alerts: Alerts
     done: Callable[[Works], AbstractContextManager[Meanwhile]]
+    may_fire: Alerts = frozenset()
 
 
 def of(whose: str, *alerts: str) -> Alerts:
@@ -297,9 +299,11 @@ FAULTS: Final = (
     Fault("poison that stops", "a record fails whose policy is to stop", of("totals", *BEHIND, "TaskStopped"), refused),
     Fault(
         "all workers gone",
-        "the supervisor dies of SIGKILL, and its workers with it",
+        "the supervisor dies of SIGKILL, and its workers with it; `WastedWork` may follow while they catch up",
         of("totals", *BEHIND, "PipelineAbsent") | {("TargetDown", f"totals.live.{n}") for n in range(WORKERS)},
         gone,
+        # The second worker joins while the first catches up, whose work is then done again, if a scrape has seen it.
+        of("totals", "WastedWork", "AbortRatio"),
     ),
     Fault(
         "unknown schema",

@@ -18,8 +18,9 @@ _HEAD = """<!-- Written by `make live ARGS=--write`; run that, do not change thi
 `make live` runs Kafka, a schema registry, two pipelines with two workers each, a producer, the lag exporter, and
 Prometheus and Alertmanager with what `monitoring/` ships, and does to them what goes wrong in life. Rules and routes
 are generated at 1/{times} of their times: a range of five minutes has five seconds. Scrapes, evaluations and cycles of
-the lag exporter come every second. Each fault has to fire exactly the alerts that it is said to fire; all have to be
-over once it is mended, and each query of each panel has to give something at some time.
+the lag exporter come every second, instead of every fifteen; what asks how old such a cycle is goes at 1/15. Each fault
+has to fire exactly the alerts that it is said to fire; all have to be over once it is mended, and each query of each
+panel has to give something at some time.
 
 Run on {day}, on {machine}; it took {minutes:.0f} min.
 """

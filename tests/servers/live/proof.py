@@ -132,7 +132,7 @@ def play(works: Works, watch: Watch, fault: Fault, say: Say) -> list[Row]:
             fired[key] - began_s if key in fired else None,
             fired.get(key, 0.0),
             told={each.receiver for each in told if (each.labels["alertname"], whose(each.labels)) == key},
-            is_expected=key in fault.alerts,
+            is_expected=key in fault.alerts | fault.may_fire,
         )
         for key in sorted(fault.alerts | (fired.keys() - before))
     ]

@@ -33,6 +33,13 @@ def test_nothing_but_times_is_changed() -> None:
     assert time_of.sub("T", shipped) == time_of.sub("T", same)
 
 
+def test_what_asks_how_old_a_cycle_is_goes_as_much_faster_as_cycles_do() -> None:
+    """Else a cycle that is in time would be late: it, the scrape and the evaluation take a second each at most."""
+    (blind,) = [r for group in faster_rules()["groups"] for r in group["rules"] if r.get("alert") == "ExporterBlind"]
+    assert "> 8 or" in blind["expr"]
+    assert blind["for"] == "4000ms"
+
+
 def test_an_alert_says_which_of_its_numbers_are_seconds() -> None:
     """Counts are small; what is compared with thirty and more is a time, and has to be divided."""
     for alert in ALERTS:

@@ -73,6 +73,7 @@ class Panel:
             made["fieldConfig"]["defaults"]["custom"] = {
                 "fillOpacity": 10,
                 "showPoints": "auto",  # one that stands alone would not be seen otherwise
+                "axisSoftMin": 0,  # a wobble is not to look like a fall
                 "thresholdsStyle": {"mode": "off" if self.bad is None and self.warn is None else "line"},
             }
         return made
@@ -217,15 +218,26 @@ class Dashboard:
                     "panels": [],
                 }
             )
-            y, x, tallest = y + 1, 0, 0
-            for panel in row.panels:
-                if x + panel.width > WIDTH:
-                    x, y, tallest = 0, y + tallest, 0
-                made = panel.as_json(len(placed) + 1, x, y)
-                placed.append(made)
-                x, tallest = x + panel.width, max(tallest, made["gridPos"]["h"])
-            y += tallest
+            y += 1
+            for line in _lines(row.panels):
+                x, tallest = 0, 0
+                for panel in line:
+                    made = panel.as_json(len(placed) + 1, x, y)
+                    placed.append(made)
+                    x, tallest = x + panel.width, max(tallest, made["gridPos"]["h"])
+                placed[-1]["gridPos"]["w"] += WIDTH - x  # what is left of the line
+                y += tallest
         return placed
+
+
+def _lines(panels: Sequence[Panel]) -> list[list[Panel]]:
+    """Beside each other as long as there is room."""
+    lines: list[list[Panel]] = [[]]
+    for panel in panels:
+        if sum(each.width for each in lines[-1]) + panel.width > WIDTH:
+            lines.append([])
+        lines[-1].append(panel)
+    return lines
 
 
 def _source() -> dict[str, Any]:

@@ -15,8 +15,10 @@ _RECORDS_BY_GROUP: Final = (
     f"* on (job, instance, pipeline) group_left (cluster, group) {c.GROUP_INFO})"
 )
 RECORDS_ESTIMATE: Final = (
-    f"{x.TOPIC_LAG}{{{G}}} * on (cluster, group, topic) clamp_max({_RECORDS_BY_GROUP} "
-    f"/ sum by (cluster, group, topic) (rate({x.COMMITTED}[5m])), 1)"
+    f"{x.TOPIC_LAG}{{{G}}} * on (cluster, group, topic) (clamp_max({_RECORDS_BY_GROUP} "
+    f"/ sum by (cluster, group, topic) (rate({x.COMMITTED}[5m])), 1) > 0) "
+    # What does not get on has no share to tell.
+    f"or on (cluster, group, topic) {x.TOPIC_LAG}{{{G}}}"
 )
 """Markers make up ten offsets a second and partition where a transaction takes a tenth of one."""
 
@@ -101,7 +103,7 @@ GROUPS: Final = Dashboard(
                 ),
                 Panel(
                     "Lag in records, about",
-                    "Of groups of penstock: offsets times the share of those passed lately that were no markers.",
+                    "Offsets, of groups of penstock times the share of those passed lately that were no markers.",
                     "short",
                     (Query(RECORDS_ESTIMATE, "{{group}} {{topic}}"),),
                 ),
@@ -194,7 +196,7 @@ GROUPS: Final = Dashboard(
                     "ops",
                     (
                         Query(
-                            f'sum by (api) (rate({x.REQUESTS}{{outcome="failed"}}[$__rate_interval]))',
+                            f'sum by (api) (rate({x.REQUESTS}{{outcome="failed"}}[$__rate_interval])) > 0',
                             "{{api}}",
                             "no request has failed",
                         ),
