@@ -162,12 +162,15 @@ DEAD_LETTERS: Final = Dashboard(
             (
                 Panel(
                     "What no schema explains, and what does not fit its schema",
-                    "By subject: an id that the registry does not know, a schema that cannot be read as the code has "
-                    "it, bytes that are cut or no Avro at all, values of another type.",
-                    "cps",
+                    "In ten minutes, by subject: an id that the registry does not know, a schema that cannot be read "
+                    "as the code has it, bytes that are cut or no Avro at all, values of another type.",
+                    "short",
                     (
+                        # As the most frequent errors: from the first one on.
                         Query(
-                            rate(k.SCHEMA_ERRORS, "pipeline, subject, reason"),
+                            f"sum by (pipeline, subject, reason) "
+                            f"(({k.SCHEMA_ERRORS}{{{P}}} unless {k.SCHEMA_ERRORS}{{{P}}} offset 10m) "
+                            f"or increase({k.SCHEMA_ERRORS}{{{P}}}[10m])) > 0",
                             "{{subject}} {{reason}}",
                             "every record fits its schema",
                         ),

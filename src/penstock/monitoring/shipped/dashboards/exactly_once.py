@@ -77,8 +77,8 @@ EXACTLY_ONCE: Final = Dashboard(
                     "percentunit",
                     (
                         Query(
-                            f"1 - sum by (pipeline) (increase({c.RECORDS_COMMITTED}{{{P}}}[30m])) "
-                            f"/ sum by (pipeline) (increase({c.RECORDS_ATTEMPTED}{{{P}}}[30m]))",
+                            f"clamp_min(1 - sum by (pipeline) (increase({c.RECORDS_COMMITTED}{{{P}}}[30m])) "
+                            f"/ sum by (pipeline) (increase({c.RECORDS_ATTEMPTED}{{{P}}}[30m])), 0)",
                             "{{pipeline}}",
                         ),
                     ),

@@ -18,7 +18,7 @@ RECORDS_ESTIMATE: Final = (
     f"{x.TOPIC_LAG}{{{G}}} * on (cluster, group, topic) (clamp_max({_RECORDS_BY_GROUP} "
     f"/ sum by (cluster, group, topic) (rate({x.COMMITTED}[5m])), 1) > 0) "
     # What does not get on has no share to tell.
-    f"or on (cluster, group, topic) {x.TOPIC_LAG}{{{G}}}"
+    f"or max by (cluster, group, topic) ({x.TOPIC_LAG}{{{G}}})"
 )
 """Markers make up ten offsets a second and partition where a transaction takes a tenth of one."""
 
