@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from penstock.testing.simulation.scenario import Fault, Scenario
 from penstock.testing.simulation.shape import Shape
 from penstock.testing.simulation.world import play
@@ -20,17 +22,16 @@ def test_a_worker_that_stands_still_in_a_restore_does_not_call_the_commits_of_ot
     assert play(scenario).findings == []
 
 
-def test_a_worker_that_wakes_up_does_not_call_what_its_successor_has_dealt_with_and_deleted_a_loss_of_data() -> None:
+@pytest.mark.parametrize(
+    ("seed", "keys", "fault"),
+    [
+        (4, 5, Fault(0, "process", nth=4, action="overtake", seconds=5.0)),
+        (85, 1, Fault(0, "apply", nth=4, action="freeze", seconds=5.0)),
+    ],
+)
+def test_a_worker_that_wakes_up_does_not_call_what_its_successor_has_dealt_with_and_deleted_a_loss_of_data(
+    seed: int, keys: int, fault: Fault
+) -> None:
     """It was out of the group, and had not heard so: it stopped for good and wanted an operator."""
-    scenario = Scenario(
-        seed=254,
-        shape=Shape(partitions=1, writes_plain=False, keys=2, tasks=3, hides=5, retry="partition"),
-        keys=1,
-        workers=2,
-        faults=(
-            Fault(1, "send offsets", nth=4, action="late copy", seconds=0.3, request="commit offsets"),
-            Fault(0, "apply", nth=3, action="overtake", seconds=2.5),
-        ),
-        max_batch_records=1,
-    )
-    assert play(scenario).findings == []
+    shape = Shape(partitions=1, folds=False, keys=2, tasks=1)
+    assert play(Scenario(seed, shape, keys=keys, faults=(fault,), max_batch_records=7)).findings == []
