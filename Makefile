@@ -40,6 +40,7 @@ SEEDS ?= 300
 simulate: .venv/dev.stamp ## random pipelines under random faults, in memory (SEEDS=1000)
 	$(BIN)/python -m penstock.testing.simulation --seeds $(SEEDS) $(ARGS)
 
+mutants: SEEDS = 1000
 mutants: .venv/dev.stamp ## break the engine on purpose, each time in another way: the history checker has to notice
 	$(BIN)/python -m tests.mutants --seeds $(SEEDS) $(ARGS)
 

@@ -17,7 +17,7 @@ from tests.mutants.page import PAGE, page
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 if all were caught."""
     parser = argparse.ArgumentParser(prog="tests.mutants", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=300, help="at most, of each")
+    parser.add_argument("--seeds", type=int, default=1_000, help="at most, of each")
     parser.add_argument("--only", default="", help="those whose name has this in it")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.name}, where all were caught")
