@@ -97,7 +97,7 @@ def test_with_describe_alone_lag_is_told_in_offsets_and_in_seconds(describe_only
     assert found.time_lag is not None
     assert 0 < found.time_lag.seconds < 120
     assert (seen.groups[GROUP].state, seen.groups[GROUP].members) == ("EMPTY", 0)
-    assert seen.degraded == {"partition": 0}
+    assert seen.degraded == {"partition": 0, "group": 0}
     assert {outcome for _, outcome in seen.requests} == {"ok"}, "nothing that was asked was refused"
 
 
