@@ -30,6 +30,7 @@ class Row(Figures, total=False):
     """
 
     cpu_ratio_to_baseline: float
+    cpu_ratio_lowest: float
     ratio_to_same_job_by_hand: float
     commit_ms_p50: float
     commit_ms_max: float
