@@ -4,9 +4,9 @@ The baseline of all is the bare loop with filter and map, the same guarded codec
 loop with naked fastavro stands beside it, and the other two jobs by hand. What the contestants of a job write is
 compared, record by record, before anything is measured.
 
-Records a second are measured in turn, each contestant alone with the broker. Records per second of processor time, which
-is what a core does, are measured in pairs that run beside each other: the speed of a machine moves by a fifth within a
-minute, and both of a pair meet the same one.
+Records a second are measured in turn, each contestant alone with the broker. Records per second of processor time,
+which is what a core does, are measured in pairs that run beside each other: the speed of a machine moves by a fifth
+within a minute, and both of a pair meet the same one.
 """
 
 from __future__ import annotations
