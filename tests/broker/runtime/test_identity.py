@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,21 @@ from tests.broker.runtime.cast import Cast
 from tests.broker.runtime.numbers_topic import Trickle
 
 pytestmark = pytest.mark.broker
+
+
+@contextmanager
+def cast_of(kafka: KafkaUnderTest, tmp_path: Path, partitions: int, options: tuple[str, ...] = ()) -> Generator[Cast]:
+    """Workers over numbers that come in all the time; at the end all are dealt with, and the result is judged."""
+    if kafka.cluster is None:
+        pytest.skip("the files of a cluster elsewhere cannot be read")
+    trickle = Trickle(kafka.bootstrap_servers, partitions=partitions, keys=7)
+    cast = Cast(kafka, trickle.topic, partitions, tmp_path, options)
+    try:
+        with trickle:
+            yield cast
+        cast.finish(trickle.numbers)
+    finally:
+        cast.close()
 
 
 @pytest.mark.parametrize(
@@ -29,57 +46,37 @@ pytestmark = pytest.mark.broker
 def test_of_two_with_one_identity_exactly_one_ends(
     kafka: KafkaUnderTest, tmp_path: Path, partitions: int, options: tuple[str, ...]
 ) -> None:
-    if kafka.cluster is None:
-        pytest.skip("the files of a cluster elsewhere cannot be read")
-    trickle = Trickle(kafka.bootstrap_servers, partitions=partitions, keys=7)
-    cast = Cast(kafka, trickle.topic, partitions, tmp_path, options)
-    try:
-        with trickle:
-            cast.join("here", instance="one")
-            cast.advance()
-            cast.join("there", instance="one")
-            one_of_them_ends(cast)
-        cast.finish(trickle.numbers)
-    finally:
-        cast.close()
+    with cast_of(kafka, tmp_path, partitions, options) as cast:
+        cast.join("here", instance="one")
+        cast.advance()
+        cast.join("there", instance="one")
+        one_of_them_ends(cast)
 
 
 def test_an_instance_that_lost_its_partitions_while_it_stood_still_finds_its_twin(
     kafka: KafkaUnderTest, tmp_path: Path
 ) -> None:
     """Whoever has no partitions writes nothing, so it is not told that it was fenced."""
-    trickle = Trickle(kafka.bootstrap_servers, partitions=1, keys=7)
-    cast = Cast(kafka, trickle.topic, 1, tmp_path)
-    try:
-        with trickle:
-            cast.join("here", instance="one")
-            cast.advance()
-            cast.stop("here")
-            cast.join("there", instance="one")
-            cast.advance()
-            cast.wake("here")
-            one_of_them_ends(cast)
-        cast.finish(trickle.numbers)
-    finally:
-        cast.close()
+    with cast_of(kafka, tmp_path, 1) as cast:
+        cast.join("here", instance="one")
+        cast.advance()
+        cast.stop("here")
+        cast.join("there", instance="one")
+        cast.advance()
+        cast.wake("here")
+        one_of_them_ends(cast)
 
 
 def test_of_two_with_one_identity_that_both_have_nothing_to_do_exactly_one_ends(
     kafka: KafkaUnderTest, tmp_path: Path
 ) -> None:
-    trickle = Trickle(kafka.bootstrap_servers, partitions=1, keys=7)
-    cast = Cast(kafka, trickle.topic, 1, tmp_path)
-    try:
-        with trickle:
-            cast.join("busy")
-            cast.advance()
-            cast.join("here", instance="one")
-            cast.join("there", instance="one")
-            one_of_them_ends(cast)
-            assert "busy" in cast.alive
-        cast.finish(trickle.numbers)
-    finally:
-        cast.close()
+    with cast_of(kafka, tmp_path, 1) as cast:
+        cast.join("busy")
+        cast.advance()
+        cast.join("here", instance="one")
+        cast.join("there", instance="one")
+        one_of_them_ends(cast)
+        assert "busy" in cast.alive
 
 
 def one_of_them_ends(cast: Cast) -> None:
