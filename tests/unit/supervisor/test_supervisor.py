@@ -12,8 +12,8 @@ from tests.unit.supervisor.supervised import is_alive, kill, supervised, until
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc")
 
-STEADY = 'echo $$ > "$2/$1.pid"; trap "exit 0" TERM INT; while :; do sleep 0.05; done'
-"""A worker that notes its process id and ends when it is told to."""
+STEADY = 'trap "exit 0" TERM INT; echo $$ > "$2/$1.pid"; while :; do sleep 0.05; done'
+"""A worker that notes its process id once it can be told to end, and ends then."""
 
 
 def pid_of(folder: Path, worker: int = 0) -> int:
@@ -78,7 +78,7 @@ def test_a_crash_loop_ends_everything_with_its_last_words_and_its_code(tmp_path:
 def test_a_signal_is_passed_on_once_and_waited_for(tmp_path: Path, number: signal.Signals) -> None:
     """The workers finish what they are at; a terminal's Ctrl-C does not reach them a second time, by itself."""
     script = (
-        'echo $$ > "$2/$1.pid"; n=0; trap "n=\\$((n+1))" TERM INT; '
+        'n=0; trap "n=\\$((n+1))" TERM INT; echo $$ > "$2/$1.pid"; '
         'while [ $n = 0 ]; do sleep 0.05; done; sleep 0.3; echo "$1 had $n"; exit 0'
     )
     with supervised(script, tmp_path, workers=2) as process:
@@ -182,7 +182,8 @@ def test_lines_of_several_workers_are_whole(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_goes_away_does_not_stop_the_work(tmp_path: Path) -> None:
-    script = f'echo $$ > "$2/$1.pid"; until [ -e "$2/gone" ]; do sleep 0.01; done; echo x; echo y >&2; {STEADY}'
+    talks = "until [ -e $2/gone ]; do sleep 0.01; done; echo x; echo y >&2"
+    script = STEADY.replace("while", f"{talks}; while", 1)
     with supervised(script, tmp_path) as process:
         assert process.stdout is not None
         assert process.stderr is not None

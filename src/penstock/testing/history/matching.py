@@ -1,13 +1,13 @@
 """What is visible, put beside what is expected: pairs, what is missing, what is too much.
 
-Only contents are compared here. Where several inputs have the same result nobody can say which record is whose: such
-pairs are marked as uncertain, and the rules about order and transactions do not look at them.
+Only contents are compared here. Where several inputs have the same result nobody can say which record is whose: of such
+a pair it is known at most between which offsets the record stands, and the rules about transactions pass it over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from penstock.testing.history.evidence import Evidence, Seen
 from penstock.testing.history.run import Expected
@@ -20,13 +20,19 @@ class Pair:
 
     Attributes:
         expected: the effect.
-        seen: the record.
-        is_certain: no other input could have made this record.
+        seen: the record, or one that looks the same.
+        between: the first and the last offset, in the partition of `seen`, at which the effect can stand; None where it
+            can stand elsewhere.
     """
 
     expected: Expected
     seen: Seen
-    is_certain: bool
+    between: tuple[int, int] | None
+
+    @property
+    def is_certain(self) -> bool:
+        """No other input could have made this record."""
+        return self.between == (self.seen.data.offset,) * 2
 
 
 @dataclass(slots=True)
@@ -56,12 +62,17 @@ def match(evidence: Evidence) -> Matching:
     for content, wanted_here in expected.items():
         there = seen.pop(content, [])
         if len(there) == len(wanted_here):
-            is_certain = len({each.chain for each in wanted_here}) == 1 and len({each.place for each in there}) == 1
-            pairs = [Pair(e, s, is_certain) for e, s in zip(wanted_here, there, strict=True)]
-            if _is_in_flight(evidence, content) and not all(_is_of_one_writer(evidence, pair) for pair in pairs):
+            pairs = list(zip(wanted_here, there, strict=True))
+            if len({each.place for each in there}) > 1 or (
                 # One of them may be in flight for another input, and the other's own not be there yet.
-                pairs = [replace(pair, is_certain=False) for pair in pairs]
-            found.pairs += pairs
+                _is_in_flight(evidence, content) and not all(_is_of_one_writer(evidence, *pair) for pair in pairs)
+            ):
+                found.pairs += [Pair(e, s, None) for e, s in pairs]
+            elif len({each.chain for each in wanted_here}) == 1:
+                found.pairs += [Pair(e, s, (s.data.offset, s.data.offset)) for e, s in pairs]
+            else:
+                between = (there[0].data.offset, there[-1].data.offset)
+                found.pairs += [Pair(e, s, between) for e, s in pairs]
         else:
             # Of a compacted topic the latest are left.
             step = -1 if wanted_here[0].topic in evidence.history.compacted else 1
@@ -78,14 +89,14 @@ def _is_in_flight(evidence: Evidence, content: Hashable) -> bool:
     return content in evidence.ahead or any(each.part.fate is Fate.OPEN for each in evidence.hidden.get(content, []))
 
 
-def _is_of_one_writer(evidence: Evidence, pair: Pair) -> bool:
+def _is_of_one_writer(evidence: Evidence, expected: Expected, seen: Seen) -> bool:
     """Whether whoever committed the input wrote the record as well.
 
     Then the record is the input's own, whatever is in flight: its writer begins no transaction before the marker of the
     last one is everywhere.
     """
-    commit = evidence.covering(pair.expected)
-    return commit is not None and commit.writer == pair.seen.data.writer
+    commit = evidence.covering(expected)
+    return commit is not None and commit.writer == seen.data.writer
 
 
 def _unequal(evidence: Evidence, wanted: Sequence[Expected], there: Iterable[Seen], found: Matching) -> None:
@@ -99,10 +110,10 @@ def _unequal(evidence: Evidence, wanted: Sequence[Expected], there: Iterable[See
             rest.append(each)
         else:
             left.remove(own)
-            found.pairs.append(Pair(each, own, is_certain=False))
+            found.pairs.append(Pair(each, own, None))
     for each in rest:
         if left:
-            found.pairs.append(Pair(each, left.pop(0), is_certain=False))
+            found.pairs.append(Pair(each, left.pop(0), None))
         else:
             found.missing.append(each)
     found.surplus += left

@@ -13,15 +13,16 @@ from penstock.testing.history.verdict import Kind, Verdict
 
 
 def reordered(case: Case) -> Iterator[Verdict]:
-    """Two results that have changed places."""
-    last: dict[tuple[object, ...], Pair] = {}
+    """Two results that have changed places; also where each may be one of several records, if all of these have."""
+    last: dict[tuple[object, ...], tuple[int, Pair]] = {}
     order = {id(each): n for n, each in enumerate(case.evidence.expected)}
     for pair in sorted(case.matching.pairs, key=lambda each: order[id(each.expected)]):
-        if not pair.is_certain or (pair.expected.task.stage.parks and isinstance(pair.expected.effect, DeadLetter)):
+        if pair.between is None or (pair.expected.task.stage.parks and isinstance(pair.expected.effect, DeadLetter)):
             continue  # what cannot be decoded does not wait for a key that is parked
         chain = (pair.expected.task, pair.expected.chain, pair.seen.place)
-        before = last.get(chain)
-        if before is not None and pair.seen.data.offset < before.seen.data.offset:
+        earliest, latest = pair.between
+        bound, before = last.get(chain, (-1, pair))
+        if latest < bound:
             yield Verdict(
                 Kind.REORDERED,
                 pair.seen.place,
@@ -34,8 +35,8 @@ def reordered(case: Case) -> Iterator[Verdict]:
                     before.seen.witness(),
                 ),
             )
-        if before is None or pair.seen.data.offset > before.seen.data.offset:
-            last[chain] = pair
+        if earliest > bound:
+            last[chain] = earliest, pair
 
 
 def in_two_partitions(case: Case) -> Iterator[Verdict]:
