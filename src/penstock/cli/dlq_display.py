@@ -94,7 +94,12 @@ def print_letter(letter: DeadLetter, fate: Fate, decode_avro: DecodeAvro | None)
     told = {
         "from": str(letter.source or ""),
         "failed": _what(letter),
-        "by": letter.pipeline,
+        "by": letter.pipeline + (f", worker {letter.worker}" if letter.worker else ""),
+        "schemas": ", ".join(
+            f"{side} {number}"
+            for side, number in (("key", letter.key_schema_id), ("value", letter.value_schema_id))
+            if number is not None
+        ),
         "fingerprint": letter.fingerprint,
         "message": letter.message if decode_avro is not None or not letter.may_quote_payload else "",
         "attempts": "" if letter.attempts is None else str(letter.attempts),
@@ -135,6 +140,7 @@ def document(
         "timestamp_ms": letter.original_ms,
         "failed_ms": letter.failed_ms,
         "pipeline": letter.pipeline,
+        "worker": letter.worker,
         "stage": letter.stage,
         "operator": letter.operator,
         "exception": letter.exception,
@@ -142,6 +148,8 @@ def document(
         "place": letter.place,
         "fingerprint": letter.fingerprint,
         "attempts": letter.attempts,
+        "key_schema_id": letter.key_schema_id,
+        "value_schema_id": letter.value_schema_id,
         "redrives": letter.redrives,
         "redrive_id": letter.redrive_id,
         "is_whole": letter.is_whole,

@@ -54,6 +54,7 @@ class DeadLetter:
         source: where the original stood; None = nobody says.
         original_ms: the original's Kafka timestamp.
         pipeline: the pipeline, producer, connector or consumer group.
+        worker: which of its workers wrote this.
         operator: the step in it: an operator, a connector's class.
         stage: where on the way; our words where the dialect's can be translated.
         exception: the class; of a wrapped exception the cause's.
@@ -64,6 +65,8 @@ class DeadLetter:
         fingerprint: equal for failures of the same kind at the same place, 16 hexadecimal digits.
         failed_ms: when; None = not told.
         attempts: how often it was tried; None = not told.
+        key_schema_id: the id in front of the original's key; None = there is none, or it is not told.
+        value_schema_id: likewise of its value.
         redrives: how often it was redriven before.
         redrive_id: the last redrive that it came from.
         restored: headers of ours that the original had, for a redrive into a repartition topic.
@@ -82,6 +85,7 @@ class DeadLetter:
     source: Source | None
     original_ms: int
     pipeline: str = ""
+    worker: str = ""
     operator: str = ""
     stage: str = ""
     exception: str = ""
@@ -92,6 +96,8 @@ class DeadLetter:
     fingerprint: str = ""
     failed_ms: int | None = None
     attempts: int | None = None
+    key_schema_id: int | None = None
+    value_schema_id: int | None = None
     redrives: int = 0
     redrive_id: str = ""
     restored: Headers = ()

@@ -170,6 +170,7 @@ def _penstock(words: _Words) -> dict[str, Any]:
         # A producer's row has no partition: its source is a table or a file, and its offset a cursor.
         "source": source if source is not None and source.partition is not None else None,
         "pipeline": words.text("penstock.dlq.pipeline"),
+        "worker": words.text("penstock.dlq.worker"),
         "operator": words.text("penstock.dlq.operator"),
         "stage": words.text("penstock.dlq.stage"),
         "exception": words.text("penstock.dlq.exception"),
@@ -178,6 +179,8 @@ def _penstock(words: _Words) -> dict[str, Any]:
         "place": words.text("penstock.dlq.place") or stack.rpartition("\n")[2],
         "failed_ms": words.number("penstock.dlq.failed.ms"),
         "attempts": words.number("penstock.dlq.attempts"),
+        "key_schema_id": words.number("penstock.dlq.key.schema.id"),
+        "value_schema_id": words.number("penstock.dlq.value.schema.id"),
         "original_ms": words.number("penstock.dlq.timestamp", least=-1),
         "restored": restored,
         "is_whole": not words.text("penstock.dlq.truncated.bytes") and not words.text("penstock.dlq.form"),

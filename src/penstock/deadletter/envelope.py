@@ -13,7 +13,7 @@ import traceback
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from penstock.deadletter.dead_letter import REDRIVE_COUNT, REDRIVE_ID
 from penstock.errors import BadRecord, PenstockError
@@ -33,6 +33,22 @@ HEADER_ROOM_BYTES = 12_288
 """What our headers of one dead letter take at most, names included."""
 
 
+class Author(NamedTuple):
+    """Who writes dead letters.
+
+    Attributes:
+        pipeline: the pipeline or producer.
+        version: of penstock.
+        group: the consumer group; empty for a producer.
+        worker: our `transactional.id`, which tells the workers of a group apart; empty for a producer.
+    """
+
+    pipeline: str
+    version: str
+    group: str = ""
+    worker: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why one record or source row went no further.
@@ -40,32 +56,34 @@ class Failure:
     Attributes:
         stage: where on its way.
         error: what was raised.
-        pipeline: the pipeline or producer.
+        author: who writes the dead letter.
         source: where it stands at its source: a topic's name, or the producer's for its rows.
         position: its place there: an offset, or the producer's cursor as text.
         failed_ms: when, milliseconds since 1970 UTC.
-        version: of penstock.
         partition: the source partition; None for a producer's row.
         origin: behind a repartition topic, where the first input stands that the record was made of.
         event_time: likewise, its event time, where that is not its timestamp.
         operator: the step that failed; empty where the record came to none.
         attempts: how often it was tried, as far as is known.
         first_failed_ms: when it failed first; None = when it failed.
+        key_schema_id: in front of the original's key; None = there is none.
+        value_schema_id: likewise of its value.
     """
 
     stage: Stage
     error: BaseException
-    pipeline: str
+    author: Author
     source: str
     position: str
     failed_ms: int
-    version: str
     partition: int | None = None
     origin: bytes | None = None
     event_time: bytes | None = None
     operator: str = ""
     attempts: int | None = None
     first_failed_ms: int | None = None
+    key_schema_id: int | None = None
+    value_schema_id: int | None = None
 
 
 def message_of(error: BaseException) -> str:
@@ -117,18 +135,23 @@ def headers_of(failure: Failure, original: Headers = ()) -> Headers:
         "__dlq.errors.topic": failure.source,
         "__dlq.errors.partition": "" if failure.partition is None else str(failure.partition),
         "__dlq.errors.offset": failure.position,
+        "__dlq.errors.group": failure.author.group,
+        "__dlq.errors.delivery.count": str(failure.attempts or ""),
         "__dlq.errors.message": message_of(error),
         "penstock.dlq.exception": f"{type(error).__module__}.{type(error).__qualname__}",
         "penstock.dlq.reason": _reason(error),
         "penstock.dlq.stage": failure.stage,
-        "penstock.dlq.pipeline": failure.pipeline,
+        "penstock.dlq.pipeline": failure.author.pipeline,
+        "penstock.dlq.worker": failure.author.worker,
         "penstock.dlq.operator": failure.operator,
         "penstock.dlq.position": failure.position,
         "penstock.dlq.origin": (failure.origin or b"").decode(errors="replace"),
         "penstock.dlq.time": (failure.event_time or b"").decode(errors="replace"),
         "penstock.dlq.place": place_of(error) if error.__traceback__ is not None else "",
         "penstock.dlq.fingerprint": fingerprint_of(failure.stage, error),
-        "penstock.dlq.version": failure.version,
+        "penstock.dlq.key.schema.id": _number(failure.key_schema_id),
+        "penstock.dlq.value.schema.id": _number(failure.value_schema_id),
+        "penstock.dlq.version": failure.author.version,
         "penstock.dlq.failed.ms": str(failure.failed_ms),
         "penstock.dlq.first.failed.ms": str(failure.first_failed_ms or ""),
         "penstock.dlq.attempts": str(failure.attempts or ""),
@@ -136,6 +159,10 @@ def headers_of(failure: Failure, original: Headers = ()) -> Headers:
         **redriven,
     }
     return kept + tuple((name, _cut(name, text)) for name, text in told.items() if text)
+
+
+def _number(number: int | None) -> str:
+    return "" if number is None else str(number)
 
 
 def _reason(error: BaseException) -> str:

@@ -20,11 +20,15 @@ class DeadLetterTopic(NamedTuple):
         name: of the topic.
         partitions: how many it has.
         max_record_bytes: what it takes at most.
+        has_key_schemas: whether keys of the source carry the id of their schema.
+        has_value_schemas: likewise values.
     """
 
     name: str
     partitions: int
     max_record_bytes: int
+    has_key_schemas: bool = False
+    has_value_schemas: bool = False
 
     def partition_of(self, source_partition: int) -> int:
         """That of the original; where its topic was given more partitions since, those of one stay together."""

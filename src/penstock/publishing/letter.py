@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penstock.deadletter.envelope import Failure, fit, headers_of
+from penstock.deadletter.envelope import Author, Failure, fit, headers_of
 from penstock.publishing.batch import DeadRow
 from penstock.publishing.raw import raw_bytes
 from penstock.record import Headers
@@ -15,11 +15,10 @@ def letter_of(
     failure = Failure(
         stage=dead.stage,
         error=dead.error,
-        pipeline=producer,
+        author=Author(producer, version),
         source=producer,
         position=repr(dead.cursor),
         failed_ms=failed_ms,
-        version=version,
     )
     value, extra = fit(raw_bytes(dead.raw), max_bytes)
     return value, headers_of(failure) + extra

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from penstock.clock import Clock, SystemClock
+from penstock.deadletter.envelope import Author
 from penstock.errors import ConfigurationError
 from penstock.kafka.client import Connection, Option
 from penstock.kafka.group_settings import DEFAULT_SESSION_TIMEOUT_MS, GroupProtocol, GroupSettings
@@ -223,7 +224,7 @@ def opened(topology: Topology, around: WorkerSurroundings, hooks: WorkerHooks) -
             around.state_directory / "attempts" / f"{writer}.json", HangTimer(around.limits.hung_after_s)
         )
         worker = Worker(
-            topology.name,
+            Author(topology.name, version("penstock"), group, writer),
             consumer=join,
             twins=lambda consumer: Twins(
                 writer,
@@ -243,7 +244,6 @@ def opened(topology: Topology, around: WorkerSurroundings, hooks: WorkerHooks) -
             limits=around.limits,
             clock=around.clock,
             hooks=hooks,
-            version=version("penstock"),
         )
         watchdog = Watchdog(
             lambda: worker.at_work,

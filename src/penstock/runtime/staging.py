@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from penstock.batch import SourceBatch
 from penstock.clock import Clock
-from penstock.deadletter.envelope import Failure
+from penstock.deadletter.envelope import Author, Failure
 from penstock.deadletter.letter import Form, Original, letter_of
 from penstock.deadletter.topic import DeadLetterTopic
 from penstock.operators.repartition_records import EVENT_TIME, ORIGIN, ours_of
@@ -15,6 +15,7 @@ from penstock.runtime.hooks import BatchReport, WorkerHooks
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.spent import Part
 from penstock.runtime.staged import DeadRecord, Staged
+from penstock.schemas.codec import schema_id_of
 from penstock.transactions.session import TransactionSession
 
 _IDLE_POLL_S = 0.1
@@ -26,33 +27,30 @@ class Staging:
     """Hands outputs and dead letters to the producer, and keeps count of them until the transaction ends.
 
     Args:
-        pipeline: its name, for dead letters.
+        author: of dead letters.
         session: holds the transaction.
         dead_letter_topic: where a source's dead letters go.
         limits: of a transaction.
         clock: time.
         hooks: told each step.
-        version: of penstock, for dead letters.
     """
 
     def __init__(
         self,
-        pipeline: str,
+        author: Author,
         session: TransactionSession,
         *,
         dead_letter_topic: Callable[[str], DeadLetterTopic],
         limits: WorkerLimits,
         clock: Clock,
         hooks: WorkerHooks,
-        version: str,
     ) -> None:
-        self._pipeline = pipeline
+        self._author = author
         self._session = session
         self._dead_letter_topic = dead_letter_topic
         self._limits = limits
         self._clock = clock
         self._hooks = hooks
-        self._version = version
         self._records = 0
         self._bytes = 0
         self._dead_letters = 0
@@ -168,22 +166,24 @@ class Staging:
         topic = self._dead_letter_topic(batch.topic)
         place = dead.place
         headers = () if batch.headers is None else batch.headers[place]
+        key, value = batch.keys[place], batch.values[place]
         failure = Failure(
             stage=dead.stage,
             error=dead.error,
             operator=dead.operator,
             attempts=dead.attempts,
             first_failed_ms=dead.first_failed_ms,
-            pipeline=self._pipeline,
+            author=self._author,
             source=batch.topic,
             partition=batch.partition,
             position=str(batch.offsets[place]),
             failed_ms=self._clock.now_ms(),
-            version=self._version,
             origin=ours_of(headers, ORIGIN),
             event_time=ours_of(headers, EVENT_TIME),
+            key_schema_id=schema_id_of(key) if topic.has_key_schemas else None,
+            value_schema_id=schema_id_of(value) if topic.has_value_schemas else None,
         )
-        original = Original(batch.keys[place], batch.values[place], headers, batch.timestamps_ms[place])
+        original = Original(key, value, headers, batch.timestamps_ms[place])
         letter = letter_of(original, failure, form, topic.max_record_bytes)
         self._session.producer.produce(
             topic.name,

@@ -26,6 +26,7 @@ from penstock.runtime.savepoint import SavepointLogic
 from penstock.runtime.staging import LOGGER
 from penstock.runtime.task import Task, TaskId
 from penstock.runtime.task_checkpoint import TaskCheckpoint
+from penstock.schemas.serdes import AvroSerde
 from penstock.schemas.topic import Topic
 from penstock.state.task_state import TaskState
 from penstock.topology.groups import TaskGroup, upstream_groups
@@ -76,6 +77,10 @@ class TaskFactory:
         self._lineage = lineage
         self._purge = purge
         self._global_tables = global_tables
+        self._has_schemas = {
+            topics.name(topic.name): (isinstance(topic.key, AvroSerde), isinstance(topic.value, AvroSerde))
+            for topic in topology.topics.values()
+        }
         self._open = {name: self._opened(topic) for name, topic in topology.topics.items()}
         self._starts = {
             node.source.topic.name: node.source.start
@@ -215,7 +220,8 @@ class TaskFactory:
     def dead_letter_topic(self, source: str) -> DeadLetterTopic:
         """Where a source's dead letters go."""
         name = self._topics.dead_letters[source]
-        return DeadLetterTopic(name, self._topics.partitions[name], self._topics.bounds[name].max_record_bytes)
+        most = self._topics.bounds[name].max_record_bytes
+        return DeadLetterTopic(name, self._topics.partitions[name], most, *self._has_schemas[source])
 
     def renew_bounds(self) -> None:
         """Ask anew what the topics take; if Kafka does not say, what was known before holds."""

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 
 from penstock.clock import Clock
+from penstock.deadletter.envelope import Author
 from penstock.errors import DuplicateIdentity, Fenced, OutcomeUnknown, Retriable, TransactionAborted
 from penstock.runtime.arrivals import Arrivals
 from penstock.runtime.attempts import AttemptLedger
@@ -49,7 +50,7 @@ class Worker:
     """Runs a pipeline's tasks. `run` until `stop` is called, or `step` by step.
 
     Args:
-        pipeline: its name, for dead letters and messages.
+        author: of dead letters.
         consumer: makes the group member, given this worker as its listener.
         session: its transactions.
         tasks: makes tasks.
@@ -57,7 +58,6 @@ class Worker:
         limits: see there.
         clock: time.
         hooks: told what happens.
-        version: of penstock, for dead letters.
         twins: judges fences.
         takeover: ends what dead workers left open; None = they are left to their time-outs.
         breaker: when a task pauses because too much fails; None = never.
@@ -66,7 +66,7 @@ class Worker:
 
     def __init__(
         self,
-        pipeline: str,
+        author: Author,
         *,
         consumer: Callable[[Worker], Member],
         session: TransactionSession,
@@ -75,7 +75,6 @@ class Worker:
         limits: WorkerLimits,
         clock: Clock,
         hooks: WorkerHooks,
-        version: str,
         twins: Callable[[Member], Twins],
         takeover: Takeover | None = None,
         breaker: CircuitBreaker | None = None,
@@ -92,13 +91,12 @@ class Worker:
         self._is_polling = False
         self._must_rewind = False
         self._staging = Staging(
-            pipeline,
+            author,
             session,
             dead_letter_topic=tasks.dead_letter_topic,
             limits=limits,
             clock=clock,
             hooks=hooks,
-            version=version,
         )
         self._consumer = consumer(self)
         self._place = Participation(self._consumer, session, twins, topics)

@@ -29,6 +29,13 @@ T = TypeVar("T")
 MAGIC: Final = b"\x00"
 
 
+def schema_id_of(record: bytes | None) -> int | None:
+    """The schema id in Confluent's framing; None where the bytes do not begin with such a frame."""
+    if record is None or len(record) < FRAME_BYTES or record[:1] != MAGIC:
+        return None
+    return int.from_bytes(record[1:FRAME_BYTES], "big")
+
+
 class DeclaredType:
     """One type that a codec takes and gives.
 
@@ -184,9 +191,7 @@ class AvroCodec(Generic[T]):
     def _failure(self, err: Exception, record: bytes, index: int) -> UndecodableRecord:
         # Other exceptions than ours may quote the payload: only their kind is told.
         told = str(err) if isinstance(err, Malformed) else f"the bytes do not fit the schema ({type(err).__name__})"
-        is_framed = len(record) >= FRAME_BYTES and record[:1] == MAGIC
-        schema_id = int.from_bytes(record[1:FRAME_BYTES], "big") if is_framed else None
-        failure = UndecodableRecord(told, reason=reason_for(err), schema_id=schema_id, index=index)
+        failure = UndecodableRecord(told, reason=reason_for(err), schema_id=schema_id_of(record), index=index)
         failure.__cause__ = err
         failure.subject = self._subject(self._types[0] if len(self._types) == 1 else None)
         return failure

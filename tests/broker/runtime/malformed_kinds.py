@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from typing import ClassVar
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, NamedTuple
 
 import msgspec
 
@@ -48,35 +48,61 @@ def good(frame: bytes, number: int) -> bytes:
     return frame + body + struct.pack("<d", 0.5)
 
 
-def malformed(frame: bytes) -> Iterator[tuple[str, bytes | None, bytes | None]]:
-    """(kind, key, value)."""
+class Malformed(NamedTuple):
+    """One way to spoil a record, and the word that its dead letter has to have for it."""
+
+    kind: str
+    reason: str
+    key: bytes | None
+    value: bytes | None
+
+
+def malformed(frame: bytes) -> Iterator[Malformed]:
+    """All of them."""
     whole = good(frame, 7)
     yield from [
-        ("no value", b"k", None),
-        ("no bytes", b"k", b""),
-        ("a wrong magic byte", b"k", b"\x01" + whole[1:]),
-        ("text", b"k", b"hello"),
-        ("JSON", b"k", b'{"id": 7}'),
-        ("an unknown schema", b"k", b"\x00\x7f\xff\xff\xff" + whole[5:]),
-        ("schema 0", b"k", b"\x00\x00\x00\x00\x00" + whole[5:]),
-        ("a key that is no UTF-8", b"\xff\xfe", whole),
-        ("a byte behind the end", b"k", whole + b"\x00"),
-        ("another record behind the end", b"k", whole + whole),
+        Malformed("no value", "tombstone", b"k", None),
+        Malformed("no bytes", "frame", b"k", b""),
+        Malformed("a wrong magic byte", "magic_byte", b"k", b"\x01" + whole[1:]),
+        Malformed("text", "magic_byte", b"k", b"hello"),
+        Malformed("JSON", "magic_byte", b"k", b'{"id": 7}'),
+        Malformed("an unknown schema", "unknown_schema", b"k", b"\x00\x7f\xff\xff\xff" + whole[5:]),
+        Malformed("schema 0", "unknown_schema", b"k", b"\x00\x00\x00\x00\x00" + whole[5:]),
+        Malformed("a key that is no UTF-8", "utf8", b"\xff\xfe", whole),
+        Malformed("a byte behind the end", "trailing_bytes", b"k", whole + b"\x00"),
+        Malformed("another record behind the end", "trailing_bytes", b"k", whole + whole),
     ]
     for length in (1, 4, 5, 6, 8, 11, 12, 14, 16, 18, 22, 26, len(whole) - 1):
-        yield f"cut behind {length} bytes", b"k", whole[:length]
+        reason = "frame" if length < len(frame) else "truncated"
+        yield Malformed(f"cut behind {length} bytes", reason, b"k", whole[:length])
     front = frame + zigzag(7)
+    noted = front + text(b"n")
     rest = b"\x01" + zigzag(0) + zigzag(0) + struct.pack("<d", 0.5)
     yield from [
-        ("a number without an end", b"k", frame + b"\xff" * 11),
-        ("a negative length", b"k", front + zigzag(-3) + rest),
-        ("a length beyond the end", b"k", front + zigzag(10**9) + rest),
-        ("a length beyond reason", b"k", front + zigzag(2**62) + rest),
-        ("a text that is no UTF-8", b"k", front + text(b"\xff\xfe") + rest),
-        ("a boolean of 2", b"k", front + text(b"n") + b"\x02" + zigzag(0) + zigzag(0) + struct.pack("<d", 0.5)),
-        ("way 2 of a union of two", b"k", front + text(b"n") + b"\x01" + zigzag(0) + zigzag(2) + struct.pack("<d", 1)),
-        ("a negative way of a union", b"k", front + text(b"n") + b"\x01" + zigzag(0) + zigzag(-1) + b"\x00" * 8),
-        ("an array beyond reason", b"k", front + text(b"n") + b"\x01" + zigzag(2**40) + b"\x00" * 20),
+        Malformed("a number without an end", "varint", b"k", frame + b"\xff" * 11),
+        Malformed("a negative length", "truncated", b"k", front + zigzag(-3) + rest),
+        Malformed("a length beyond the end", "truncated", b"k", front + zigzag(10**9) + rest),
+        Malformed("a length beyond reason", "truncated", b"k", front + zigzag(2**62) + rest),
+        Malformed("a text that is no UTF-8", "utf8", b"k", front + text(b"\xff\xfe") + rest),
+        Malformed(
+            "a boolean of 2",
+            "boolean",
+            b"k",
+            noted + b"\x02" + zigzag(0) + zigzag(0) + struct.pack("<d", 0.5),
+        ),
+        Malformed(
+            "way 2 of a union of two",
+            "union_index",
+            b"k",
+            noted + b"\x01" + zigzag(0) + zigzag(2) + struct.pack("<d", 1),
+        ),
+        Malformed(
+            "a negative way of a union",
+            "union_index",
+            b"k",
+            noted + b"\x01" + zigzag(0) + zigzag(-1) + b"\x00" * 8,
+        ),
+        Malformed("an array beyond reason", "truncated", b"k", noted + b"\x01" + zigzag(2**40) + b"\x00" * 20),
     ]
 
 
@@ -91,6 +117,11 @@ def is_good(place: int, partitions: int) -> bool:
     return place // partitions % 10 == 0
 
 
+def kind_at(kinds: Sequence[Malformed], place: int) -> Malformed:
+    """How the record at a place that is not good is spoilt: all kinds in turn."""
+    return kinds[(place * 7919) % len(kinds)]
+
+
 def rows(frame: bytes, count: int, partitions: int) -> list[Row]:
     """All kinds in turn, a tenth of them good; the number of a good one is its place."""
     kinds = list(malformed(frame))
@@ -100,8 +131,8 @@ def rows(frame: bytes, count: int, partitions: int) -> list[Row]:
         if is_good(place, partitions):
             made.append(Row(b"k", good(frame, place), partition))
         else:
-            _, key, value = kinds[(place * 7919) % len(kinds)]
-            made.append(Row(key, value, partition))
+            spoilt = kind_at(kinds, place)
+            made.append(Row(spoilt.key, spoilt.value, partition))
     return made
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import subprocess
-from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -37,9 +36,9 @@ def test_each_bad_record_is_set_aside_once_with_its_reason_and_each_good_one_com
     name, bootstrap = topic_prefix, kafka.bootstrap_servers
     _, frame = malformed_kinds.registered(name)
     kinds = list(malformed_kinds.malformed(frame))
-    assert len({kind for kind, _, _ in kinds}) == len(kinds) >= 30
+    assert len({each.kind for each in kinds}) == len(kinds) >= 30
     rows = malformed_kinds.rows(frame, count, PARTITIONS)
-    assert {row.value for row in rows} >= {value for _, _, value in kinds}, "all kinds are there"
+    assert {row.value for row in rows} >= {each.value for each in kinds}, "all kinds are there"
     create(bootstrap, f"{name}-in", PARTITIONS)
 
     def start(instance: int) -> subprocess.Popen[str]:
@@ -79,7 +78,7 @@ def test_each_bad_record_is_set_aside_once_with_its_reason_and_each_good_one_com
     assert found == good
 
     seen: list[int] = []
-    reasons: Counter[str] = Counter()
+    workers_seen: set[bytes | None] = set()
     for partition, letters in read(bootstrap, f"dlq.{name}.{name}-in").items():
         for letter in letters:
             headers = dict(letter.headers)
@@ -87,7 +86,12 @@ def test_each_bad_record_is_set_aside_once_with_its_reason_and_each_good_one_com
             seen.append(place)
             assert (letter.key, letter.value) == (rows[place].key, rows[place].value)
             assert headers["penstock.dlq.stage"] == b"decode"
-            reasons[(headers["penstock.dlq.reason"] or b"").decode()] += 1
+            spoilt = malformed_kinds.kind_at(kinds, place)
+            assert headers["penstock.dlq.reason"] == spoilt.reason.encode(), spoilt.kind
+            is_framed = len(spoilt.value or b"") >= len(frame) and (spoilt.value or b"").startswith(b"\x00")
+            schema_id = str(int.from_bytes((spoilt.value or b"")[1:5], "big")).encode() if is_framed else None
+            assert headers.get("penstock.dlq.value.schema.id") == schema_id, spoilt.kind
+            assert headers["__dlq.errors.group"] == name.encode()
+            workers_seen.add(headers["penstock.dlq.worker"])
     assert sorted(seen) == sorted(set(range(count)) - set(good))
-    assert not {"", "error"} & reasons.keys(), reasons
-    assert len(reasons) > 5, reasons
+    assert workers_seen == {f"{name}.{instance}".encode() for instance in range(2)}

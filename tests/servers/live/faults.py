@@ -19,7 +19,7 @@ from typing import Any, Final
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from penstock.deadletter.envelope import Failure, headers_of
+from penstock.deadletter.envelope import Author, Failure, headers_of
 from penstock.kafka.admin import Admin
 from penstock.kafka.client import Connection
 from penstock.kafka.record_deletion import RecordDeleter
@@ -88,11 +88,10 @@ def forgotten(works: Works) -> Generator[Meanwhile]:
     failure = Failure(
         stage="process",
         error=ValueError(),
-        pipeline="sums",
+        author=Author("sums", "0"),
         source=SUMS,
         position="0",
         failed_ms=int((now - timedelta(days=2)).timestamp() * 1000),
-        version="0",
         partition=0,
         operator="parse",
     )

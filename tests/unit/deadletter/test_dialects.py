@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from penstock.deadletter.dead_letter import DeadLetter, Source
 from penstock.deadletter.dialects import MAX_STACK, MAX_TEXT, read_letter
-from penstock.deadletter.envelope import Failure, headers_of
-from penstock.deadletter.letter import Form, Original, letter_of
+from penstock.deadletter.envelope import Author, Failure, headers_of
+from penstock.deadletter.letter import Form, Letter, Original, letter_of
 from penstock.errors import BadRecord
 from penstock.record import Headers
 
@@ -78,22 +78,29 @@ def letter(headers: Headers, **more: Any) -> DeadLetter:
 
 
 def ours(original: Headers = USERS, form: Form = Form.WHOLE, **more: Any) -> DeadLetter:
+    made = written_letter(original, form, **more)
+    return letter(made.headers, key=made.key, value=made.value, timestamp_ms=made.timestamp_ms)
+
+
+def written(**more: Any) -> Headers:
+    return written_letter(USERS, Form.WHOLE, **more).headers
+
+
+def written_letter(original: Headers, form: Form, **more: Any) -> Letter:
     with pytest.raises(BadRecord) as caught:
         raise BadRecord("planted", reason="planted")
     failure = Failure(
         stage="process",
         error=caught.value,
-        pipeline="delays",
+        author=Author("delays", "1", "shop.delays", "shop.delays.0"),
         source="orders",
         position="4711",
         failed_ms=1_700_000_000_000,
-        version="1",
         partition=3,
         operator="add",
         **more,
     )
-    made = letter_of(Original(b"k", b"v", original, 12_345), failure, form, 1_000_000)
-    return letter(made.headers, key=made.key, value=made.value, timestamp_ms=made.timestamp_ms)
+    return letter_of(Original(b"k", b"v", original, 12_345), failure, form, 1_000_000)
 
 
 @pytest.mark.parametrize("dialect", ALL)
@@ -116,6 +123,16 @@ def test_what_ours_say() -> None:
     assert not read.may_quote_payload
     assert len(read.fingerprint) == 16
     assert read.is_whole
+    assert (read.worker, read.attempts) == ("shop.delays.0", None)
+    assert (read.key_schema_id, read.value_schema_id) == (None, None)
+
+
+def test_ours_name_worker_attempts_and_schemas_in_kafkas_words_where_it_has_some() -> None:
+    read = ours(attempts=3, key_schema_id=7, value_schema_id=0)
+    assert (read.worker, read.attempts, read.key_schema_id, read.value_schema_id) == ("shop.delays.0", 3, 7, 0)
+    headers: Headers = tuple(pair for pair in written(attempts=3) if pair[0].startswith("__dlq."))
+    of_kafka = letter(headers)
+    assert (of_kafka.dialect, of_kafka.pipeline, of_kafka.attempts) == ("kafka", "shop.delays", 3)
 
 
 def test_what_connect_says() -> None:
@@ -238,7 +255,7 @@ def test_what_holds_a_part_of_the_original_says_so(form: Form) -> None:
 
 
 def test_a_producers_row_has_no_topic_that_it_came_from() -> None:
-    headers = headers_of(Failure("convert", BadRecord("x"), "flights", "flights", "17", 5, "1"))
+    headers = headers_of(Failure("convert", BadRecord("x"), Author("flights", "1"), "flights", "17", 5))
     assert letter(headers).source is None
 
 

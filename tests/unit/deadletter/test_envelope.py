@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from penstock.deadletter.envelope import HEADER_ROOM_BYTES, Failure, fingerprint_of, fit, headers_of, message_of
+from penstock.deadletter.envelope import HEADER_ROOM_BYTES, Author, Failure, fingerprint_of, fit, headers_of, message_of
 from penstock.errors import BadRow, UnencodableValue
 from penstock.record import Headers
 
@@ -35,11 +36,10 @@ def failure(error: BaseException, position: str = "17", partition: int | None = 
     return Failure(
         stage="convert",
         error=error,
-        pipeline="flights",
+        author=Author("flights", "1.0"),
         source="flights",
         position=position,
         failed_ms=1_700_000_000_000,
-        version="1.0",
         partition=partition,
     )
 
@@ -100,7 +100,20 @@ def test_an_earlier_hops_headers_are_replaced_and_foreign_ones_kept_in_order() -
 @given(text=st.text(alphabet="aé€😀", min_size=1, max_size=8_000), position=st.text(max_size=3_000))
 @example(text="€" * 2_000, position="😀" * 2_000)
 def test_headers_are_cut_at_whole_characters_and_within_their_room(text: str, position: str) -> None:
-    headers = dict(headers_of(failure(BadRow(text, reason=text), position)))
+    number = 2**63 - 1
+    told = replace(
+        failure(BadRow(text, reason=text), position, partition=2**31 - 1),
+        author=Author(text, text, text, text),
+        source=text,
+        operator=text,
+        origin=text.encode(),
+        event_time=text.encode(),
+        attempts=number,
+        first_failed_ms=number,
+        key_schema_id=2**32 - 1,
+        value_schema_id=2**32 - 1,
+    )
+    headers = dict(headers_of(told))
     for name in ("__dlq.errors.message", "penstock.dlq.reason"):
         assert text.startswith((headers[name] or b"").decode())
     assert sum(len(name) + len(value or b"") for name, value in headers.items()) <= HEADER_ROOM_BYTES

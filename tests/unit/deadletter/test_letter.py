@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from penstock.deadletter.envelope import Failure
+from penstock.deadletter.envelope import Author, Failure
 from penstock.deadletter.letter import Form, Letter, Original, letter_of
 from penstock.errors import BadRecord
 
@@ -14,7 +14,7 @@ ORIGINAL = Original(b"key" * 9, b"value" * 1_000, (("user", b"header" * 99), ("p
 def letter(form: Form = Form.WHOLE, max_bytes: int = 1_000_000, original: Original = ORIGINAL) -> Letter:
     with pytest.raises(BadRecord) as caught:
         raise BadRecord("planted")
-    failure = Failure("process", caught.value, "p", "in", "7", 99, "test", partition=0)
+    failure = Failure("process", caught.value, Author("p", "test"), "in", "7", 99, partition=0)
     return letter_of(original, failure, form, max_bytes)
 
 

@@ -12,6 +12,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from penstock.deadletter.envelope import Author
 from penstock.dsl.pipeline import Pipeline
 from penstock.kafka.client import Connection
 from penstock.kafka.consumer import Committed
@@ -179,7 +180,7 @@ def running(
         return members[0]
 
     worker = Worker(
-        "p",
+        Author("p", "test", "p", "p.0"),
         consumer=member,
         session=TransactionSession(lambda: InMemoryProducer(cluster), clock=clock, hooks=all_hooks),
         tasks=tasks,
@@ -187,7 +188,6 @@ def running(
         limits=limits,
         clock=clock,
         hooks=all_hooks,
-        version="test",
         breaker=topology.breaker,
         attempts=attempts,
         twins=lambda consumer: Twins(
