@@ -1,7 +1,7 @@
 """A worker that parks keys and fails where it is told to; started as a process of its own by the crash tests.
 
-Per key the pipeline lists its numbers, so that order shows. Some numbers fail until `healed` stands in the state's
-folder, which the process puts there when all input has been read. It ends by itself when nothing is parked any more.
+Per key the pipeline lists its numbers, so that order shows. Some numbers fail until `healed` stands beside the state's
+folder, where a process puts it when all input has been read. It ends by itself when nothing is parked any more.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def is_bad(number: int) -> bool:
     return number % 29 == 5
 
 
-def pipeline(name: str, topic: str, folder: Path) -> ps.Pipeline:
+def pipeline(name: str, topic: str, healed: Path) -> ps.Pipeline:
     def enrich(text: str) -> str:
-        if is_bad(int(text)) and not (folder / HEALED).exists():
+        if is_bad(int(text)) and not healed.exists():
             raise ValueError(text)
         return text
 
@@ -50,12 +50,15 @@ def main() -> int:
     parser.add_argument("--step", default="none")
     parser.add_argument("--nth", type=int, default=1)
     parser.add_argument("--action", default="kill")
+    parser.add_argument("--instance", default="0")
     parser.add_argument("--waits", action="store_true", help="count steps only when all input has been read")
     args = parser.parse_args()
+    args.state.mkdir(exist_ok=True)
     around = WorkerSurroundings(
         connection=Connection(args.bootstrap_servers),
         registry=None,
         state_directory=args.state,
+        instance=args.instance,
         checkpoint_interval_s=0.05,
         transaction_timeout_ms=10_000,
         transaction_budget_ms=7_500,
@@ -63,14 +66,15 @@ def main() -> int:
         limits=WorkerLimits(commit_interval_s=0.005, max_batch_records=20, max_transaction_records=60),
     )
     failpoint = Failpoint(args.step, args.nth, args.action, args.state, waits=args.waits)
+    healed = args.state.with_name(HEALED)
     last = {(args.topic, place): int(offset) for place, offset in enumerate(args.until.split(","))}
     try:
-        with opened(pipeline(args.pipeline, args.topic, args.state).topology(), around, failpoint) as worker:
-            while not (is_read(worker, last) and (args.state / HEALED).exists() and nothing_is_parked(worker)):
+        with opened(pipeline(args.pipeline, args.topic, healed).topology(), around, failpoint) as worker:
+            while not (is_read(worker, last) and healed.exists() and nothing_is_parked(worker)):
                 worker.step()
-                if is_read(worker, last) and not (args.state / HEALED).exists():
+                if is_read(worker, last) and not healed.exists():
                     assert not nothing_is_parked(worker), "there is something to be brought back"
-                    (args.state / HEALED).touch()
+                    healed.touch()
                     arm(args.state)
             worker.close()
     except PenstockError as exc:

@@ -94,4 +94,4 @@ def test_each_bad_record_is_set_aside_once_with_its_reason_and_each_good_one_com
             assert headers["__dlq.errors.group"] == name.encode()
             workers_seen.add(headers["penstock.dlq.worker"])
     assert sorted(seen) == sorted(set(range(count)) - set(good))
-    assert workers_seen == {f"{name}.{instance}".encode() for instance in range(2)}
+    assert workers_seen == {f"{name}.{instance}.0".encode() for instance in range(2)}

@@ -1,5 +1,6 @@
-"""Keys are parked and brought back though workers die at every step of it: order per key, nothing lost or doubled.
+"""Keys are parked and brought back though workers die, or lose their tasks, at every step of it.
 
+Order per key is kept, nothing is lost or doubled.
 The oracle is a bare client; it shares no code with what it checks.
 """
 
@@ -14,7 +15,7 @@ import pytest
 from penstock.testing.pytest_plugin import KafkaUnderTest
 from tests.broker.harness import bare_reader, victims
 from tests.broker.harness.topics import Row, create, publish
-from tests.broker.harness.victims import finish
+from tests.broker.harness.victims import finish, stands_still, until
 
 pytestmark = pytest.mark.broker
 
@@ -45,9 +46,18 @@ STEPS = [
 ]
 
 
+TAKEN = [(phase, step, nth) for phase, step, nth, action in STEPS if action == "kill"]
+TAKEN_EACH_TIME = {(PARKED, "flush", 5), (BACK, "commit", 1)}
+
+
 def start(kafka: KafkaUnderTest, name: str, state: Path, *options: str) -> subprocess.Popen[str]:
-    until = f"{ROWS // 2},{ROWS // 2}"
-    return victims.start(SCRIPT, kafka, name, state, "--topic", f"{name}-in", "--until", until, *options)
+    ends = f"{ROWS // 2},{ROWS // 2}"
+    return victims.start(SCRIPT, kafka, name, state, "--topic", f"{name}-in", "--until", ends, *options)
+
+
+def publish_all(kafka: KafkaUnderTest, name: str) -> None:
+    create(kafka.bootstrap_servers, f"{name}-in", 2)
+    publish(kafka.bootstrap_servers, f"{name}-in", [Row(key_of(n), b"%d" % n, n % 2) for n in range(ROWS)])
 
 
 def key_of(number: int) -> bytes:
@@ -71,15 +81,42 @@ def check(kafka: KafkaUnderTest, name: str) -> None:
 def test_a_worker_that_fails_at_any_step_of_parking_changes_nothing(
     kafka: KafkaUnderTest, topic_prefix: str, tmp_path: Path, phase: str, step: str, nth: int, action: str
 ) -> None:
-    create(kafka.bootstrap_servers, f"{topic_prefix}-in", 2)
-    publish(kafka.bootstrap_servers, f"{topic_prefix}-in", [Row(key_of(n), b"%d" % n, n % 2) for n in range(ROWS)])
+    publish_all(kafka, topic_prefix)
+    state = tmp_path / "0"
     options = ["--step", step, "--nth", str(nth), "--action", action, *(["--waits"] if phase == BACK else [])]
-    first = start(kafka, topic_prefix, tmp_path, *options)
+    first = start(kafka, topic_prefix, state, *options)
     _, err = first.communicate(timeout=90)
-    assert (tmp_path / "failpoint.log").read_text() == f"{step} {action}\n", err
+    assert (state / "failpoint.log").read_text() == f"{step} {action}\n", err
     if action.startswith("kill"):
         assert first.returncode == -signal.SIGKILL, err
-        finish(start(kafka, topic_prefix, tmp_path))
+        finish(start(kafka, topic_prefix, state))
     else:
         assert first.returncode == 0, err
+    check(kafka, topic_prefix)
+
+
+@pytest.mark.parametrize(
+    ("phase", "step", "nth"),
+    [
+        pytest.param(*each, marks=() if each in TAKEN_EACH_TIME else pytest.mark.full, id="-".join(map(str, each[:2])))
+        for each in TAKEN
+    ],
+)
+def test_a_worker_that_loses_its_tasks_at_any_step_of_parking_changes_nothing(
+    kafka: KafkaUnderTest, topic_prefix: str, tmp_path: Path, phase: str, step: str, nth: int
+) -> None:
+    """It stands still in front of the step until another has its tasks and has done all; then it goes on."""
+    publish_all(kafka, topic_prefix)
+    options = ["--step", step, "--nth", str(nth), "--action", "stop", *(["--waits"] if phase == BACK else [])]
+    first = start(kafka, topic_prefix, tmp_path / "0", *options)
+    try:
+        until(lambda: stands_still(first.pid))
+        assert (tmp_path / "0" / "failpoint.log").read_text() == f"{step} stop\n"
+        finish(start(kafka, topic_prefix, tmp_path / "1", "--instance", "1"))
+        check(kafka, topic_prefix)
+        first.send_signal(signal.SIGCONT)
+        finish(first)
+    finally:
+        first.kill()
+        first.wait()
     check(kafka, topic_prefix)
