@@ -9,7 +9,7 @@ import pytest
 
 from penstock.errors import KafkaUnavailable
 from penstock.kafka.consumer import Committed
-from penstock.kafka.group_view import Extent
+from penstock.kafka.extents import Extent
 from penstock.kafka.reader import Watermarks
 from penstock.runtime.changelog_reader import PartitionReader
 from penstock.runtime.inheritance import Inheritance

@@ -9,18 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
-
-from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # re-exported without __all__
+from typing import Generic, Protocol, TypeVar
 
 from penstock.errors import KafkaUnavailable
-from penstock.kafka.client import Connection, connected, let_go
+from penstock.kafka.client import Connection
 from penstock.kafka.consumer import Committed
-from penstock.kafka.error_map import from_call
+from penstock.kafka.extents import Extent, Extents
 from penstock.kafka.group_members import GroupMember, GroupMembers
 from penstock.kafka.group_offsets import GroupOffsets
-from penstock.kafka.listed_offsets import listed_offsets
 from penstock.kafka.polled import Partition
 
 T = TypeVar("T")
@@ -28,19 +24,6 @@ T_co = TypeVar("T_co", covariant=True)
 
 _REQUEST_TIMEOUT_S = 2.0
 _ASK_AGAIN_S = 0.05
-
-
-class Extent(NamedTuple):
-    """Where a partition begins and ends: the two ends differ while a transaction is open in it."""
-
-    begin: int
-    last_stable: int
-    high_watermark: int
-
-    @property
-    def is_open(self) -> bool:
-        """Whether a transaction is open in it, or its marker is being written."""
-        return self.last_stable < self.high_watermark
 
 
 class Answer(Protocol[T_co]):
@@ -97,9 +80,6 @@ class Asked(Generic[T]):
 class GroupView:
     """Asks about one group; clients are made with the first question.
 
-    The admin client is made anew after each failure: one that lived through a change of leaders can keep giving
-    `FENCED_LEADER_EPOCH` for seconds, or no answer at all.
-
     Args:
         connection: the cluster.
         group: its name.
@@ -107,10 +87,8 @@ class GroupView:
     """
 
     def __init__(self, connection: Connection, group: str, client_id: str) -> None:
-        self._connection = connection
         self._group = group
-        self._client_id = client_id
-        self._client: AdminClient | None = None
+        self._extents = Extents(connection, client_id)
         self._group_offsets = GroupOffsets(connection, group, client_id)
         self._group_members = GroupMembers(connection, client_id)
         self._thread: ThreadPoolExecutor | None = None
@@ -134,21 +112,7 @@ class GroupView:
 
     def extents(self, partitions: Sequence[Partition]) -> Answer[dict[Partition, Extent]]:
         """Where these partitions begin and end."""
-        earliest: Any = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
-        latest: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        client = self._admin()  # one for all of it, which the answer holds: see there
-        asked = [
-            _list_offsets(client, partitions, earliest, IsolationLevel.READ_UNCOMMITTED),
-            _list_offsets(client, partitions, latest, IsolationLevel.READ_COMMITTED),
-            _list_offsets(client, partitions, latest, IsolationLevel.READ_UNCOMMITTED),
-        ]
-
-        def read(_: list[Any]) -> dict[Partition, Extent]:
-            begins, stable, ends = map(listed_offsets, asked)
-            return {place: Extent(begins[place], stable[place], ends[place]) for place in partitions}
-
-        futures = [future for answers in asked for future in answers.values()]
-        return _FutureAnswer(client, futures, read, "beginnings and ends of partitions", self._forget)
+        return _Awaited(self._extents.ask(partitions))
 
     def extent(self, partition: Partition) -> Answer[Extent]:
         """Where one partition begins and ends."""
@@ -159,28 +123,9 @@ class GroupView:
         if self._thread is not None:
             self._thread.shutdown(wait=True, cancel_futures=True)
             self._thread = None
-        client, self._client = self._client, None
-        let_go(client)
+        self._extents.close()
         self._group_members.close()
         self._group_offsets.close()
-
-    def _admin(self) -> AdminClient:
-        if self._client is None:
-            own = self._connection.options({}, self._connection.admin, self._client_id)
-            self._client = connected(AdminClient, own, self._client_id)
-        return self._client
-
-    def _forget(self, client: AdminClient) -> None:
-        if self._client is client:
-            self._client = None
-
-
-def _list_offsets(
-    client: AdminClient, partitions: Sequence[Partition], spec: Any, level: IsolationLevel
-) -> dict[TopicPartition, Future[Any]]:
-    asked = {TopicPartition(*partition): spec for partition in partitions}
-    answers: Any = client.list_offsets(asked, isolation_level=level, request_timeout=_REQUEST_TIMEOUT_S)
-    return dict(answers)
 
 
 class _Awaited(Generic[T]):
@@ -191,39 +136,6 @@ class _Awaited(Generic[T]):
 
     def get(self) -> T | None:
         return self._future.result() if self._future.done() else None
-
-
-class _FutureAnswer(Generic[T]):
-    """Holds the client, too: a client that nobody refers to is destroyed, and its answers never come."""
-
-    def __init__(
-        self,
-        client: AdminClient,
-        futures: Sequence[Future[Any]],
-        read: Callable[[list[Any]], T],
-        doing: str,
-        on_failure: Callable[[AdminClient], None],
-    ) -> None:
-        self._client = client
-        self._futures = futures
-        self._read = read
-        self._doing = doing
-        self._on_failure = on_failure
-
-    def get(self) -> T | None:
-        if not all(future.done() for future in self._futures):
-            return None
-        # Not raised by the futures that hold them: the traceback would lead back here, and a client in a circle is
-        # destroyed whenever garbage is looked for; by its own thread perhaps, which an assertion ends the process for.
-        failed = next(filter(None, (future.exception() for future in self._futures)), None)
-        if failed is not None:
-            self._on_failure(self._client)
-            raise from_call(failed, self._doing) if isinstance(failed, KafkaException) else failed
-        try:
-            return self._read([future.result() for future in self._futures])
-        except KafkaException as exc:
-            self._on_failure(self._client)
-            raise from_call(exc, self._doing) from exc
 
 
 class _Of(Generic[T]):

@@ -20,8 +20,8 @@ from penstock.errors import KafkaUnavailable
 from penstock.kafka.client import LOGGER, Connection, Option, connected, let_go
 from penstock.kafka.consumer import Committed
 from penstock.kafka.error_map import from_call
+from penstock.kafka.extents import Extent
 from penstock.kafka.group_members import GroupMembers
-from penstock.kafka.group_view import Extent
 from penstock.kafka.polled import Partition
 from penstock.kafka.reader import Reader
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Final
 
-from penstock.kafka.group_view import Asked, Extent
+from penstock.kafka.extents import Extent
+from penstock.kafka.group_view import Asked
 from penstock.kafka.polled import Partition
 from penstock.kafka.reader import Columns, Watermarks
 from penstock.runtime.clients import LogReader

@@ -14,9 +14,10 @@ from penstock.kafka.acknowledged_producer import AcknowledgedProducer
 from penstock.kafka.admin import Admin, ClusterDescription, TopicDescription, TopicSettings
 from penstock.kafka.client import Connection
 from penstock.kafka.consumer import Committed, GroupConsumer, RebalanceListener
+from penstock.kafka.extents import Extent
 from penstock.kafka.group_members import GroupMember
 from penstock.kafka.group_settings import GroupSettings
-from penstock.kafka.group_view import Answer, Extent, GroupView
+from penstock.kafka.group_view import Answer, GroupView
 from penstock.kafka.reader import Columns, Isolation, RawRecord, Reader, read_to_end
 from penstock.kafka.record_deletion import RecordDeleter
 from penstock.kafka.statistics import Take

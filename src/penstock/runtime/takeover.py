@@ -33,8 +33,9 @@ from typing import Protocol
 from penstock.clock import Clock
 from penstock.errors import PenstockError, Retriable
 from penstock.kafka.consumer import Committed
+from penstock.kafka.extents import Extent
 from penstock.kafka.group_members import GroupMember
-from penstock.kafka.group_view import Answer, Extent
+from penstock.kafka.group_view import Answer
 from penstock.kafka.polled import Partition
 from penstock.protocols import TransactionalProducer, TransactionHooks
 from penstock.runtime.task import TaskId

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 from penstock.deadletter.topic import DeadLetterTopic
 from penstock.errors import ServerUnreachable
 from penstock.kafka.consumer import Committed
-from penstock.kafka.group_view import Answer, Asked, Extent
+from penstock.kafka.extents import Extent
+from penstock.kafka.group_view import Answer, Asked
 from penstock.operators.operator import OpenTopic
 from penstock.runtime.assignment import Assignment
 from penstock.runtime.changelog_reader import PartitionReader

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -13,11 +16,14 @@ from penstock.errors import KafkaUnavailable
 from penstock.kafka.admin import Admin, TopicSettings
 from penstock.kafka.client import Connection
 from penstock.kafka.consumer import Committed
+from penstock.kafka.extents import Extent
 from penstock.kafka.group_offsets import UnstableOffsets
-from penstock.kafka.group_view import Answer, Asked, Extent, GroupView
+from penstock.kafka.group_view import Answer, Asked, GroupView
 from penstock.testing.pytest_plugin import KafkaUnderTest
 
 pytestmark = pytest.mark.broker
+
+ROOT = Path(__file__).parents[3]
 
 T = TypeVar("T")
 
@@ -116,3 +122,12 @@ def test_an_open_transaction_shows_in_offsets_and_ends(kafka: KafkaUnderTest, to
     else:
         raise AssertionError("never answered")
     consumer.close()
+
+
+@pytest.mark.parametrize("seconds", [2, pytest.param(30, marks=pytest.mark.full)])
+def test_many_who_ask_at_once_for_what_the_client_does_not_know_end_no_process(
+    kafka: KafkaUnderTest, seconds: int
+) -> None:
+    asking = [sys.executable, "-m", "tests.broker.kafka_client.asking_for_extents", kafka.bootstrap_servers]
+    ended = subprocess.run([*asking, str(seconds)], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stderr

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
-from weakref import ref
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from penstock.errors import ConfigurationError, KafkaUnavailable
-from penstock.kafka import group_members, group_view
+from penstock.kafka import group_members
 from penstock.kafka.client import Connection
 from penstock.kafka.group_members import GroupMember, GroupMembers
-from penstock.kafka.group_view import GroupView
 from tests.unit.kafka_client.bare_brokers import Api, Cluster, Group, Member, cluster
 
 ROOT = Path(__file__).parents[3]
@@ -140,74 +134,6 @@ def test_no_question_has_a_time_out_that_could_come_and_no_client_that_owes_an_a
         GroupMembers(Connection("nowhere:1"), "asks").of("g", 0.01)
     assert client.time_outs_s == [3_600.0]
     assert client.is_destroyed
-
-
-class Lists:
-    """A client of which somebody lets go between two of its questions, as the thread that asks for members may."""
-
-    def __init__(self, meanwhile: Callable[[], None]) -> None:
-        self.meanwhile = meanwhile
-        self.asked = 0
-
-    def list_offsets(self, asked: dict[TopicPartition, object], **_: object) -> dict[TopicPartition, Future[object]]:
-        self.asked += 1
-        self.meanwhile()
-        return {tp: Future() for tp in asked}
-
-
-def test_one_client_is_asked_for_all_ends_and_held_until_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The answers of a client that nobody refers to never come: whoever waited for them would wait for ever."""
-    view = GroupView(Connection("nowhere:1"), "g", "asks")
-    clients: list[Lists] = []
-
-    def connect(*_: object) -> Lists:
-        clients.append(Lists(lambda: view._forget(view._admin())))
-        return clients[-1]
-
-    monkeypatch.setattr(group_view, "connected", connect)
-    answer = view.extents([("t", 0)])
-    asked = [client for client in clients if client.asked]
-    assert [client.asked for client in asked] == [3]
-    held = ref(asked[0])
-    clients.clear()
-    asked.clear()
-    assert held() is not None
-    assert answer.get() is None
-
-
-def fail(answer: Any) -> None:
-    for future in answer._futures:
-        future.set_exception(KafkaException(KafkaError(KafkaError._TRANSPORT)))
-
-
-def test_a_client_that_failed_is_part_of_no_circle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would be destroyed when garbage is looked for; by its own thread, perhaps."""
-    view = GroupView(Connection("nowhere:1"), "g", "asks")
-    client = Lists(lambda: None)
-    clients, held = [client], ref(client)
-    del client
-    monkeypatch.setattr(group_view, "connected", lambda *_: clients.pop())
-    answer = view.extents([("t", 0)])
-    fail(answer)
-    gc.disable()
-    try:
-        with suppress(KafkaUnavailable):
-            answer.get()
-        del answer
-        assert held() is None
-    finally:
-        gc.enable()
-
-
-def test_only_the_client_that_failed_is_let_go_of() -> None:
-    view = GroupView(Connection("nowhere:1"), "g", "asks")
-    first = view._admin()
-    view._forget(first)
-    second = view._admin()
-    assert second is not first
-    view._forget(first)
-    assert view._admin() is second
-    view.close()
 
 
 def test_after_a_question_without_an_answer_another_client_asks(brokers: Cluster, asks: GroupMembers) -> None:

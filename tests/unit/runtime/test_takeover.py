@@ -10,8 +10,8 @@ import pytest
 
 from penstock.errors import ConfigurationError, KafkaUnavailable
 from penstock.kafka.consumer import Committed
+from penstock.kafka.extents import Extent
 from penstock.kafka.group_members import GroupMember
-from penstock.kafka.group_view import Extent
 from penstock.kafka.polled import Partition
 from penstock.runtime.takeover import FENCE_AGAIN_S, LOOK_AGAIN_S, Takeover
 from penstock.runtime.task import TaskId

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from penstock.kafka.group_view import Extent
+from penstock.kafka.extents import Extent
 from penstock.kafka.polled import Partition
 from penstock.monitoring.lag.standing import Status
 from penstock.monitoring.lag.time_lag import TimeLag

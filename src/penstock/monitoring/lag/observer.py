@@ -23,7 +23,7 @@ from typing import Final, Protocol, TypeVar
 from penstock.clock import Clock
 from penstock.errors import OperatorMustDecide, PenstockError
 from penstock.kafka.consumer import Committed
-from penstock.kafka.group_view import Extent
+from penstock.kafka.extents import Extent
 from penstock.kafka.polled import Partition
 from penstock.kafka.survey import GroupSummary, TimedOffset
 from penstock.monitoring.lag.curve import Curve

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from penstock.kafka.group_view import Extent
+from penstock.kafka.extents import Extent
 from penstock.kafka.polled import Partition
 
 BLOCKED_AFTER_S: Final = 60.0

@@ -8,9 +8,9 @@ from typing import Any, Final, Generic, TypeVar
 from penstock.errors import KafkaUnavailable
 from penstock.kafka.consumer import Committed
 from penstock.kafka.error_map import by_name, from_call
+from penstock.kafka.extents import Extent
 from penstock.kafka.group_members import GroupMember
 from penstock.kafka.group_offsets import UnstableOffsets
-from penstock.kafka.group_view import Extent
 from penstock.kafka.reader import BEGINNING, END, Columns, Isolation, RawRecord
 from penstock.record import Record
 from penstock.testing.cluster.cluster import SimulatedCluster

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from penstock.errors import KafkaUnavailable
 from penstock.kafka.consumer import Committed
-from penstock.kafka.group_view import Extent
+from penstock.kafka.extents import Extent
 from penstock.kafka.polled import Partition
 from penstock.kafka.survey import GroupSummary, TimedOffset
 
