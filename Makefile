@@ -7,7 +7,7 @@ ARGS ?=
 # processes with a broker each. The tests of a file stay together: some share what took long to make.
 TESTS := $(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test test-servers live simulate mutants check format bench docs full lock clean
+.PHONY: help demo test crashes test-servers live simulate mutants check format bench docs full lock clean
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -28,7 +28,10 @@ demo: .venv/run.stamp ## the main job on real data, with producer and workers ki
 	$(BIN)/python -m demo $(ARGS)
 
 test: .venv/dev.stamp ## all tests that need Python only, those on the embedded Kafka included
-	$(TESTS) -m "not servers and not full" $(ARGS)
+	$(TESTS) -m "not servers and not crashes and not full" $(ARGS)
+
+crashes: .venv/dev.stamp ## processes and brokers that die at each step of what they do, a case or two each
+	$(TESTS) -m "crashes and not full" $(ARGS)
 
 test-servers: .venv/dev.stamp ## the tests that need servers from Debian's packages
 	$(BIN)/pytest -m "servers and not full" $(ARGS)

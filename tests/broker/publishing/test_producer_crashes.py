@@ -19,7 +19,7 @@ from penstock.testing.segments import read_topic
 from tests.broker.harness import bare_reader, victims
 from tests.broker.harness.victims import finish, nothing_is_open, stands_still, until
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.crashes]
 
 SCRIPT = Path(__file__).with_name("crashing_producer.py")
 ROWS = 3_000

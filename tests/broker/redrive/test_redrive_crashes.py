@@ -21,7 +21,7 @@ from tests.broker.harness import bare_reader, victims
 from tests.broker.harness.victims import finish, nothing_is_open, stands_still, until
 from tests.broker.redrive.dead_letters import FIRST_MS, PARTITIONS, USERS, Letters
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.crashes]
 
 SCRIPT = Path(__file__).with_name("crashing_redrive.py")
 COUNT = 1_000

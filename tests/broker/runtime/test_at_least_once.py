@@ -16,7 +16,7 @@ from tests.broker.harness.bare_reader import group_offsets, read
 from tests.broker.harness.topics import Row, create, publish
 from tests.broker.runtime.in_process import has_committed, step_until, working
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.crashes]
 
 ROWS = 120
 

@@ -21,7 +21,7 @@ from tests.broker.harness.victims import until
 from tests.broker.runtime.cast import Cast
 from tests.broker.runtime.numbers_topic import Numbers, publish
 
-pytestmark = [pytest.mark.broker, pytest.mark.full, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.broker, pytest.mark.crashes, pytest.mark.timeout(600)]
 
 Role = Literal["transactions", "group", "changelog"]
 STEPS: list[tuple[str, Role]] = [
@@ -33,6 +33,17 @@ STEPS: list[tuple[str, Role]] = [
     ("committed", "transactions"),
     ("apply", "group"),
 ]
+MATRIX = [
+    (protocol, step, role, fault)
+    for protocol in ("classic", "consumer")
+    for step, role in STEPS
+    for fault in ("kill", "pause")
+]
+SHORT = {
+    (("classic", "consumer")[place % 2], step, role, ("kill", "kill", "pause", "pause")[place % 4])
+    for place, (step, role) in enumerate(STEPS)
+}
+"""One for each step; protocols and faults in turn."""
 COORDINATOR_PARTITIONS = 4
 """Of `__consumer_offsets` and `__transaction_state`, on an embedded broker."""
 PAUSE_S = 12.0
@@ -82,7 +93,7 @@ def victim_of(cluster: KafkaCluster, cast: Cast, role: Role) -> int:
             return int(there[cast.topics.changelog].partitions[number].leader)
 
 
-def until_it_holds_at(cast: Cast, step: str, protocol: str = "classic") -> None:
+def until_it_holds_at(cast: Cast, step: str, protocol: str) -> None:
     """Two workers, of which one waits at a step of a commit in the middle of its work."""
     # Small transactions, so that there is much left to do.
     cast.options = ("--session-timeout-ms", "6000", "--max-batch-records", "10", "--commit-interval-ms", "1")
@@ -97,9 +108,13 @@ def finish(three: KafkaCluster, cast: Cast, numbers: Numbers) -> None:
     cast.finish(numbers, timeout_s=180)
 
 
-@pytest.mark.parametrize("fault", ["kill", "pause"])
-@pytest.mark.parametrize(("step", "role"), STEPS)
-@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+@pytest.mark.parametrize(
+    ("protocol", "step", "role", "fault"),
+    [
+        pytest.param(*case, marks=() if case in SHORT else pytest.mark.full, id="-".join(case).replace(" ", "-"))
+        for case in MATRIX
+    ],
+)
 def test_a_broker_that_fails_during_a_commit_changes_nothing(
     three: KafkaCluster, numbers: Numbers, cast: Cast, protocol: str, step: str, role: Role, fault: str
 ) -> None:
@@ -118,12 +133,14 @@ def test_a_broker_that_fails_during_a_commit_changes_nothing(
     finish(three, cast, numbers)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("step", "role"), [("flush", "changelog"), ("commit", "transactions")])
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
 def test_two_brokers_of_three_that_fail_during_a_commit_stop_everything_and_change_nothing(
-    three: KafkaCluster, numbers: Numbers, cast: Cast, step: str, role: Role
+    three: KafkaCluster, numbers: Numbers, cast: Cast, protocol: str, step: str, role: Role
 ) -> None:
     """Below min.insync.replicas, and without a majority of controllers, nothing is acknowledged until one is back."""
-    until_it_holds_at(cast, step)
+    until_it_holds_at(cast, step, protocol)
     first = victim_of(three, cast, role)
     second = first % 3 + 1
     for number in (first, second):

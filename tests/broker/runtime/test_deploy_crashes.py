@@ -27,7 +27,7 @@ from tests.broker.runtime.deploys import (
     sums,
 )
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.crashes]
 
 SCRIPT = Path(__file__).with_name("deploying_worker.py")
 

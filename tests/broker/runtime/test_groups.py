@@ -14,7 +14,7 @@ from tests.broker.harness.victims import until
 from tests.broker.runtime.cast import Cast
 from tests.broker.runtime.numbers_topic import Trickle
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.crashes]
 
 PARTITIONS, KEYS = 6, 24
 

@@ -17,7 +17,7 @@ from tests.broker.harness import bare_reader, victims
 from tests.broker.harness.topics import Row, create, publish
 from tests.broker.harness.victims import finish, stands_still, until
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.crashes]
 
 SCRIPT = Path(__file__).with_name("parking_worker.py")
 ROWS = 600

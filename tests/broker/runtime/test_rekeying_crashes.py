@@ -23,7 +23,7 @@ from tests.broker.runtime.numbers_topic import Numbers
 from tests.broker.runtime.rekeying_oracle import Findings, check
 from tests.broker.runtime.rekeying_worker import between
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.crashes]
 
 AT_ONCE = 4
 SCRIPT = Path(__file__).with_name("rekeying_worker.py")

@@ -15,7 +15,7 @@ import pytest
 from penstock.testing.pytest_plugin import KafkaUnderTest
 from tests.broker.runtime.survivor_cases import MATRIX, SHORT, Case, play
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.crashes]
 
 AT_ONCE = 3
 

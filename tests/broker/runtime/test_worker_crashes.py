@@ -19,7 +19,7 @@ from tests.broker.harness.failpoint import STEPS as STEPS_FILE
 from tests.broker.runtime import numbers_topic
 from tests.broker.runtime.crash_cases import MATRIX, SHORT, STEPS, Case, Outcome, play
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.crashes]
 
 AT_ONCE = 4
 FIGURES = Path(__file__).parents[3] / "benchmarks" / "crashes.json"
