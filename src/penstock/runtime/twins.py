@@ -11,7 +11,8 @@ initialising anew, they would fence each other for ever. So a worker that was fe
                                                                       └──► still there after three: DuplicateIdentity
 ```
 
-After one session time-out a ghost is gone, unless the coordinator moved meanwhile: the next one counts from anew.
+After one session time-out a ghost is gone, unless the coordinator moved meanwhile: the next one counts from anew. And
+where the coordinator says nothing, nobody knows: that is waited for, too.
 
 It waits *outside* of the group: of two, the one that initialised last is not fenced by anybody then, sees nobody of its
 name, and goes on. So exactly one ends. A worker initialises its producer after it has joined, so that the one it fences
@@ -78,6 +79,7 @@ class Twins:
         self._lives_at_s = 0.0
         self._asked = Asked(members, clock.monotonic_s)
         self._idle_look_at_s: float | None = None
+        self._asking_since_s: float | None = None
 
     @property
     def is_waiting(self) -> bool:
@@ -98,7 +100,14 @@ class Twins:
                 f"('{self._writer}'); give one of them another instance name"
             ) from exc
         self._own_ids = {self._member_id()}
-        if self._others():
+        others = self._others()
+        if others is None:
+            LOGGER.warning(
+                "'%s' was fenced, and the coordinator does not say who is in the group: leaving it until that is known",
+                self._writer,
+            )
+            self._wait()
+        elif others:
             LOGGER.warning(
                 "'%s' was fenced, and the group has another member of this name: leaving the group, to see in %.0f s "
                 "whether it lives",
@@ -154,18 +163,28 @@ class Twins:
         now_s = self._clock.monotonic_s()
         self._look_at_s = now_s + self._session_timeout_s + _MARGIN_S
         self._idle_look_at_s = None
+        self._asked = Asked(self._members, self._clock.monotonic_s)
         self._lives_at_s = now_s + _LIVES_AFTER_SESSIONS * self._session_timeout_s
 
     def is_over(self) -> bool:
-        """Whether the wait is over and we are alone: join the group again.
+        """Whether the wait is over and we are alone: join the group again. Returns at once.
 
         Raises:
             DuplicateIdentity: we are not.
         """
-        if self._look_at_s is None or self._clock.monotonic_s() < self._look_at_s:
-            return False
-        others = self._others()
         now_s = self._clock.monotonic_s()
+        if self._look_at_s is None or now_s < self._look_at_s:
+            return False
+        if self._asking_since_s is None:
+            self._asking_since_s = now_s
+        try:
+            others = self._but_ourselves(self._asked.get())
+        except KafkaUnavailable:
+            return False
+        if now_s - self._asking_since_s > self._session_timeout_s:
+            # A coordinator that was away knows the dead of then as well, and gives each a session of its own.
+            self._lives_at_s = max(self._lives_at_s, now_s + _LIVES_AFTER_SESSIONS * self._session_timeout_s)
+        self._asking_since_s = None
         if others and now_s < self._lives_at_s:
             self._look_at_s = now_s + _LOOK_AGAIN_S
             return False
@@ -178,8 +197,8 @@ class Twins:
         self._look_at_s = None
         return True
 
-    def _others(self) -> list[GroupMember]:
-        """Members of our name but ourselves; nobody, if the coordinator does not answer in time."""
+    def _others(self) -> list[GroupMember] | None:
+        """Members of our name but ourselves; None, if the coordinator does not answer in time."""
         give_up_at_s = self._clock.monotonic_s() + _ANSWER_BUDGET_S
         answer: Answer[tuple[GroupMember, ...]] | None = None
         while self._clock.monotonic_s() < give_up_at_s:
@@ -192,8 +211,7 @@ class Twins:
             if found is not None:
                 return self._but_ourselves(found)
             self._clock.sleep(_PAUSE_S)
-        LOGGER.warning("the coordinator does not say who is in the group; going on")
-        return []
+        return None
 
     def _but_ourselves(self, found: tuple[GroupMember, ...]) -> list[GroupMember]:
         """The client may be joining anew in the background, so the id it has behind an answer is ours too."""

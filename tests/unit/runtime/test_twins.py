@@ -142,9 +142,40 @@ def test_a_coordinator_that_does_not_answer_is_asked_again_for_a_while() -> None
     found.fenced(Fenced("planted"))
     assert found.is_waiting
     assert group.asked == 4
-    never = twins(Group([US, TWIN], failures=1_000_000))
-    never.fenced(Fenced("planted"))
-    assert not never.is_waiting
+
+
+def test_a_coordinator_that_says_nothing_is_waited_for_outside_of_the_group() -> None:
+    """Whoever went on would fence a twin, which would do the same: of two that live, both would end."""
+    clock, group = ManualClock(), Group([US, TWIN], failures=1_000_000)
+    found = twins(group, clock)
+    found.fenced(Fenced("planted"))
+    for _ in range(100):
+        assert found.is_waiting
+        assert not found.is_over()
+        clock.now_s += 1
+    # It is back, and counts the session of a dead one from anew.
+    group.failures = 0
+    for _ in range(15):
+        assert not found.is_over()
+        clock.now_s += 1
+    group.members = []
+    assert found.is_over()
+    assert not found.is_waiting
+
+
+def test_a_twin_that_a_coordinator_shows_when_it_is_back_ends_this_worker_if_it_lives() -> None:
+    clock, group = ManualClock(), Group([US, TWIN], failures=1_000_000)
+    found = twins(group, clock)
+    found.fenced(Fenced("planted"))
+    clock.now_s += 11
+    assert not found.is_over()
+    clock.now_s += 60
+    group.members, group.failures = [TWIN], 0
+    for _ in range(30):
+        assert not found.is_over()
+        clock.now_s += 1
+    with pytest.raises(DuplicateIdentity):
+        found.is_over()
 
 
 def test_the_third_fence_in_five_minutes_ends_the_worker_whatever_the_group_says() -> None:
