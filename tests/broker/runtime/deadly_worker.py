@@ -19,7 +19,8 @@ from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.opening import WorkerSurroundings, opened
 
-HUNG_AFTER_S = 0.7
+HUNG_AFTER_S = 2.0
+"""More than a batch of sound records takes where other things go on."""
 
 
 def crash() -> None:

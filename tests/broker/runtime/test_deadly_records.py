@@ -60,7 +60,9 @@ def letter_of(kafka: KafkaUnderTest, name: str) -> tuple[bytes | None, bytes | N
     return letter.value, headers["penstock.dlq.reason"], headers.get("penstock.dlq.attempts")
 
 
-@pytest.mark.parametrize("kind", DEATHS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.full if kind in {"loop", "wait"} else ()) for kind in DEATHS]
+)
 def test_a_record_that_ends_the_process_or_never_comes_back_becomes_a_dead_letter(
     kafka: KafkaUnderTest, topic_prefix: str, tmp_path: Path, kind: str
 ) -> None:
