@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from penstock.kafka.reader import Isolation, RawRecord
@@ -17,6 +16,7 @@ from penstock.runtime.clients import Clients, TopicAdmin
 from penstock.runtime.deployment_log import DeploymentLog, History, check, deployment_topic, history_of
 from penstock.runtime.internal_topics import PipelineTopics, ensure_topics
 from penstock.runtime.lineage import Lineage
+from penstock.runtime.release import release
 from penstock.topology.deployment import Deployment, deployment_of
 from penstock.topology.topology import Topology
 from penstock.transactions.session import TransactionSession
@@ -84,7 +84,7 @@ def deploy(topology: Topology, around: WorkerSurroundings, hooks: TransactionHoo
         session=session,
         clock=around.clock,
         writer=around.writer(topology),
-        release=version("penstock"),
+        release=release(),
         on_step=hooks.on_step,
     )
     history = log.record(code, accept_state_loss=accepts)

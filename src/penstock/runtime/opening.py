@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 
 from penstock.clock import Clock, SystemClock
@@ -29,6 +28,7 @@ from penstock.runtime.internal_topics import PipelineTopics
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.merge import Partition
 from penstock.runtime.purge import INTERVAL_S, Purge
+from penstock.runtime.release import release
 from penstock.runtime.takeover import Takeover
 from penstock.runtime.task_factory import TaskFactory
 from penstock.runtime.twins import Twins
@@ -224,7 +224,7 @@ def opened(topology: Topology, around: WorkerSurroundings, hooks: WorkerHooks) -
             around.state_directory / "attempts" / f"{writer}.json", HangTimer(around.limits.hung_after_s)
         )
         worker = Worker(
-            Author(topology.name, version("penstock"), group, writer),
+            Author(topology.name, release(), group, writer),
             consumer=join,
             twins=lambda consumer: Twins(
                 writer,

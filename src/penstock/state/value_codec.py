@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, Literal, TypeVar, cast
 import msgspec
 
 from penstock.errors import ConfigurationError, OperatorMustDecide, UnencodableValue
-from penstock.state.value_types import holds_sets, is_immutable
+from penstock.state.value_types import facts_of
 
 V = TypeVar("V")
 
@@ -59,10 +59,11 @@ class ValueCodec(Generic[V]):
         self.mark = bytes([version])
         self._upgrade = upgrade
         try:
-            order: Literal["deterministic"] | None = "deterministic" if holds_sets(declared) else None
+            facts = facts_of(declared)
+            order: Literal["deterministic"] | None = "deterministic" if facts.holds_sets else None
             self.write: Callable[[Any], bytes] = msgspec.msgpack.Encoder(order=order).encode
             self.read: Callable[[bytes], V] = msgspec.msgpack.Decoder(declared).decode
-            self.is_shared = is_immutable(declared)
+            self.is_shared = facts.is_immutable
         except TypeError as err:
             raise ConfigurationError(f"store '{store}': its value type cannot be stored: {err}") from err
 

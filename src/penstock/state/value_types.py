@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 from msgspec import inspect
 
@@ -34,21 +35,42 @@ _FIXED: Final = (
 _CLASSES: Final = (inspect.StructType, inspect.DataclassType, inspect.NamedTupleType, inspect.TypedDictType)
 
 
-def is_immutable(declared: Any) -> bool:
-    """Whether no value of this type, nor anything in it, can be changed: then two readers may share one object.
+class ValueTypeFacts(NamedTuple):
+    """What is known of a type.
 
-    True for the usual scalars, enums, tuples, frozen sets, named tuples, frozen structs and frozen dataclasses, if what
-    they hold is immutable too. In doubt, False.
+    Attributes:
+        is_immutable: no value of this type, nor anything in it, can be changed, so that two readers may share one
+            object. True for the usual scalars, enums, tuples, frozen sets, named tuples, frozen structs and frozen
+            dataclasses, if what they hold is immutable too. In doubt, False.
+        holds_sets: a value of this type may hold a set, whose order differs from process to process.
     """
-    return all(
-        isinstance(part, _FIXED) or _is_frozen_class(part) for part in _parts(inspect.type_info(declared), set())
+
+    is_immutable: bool
+    holds_sets: bool
+
+
+def facts_of(declared: Any) -> ValueTypeFacts:
+    """What is known of this type, looked at once: a store is declared, checked and opened by each task again.
+
+    Raises:
+        TypeError: it is no type that msgspec can carry.
+    """
+    try:
+        hash(declared)
+    except TypeError:  # an annotation may hold anything, a dictionary too
+        return _looked_at(declared)
+    return _known(declared)
+
+
+def _looked_at(declared: Any) -> ValueTypeFacts:
+    parts = list(_parts(inspect.type_info(declared), set()))
+    return ValueTypeFacts(
+        is_immutable=all(isinstance(part, _FIXED) or _is_frozen_class(part) for part in parts),
+        holds_sets=any(isinstance(part, inspect.SetType | inspect.FrozenSetType) for part in parts),
     )
 
 
-def holds_sets(declared: Any) -> bool:
-    """Whether a value of this type may hold a set, whose order differs from process to process."""
-    parts = _parts(inspect.type_info(declared), set())
-    return any(isinstance(part, inspect.SetType | inspect.FrozenSetType) for part in parts)
+_known = lru_cache(maxsize=256)(_looked_at)
 
 
 def _is_frozen_class(info: inspect.Type) -> bool:

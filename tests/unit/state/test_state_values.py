@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -21,7 +21,7 @@ from penstock.state.spec import StoreSpec
 from penstock.state.store import Store
 from penstock.state.task_state import TaskState
 from penstock.state.value_codec import ValueCodec
-from penstock.state.value_types import is_immutable
+from penstock.state.value_types import facts_of
 
 PAYLOAD = "4929-0000-1111"
 
@@ -217,7 +217,7 @@ def test_sets_are_written_in_the_same_order_by_every_process() -> None:
      FrozenData],
 )  # fmt: skip
 def test_types_that_nobody_can_change(declared: Any) -> None:
-    assert is_immutable(declared)
+    assert facts_of(declared).is_immutable
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,23 @@ def test_types_that_nobody_can_change(declared: Any) -> None:
      int | list[int]],
 )  # fmt: skip
 def test_types_that_somebody_could_change(declared: Any) -> None:
-    assert not is_immutable(declared)
+    assert not facts_of(declared).is_immutable
+
+
+def test_a_type_that_has_no_hash_is_looked_at_like_any_other() -> None:
+    noted = Annotated[list[int], {"unit": "cents"}]  # a dictionary in an annotation: no memo can have it for a key
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(noted)
+    assert not facts_of(noted).is_immutable
+    assert facts_of(Annotated[tuple[int, ...], {"unit": "cents"}]).is_immutable
+
+
+def test_what_is_known_of_one_type_is_not_told_of_another_that_looks_like_it() -> None:
+    assert facts_of(tuple[int, ...]).is_immutable
+    assert not facts_of(tuple[list[int], ...]).is_immutable
+    assert facts_of(frozenset[int]) == (True, True)
+    assert facts_of(set[int]) == (False, True)
+    assert facts_of(int) == (True, False)
 
 
 # ---------------------------------------------------------------- declarations
