@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,8 +27,15 @@ def spread(work: Callable[[T], U], items: Sequence[T], *, jobs: int, what: str) 
         jobs: processes.
         what: they are, for the bar.
     """
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(jobs, initializer=_settle, initargs=(work,)) as pool:
         yield from _shown(pool.map(work, items), len(items), what)
+
+
+def _settle(work: object) -> None:
+    """Leave modules and classes to themselves, those of `work` too: no collection has to walk through them again."""
+    del work  # it is here to be imported
+    gc.collect()
+    gc.freeze()
 
 
 def _shown(parts: Iterator[U], count: int, what: str) -> Iterator[U]:
