@@ -72,7 +72,9 @@ class SimulatedPartition:
     @property
     def last_stable_offset(self) -> int:
         """Up to here, excluded, everything is decided."""
-        return min((entries[0].offset for entries in self._open.values()), default=self.high_watermark)
+        if not self._open:  # which is asked for often
+            return len(self._entries)
+        return min(entries[0].offset for entries in self._open.values())
 
     def end(self, isolation: Isolation) -> int:
         """Up to here, excluded, a reader is shown something."""
@@ -82,6 +84,10 @@ class SimulatedPartition:
     def entries(self) -> list[Stored]:
         """Everything that was ever appended, markers and aborted records too; for checkers."""
         return list(self._entries)
+
+    def between(self, begin: int, end: int) -> list[Stored]:
+        """As `entries`, from offset `begin` up to `end`, excluded."""
+        return self._entries[begin:end]
 
     def append(
         self,

@@ -35,7 +35,9 @@ class TransactionState(Enum):
 
 
 _RETRY_S = 0.1
-_PREPARED = {TransactionState.PREPARE_COMMIT, TransactionState.PREPARE_ABORT}
+# Tuples: they are asked often, and to hash a member of an enum takes longer than to look at all of them.
+_PREPARED = TransactionState.PREPARE_COMMIT, TransactionState.PREPARE_ABORT
+_OVER = TransactionState.EMPTY, TransactionState.COMPLETE_COMMIT, TransactionState.COMPLETE_ABORT
 
 
 def seat_of(name: str) -> Seat:
@@ -131,8 +133,7 @@ class TransactionCoordinator:
     @property
     def open_ids(self) -> list[str]:
         """Those whose transaction is not over, every marker included."""
-        over = {TransactionState.EMPTY, TransactionState.COMPLETE_COMMIT, TransactionState.COMPLETE_ABORT}
-        return [each.name for each in self._ids.values() if each.state not in over]
+        return [each.name for each in self._ids.values() if each.state not in _OVER]
 
     def init(self, name: str, timeout_s: float) -> tuple[int, int]:
         """Producer id and a new epoch; an older producer's transaction is aborted first.

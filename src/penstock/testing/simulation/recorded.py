@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from penstock.testing.cluster.cluster import SimulatedCluster
 from penstock.testing.cluster.offsets import OffsetMarker
-from penstock.testing.cluster.partition import Kind, SimulatedPartition
+from penstock.testing.cluster.partition import Kind, SimulatedPartition, Stored
 from penstock.testing.history import Data, History, Log, Marker, OffsetCommit, Place, Writer
 from penstock.testing.record_batch import StoredRecord
 
@@ -19,15 +21,41 @@ def history_of(cluster: SimulatedCluster, group: str) -> History:
     return History(logs, _group_log(cluster, group))
 
 
-def parked_keys(cluster: SimulatedCluster, changelog: str) -> int:
-    """How many keys are parked, by what is committed in a changelog."""
-    found: set[tuple[int, bytes]] = set()
-    for number, log in enumerate(cluster.topics[changelog].partitions):
-        for entry in log.entries:
-            key = entry.key or b""
-            if entry.is_committed and key[1:].startswith(b"parked-keys-"):  # behind the length of the store's name
-                (found.discard if entry.value is None else found.add)((number, key))
-    return len(found)
+class ParkedKeys:
+    """Keys that are parked, by what is committed in a changelog; what is decided is looked at once.
+
+    Args:
+        cluster: where.
+        changelog: the topic; it may come to be later.
+    """
+
+    def __init__(self, cluster: SimulatedCluster, changelog: str) -> None:
+        self._cluster = cluster
+        self._changelog = changelog
+        self._decided: dict[int, tuple[int, set[bytes]]] = {}
+
+    def count(self) -> int:
+        """How many there are now."""
+        return sum(map(self._count, range(len(self._cluster.topics[self._changelog].partitions))))
+
+    def _count(self, number: int) -> int:
+        log = self._cluster.partition((self._changelog, number))
+        behind, found = self._decided.get(number, (0, set[bytes]()))
+        stable, end = log.last_stable_offset, log.high_watermark
+        _follow(log.between(behind, stable), found)
+        self._decided[number] = stable, found
+        if stable == end:
+            return len(found)
+        found = set(found)
+        _follow(log.between(stable, end), found)
+        return len(found)
+
+
+def _follow(entries: Iterable[Stored], found: set[bytes]) -> None:
+    for entry in entries:
+        key = entry.key or b""
+        if entry.is_committed and key[1:].startswith(b"parked-keys-"):  # behind the length of the store's name
+            (found.discard if entry.value is None else found.add)(key)
 
 
 def _log(log: SimulatedPartition) -> Log[Data]:

@@ -26,7 +26,7 @@ from penstock.testing.cluster.worker import SimulatedWorker
 from penstock.testing.simulation.disturbance import disturb
 from penstock.testing.simulation.feed import Feed
 from penstock.testing.simulation.finding import Finding, findings
-from penstock.testing.simulation.recorded import parked_keys
+from penstock.testing.simulation.progress import Progress
 from penstock.testing.simulation.scenario import Fault, Scenario
 from penstock.testing.simulation.shape import IN, PIPELINE, TABLE
 from penstock.topology.topology import Topology
@@ -131,6 +131,7 @@ class _World:
         self._nested = 0
         self._failures: list[Finding] = []
         self._feed = Feed(self.cluster, scenario, self._chance)
+        self._progress = Progress(self.cluster, self._topology)
         self._places = [
             _Place(number, folder / f"{number}", [f for f in scenario.faults if f.worker == number])
             for number in range(scenario.workers)
@@ -150,11 +151,11 @@ class _World:
         """Until everything is dealt with, or it takes too long, or it cannot go on."""
         clock, before, moved_at_s = self.cluster.clock, (0, 0, 0), 0.0
         while not (self._failures or self._is_over()):
-            now = self._feed.left, self._committed(), self._transactions()
+            now = self._feed.left, self._progress.committed(), self._progress.transactions()
             if now != before:
                 before, moved_at_s = now, clock.monotonic_s()
             if self._steps > _MOST_STEPS or clock.monotonic_s() > moved_at_s + _PATIENCE_S:
-                self._failures.append(Finding("stands still", f"after {self._steps} steps: {self._left()}"))
+                self._failures.append(Finding("stands still", f"after {self._steps} steps: {self._progress.left()}"))
                 return
             self._feed.some()
             self._step_one()
@@ -258,40 +259,7 @@ class _World:
         workers = [place.worker for place in self._places]
         if not all(w is not None and w.is_idle for w in workers):
             return False
-        return not (self._left() or self._parked())
-
-    def _places_read(self) -> list[tuple[str, int]]:
-        return [
-            (topic.name, number)
-            for group in self._topology.groups.values()
-            for topic in group.input_topics
-            if topic.name in self.cluster.topics
-            for number in range(len(self.cluster.topics[topic.name].partitions))
-        ]
-
-    def _committed(self) -> int:
-        """Grows with every offset that is committed."""
-        offsets = self.cluster.groups.group(PIPELINE).offsets.fetch(self._places_read(), is_stable=False)
-        return sum(committed.next_offset for committed in offsets.values())
-
-    def _transactions(self) -> int:
-        """Grows with every transaction that is committed: what was parked moves no offset."""
-        return sum(decision.is_commit for decision in self.cluster.transactions.decisions)
-
-    def _parked(self) -> int:
-        """Keys with records that are to be tried again, as the changelogs have it: a task may be nobody's just now."""
-        groups = [group.name for group in self._topology.groups.values() if group.has_changelog]
-        return sum(parked_keys(self.cluster, f"{PIPELINE}.{group}.changelog") for group in groups)
-
-    def _left(self) -> str:
-        """A partition that is not read to its end."""
-        places = self._places_read()
-        offsets = self.cluster.groups.group(PIPELINE).offsets.fetch(places, is_stable=False)
-        for place in places:
-            end, committed = self.cluster.partition(place).last_stable_offset, offsets.get(place)
-            if committed is None or committed.next_offset < end:
-                return f"{place} is committed up to {committed and committed.next_offset} of {end}"
-        return ""
+        return not (self._progress.left() or self._progress.parked())
 
     # ------------------------------------------------------------ trouble
 
