@@ -98,11 +98,21 @@ def place_of(error: BaseException) -> str:
 
     What a library raises says more by where it was called than by where it noticed.
     """
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = _frames(error)
     if not frames:
         return "an unknown place"
-    users = [frame for frame in frames if not frame.filename.startswith(_not_the_users())]
+    users = [frame for frame in frames if not frame[0].startswith(_not_the_users())]
     return _told((users or frames)[-1])
+
+
+def _frames(error: BaseException) -> list[tuple[str, int, str]]:
+    """File, line and function of each frame, the outermost first.
+
+    `traceback.extract_tb` says the same, and on the way asks the disk for the state of every source file, for the sake
+    of lines that nobody wants here.
+    """
+    walked = traceback.walk_tb(error.__traceback__)
+    return [(frame.f_code.co_filename, line, frame.f_code.co_name) for frame, line in walked]
 
 
 @cache
@@ -113,8 +123,9 @@ def _not_the_users() -> tuple[str, ...]:
     return ("<", *(f"{folder}{os.sep}" for folder in (*folders, str(Path(__file__).parents[1]))))
 
 
-def _told(frame: traceback.FrameSummary) -> str:
-    return f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} in {frame.name}"
+def _told(frame: tuple[str, int, str]) -> str:
+    file, line, function = frame
+    return f"{file.rsplit('/', 1)[-1]}:{line} in {function}"
 
 
 def fingerprint_of(stage: Stage, error: BaseException) -> str:
@@ -178,8 +189,7 @@ def _cut(name: str, text: str) -> bytes:
 
 def _stack(error: BaseException) -> str:
     """Places only: a stack as Python prints it quotes the exception's text and source lines."""
-    frames = traceback.extract_tb(error.__traceback__)
-    text, most = "\n".join(map(_told, frames)).encode(errors="backslashreplace"), MAX_HEADER_BYTES[_STACK]
+    text, most = "\n".join(map(_told, _frames(error))).encode(errors="backslashreplace"), MAX_HEADER_BYTES[_STACK]
     # The innermost places, which stand last, tell most.
     return (text if len(text) <= most else text[-most:].partition(b"\n")[2]).decode()
 

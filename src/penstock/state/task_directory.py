@@ -83,14 +83,14 @@ def file_system(path: Path, mounts: Path = MOUNTS) -> str | None:
         lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return None
-    real = path.resolve()
+    real = f"{path.resolve()}{os.sep}"
     found: tuple[int, str] | None = None
     for line in lines:
         place, _, rest = line.partition(" - ")
-        point = Path(_unescaped(place.split(" ")[4]))
+        point = _unescaped(place.split(" ")[4]).rstrip(os.sep) + os.sep
         # The last of equals: a later mount hides an earlier one at the same place.
-        if real.is_relative_to(point) and (found is None or len(point.parts) >= found[0]):
-            found = len(point.parts), rest.split(" ")[0]
+        if real.startswith(point) and (found is None or len(point) >= found[0]):
+            found = len(point), rest.split(" ")[0]
     return None if found is None else found[1]
 
 
