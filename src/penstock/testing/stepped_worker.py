@@ -33,8 +33,8 @@ class Steps(WorkerHooks):
 
     def on_step(self, step: str) -> None:
         """Count it, and do what is planned."""
-        self.seen[step] += 1
-        plan = self.plans.pop((step, self.seen[step]), None)
+        self.seen[step] = times = self.seen[step] + 1
+        plan = self.plans.pop((step, times), None) if self.plans else None
         if plan is not None:
             plan()
 

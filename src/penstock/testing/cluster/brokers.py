@@ -38,6 +38,7 @@ class Brokers:
         self._clock = clock
         self._ids = tuple(range(1, count + 1))
         self._up = set(self._ids)
+        self._down: set[int] = set()
         self._missed: set[int] = set()
         self._stops = dict.fromkeys(self._ids, 0)
         self._leaders: dict[Seat, int] = {}
@@ -59,8 +60,8 @@ class Brokers:
 
     def leader(self, seat: Seat) -> int | None:
         """Who answers for it now; None = nobody does."""
-        leader = self._leader(seat)
-        if len(self._up) == len(self._ids):  # which is asked for often
+        leader = self._leaders.get(seat) or self._first(seat)
+        if not self._down:  # which is asked for often
             return leader
         in_sync = len(self._up.intersection(self._kept_by(seat)))
         return leader if leader in self._up and in_sync >= (2 if self.replicas == _REPLICAS else 1) else None
@@ -77,6 +78,7 @@ class Brokers:
         if broker not in self._up:
             return
         self._up.discard(broker)
+        self._down.add(broker)
         self._stops[broker] = stop = self._stops[broker] + 1
         self._clock.after(noticed_after_s, lambda: self._notice(broker, stop))
         self._clock.after(for_s, lambda: self._return(broker))
@@ -88,6 +90,7 @@ class Brokers:
 
     def _return(self, broker: int) -> None:
         self._up.add(broker)
+        self._down.discard(broker)
         self._missed.discard(broker)
         self._elect()
 
@@ -95,11 +98,11 @@ class Brokers:
         for seat in [seat for seat, leader in self._leaders.items() if leader in self._missed]:
             self._leaders[seat] = next((each for each in self._kept_by(seat) if each in self._up), self._leaders[seat])
 
-    def _leader(self, seat: Seat) -> int:
-        if seat not in self._leaders:
-            kept_by = list(self._kept_by(seat))
-            self._leaders[seat] = next((each for each in kept_by if each in self._up), kept_by[0])
-        return self._leaders[seat]
+    def _first(self, seat: Seat) -> int:
+        """Who leads it from the beginning, which is when somebody first asks."""
+        kept_by = list(self._kept_by(seat))
+        self._leaders[seat] = leader = next((each for each in kept_by if each in self._up), kept_by[0])
+        return leader
 
     def _kept_by(self, seat: Seat) -> Iterator[int]:
         """Its replicas, in the order in which they are to lead."""

@@ -121,6 +121,7 @@ class SimulatedCluster:
             is_led=lambda seat: self.brokers.leader(seat) is not None,
         )
         self.retention = Retention(self.clock, self.topics.values)
+        self._logs: dict[Partition, SimulatedPartition] = {}
         self._created = 0
         self._idempotent = 0
 
@@ -131,6 +132,8 @@ class SimulatedCluster:
         self._created += 1
         logs = tuple(SimulatedPartition() for _ in range(partitions))
         self.topics[name] = SimulatedTopic(f"topic-{self._created}", {**DEFAULTS, **(config or {})}, logs)
+        self._logs = {place: log for place, log in self._logs.items() if place[0] != name}
+        self._logs |= {(name, number): log for number, log in enumerate(logs)}
 
     def partition(self, place: Partition) -> SimulatedPartition:
         """One partition's log.
@@ -138,11 +141,10 @@ class SimulatedCluster:
         Raises:
             Refusal: there is none.
         """
-        topic, number = place
-        found = self.topics.get(topic)
-        if found is None or not 0 <= number < len(found.partitions):
+        found = self._logs.get(place)
+        if found is None:
             raise Refusal("UNKNOWN_TOPIC_OR_PART")
-        return found.partitions[number]
+        return found
 
     def append(
         self,

@@ -59,12 +59,12 @@ class Network:
             ProcessDied: the process is dead, or dies on the way.
         """
         process.check()
-        give_up_at_s = self._clock.monotonic_s() + timeout_s
-        until_s = process.hangs_until_s.get(name, 0.0)
-        if until_s > self._clock.monotonic_s():
-            self._wait_for(until_s, timeout_s)
-        process.requests[name] += 1
-        trouble = process.troubles.pop((name, process.requests[name]), None)
+        now_s = self._clock.monotonic_s()
+        give_up_at_s = now_s + timeout_s
+        if process.hangs_until_s and process.hangs_until_s.get(name, 0.0) > now_s:
+            self._wait_for(process.hangs_until_s[name], timeout_s)
+        process.requests[name] = number = process.requests[name] + 1
+        trouble = process.troubles.pop((name, number), None) if process.troubles else None
         self._reach(process, seat, give_up_at_s)
         if trouble is None:
             self._clock.sleep(LATENCY_S)
@@ -78,9 +78,10 @@ class Network:
             if self._clock.monotonic_s() >= give_up_at_s:
                 raise NotAnswered
             self._clock.sleep(LEADER_PAUSE_S)
-        takes_s, until_s = process.lags.get(leader, (0.0, 0.0))
-        if self._clock.monotonic_s() < until_s:
-            self._clock.sleep(takes_s)
+        if process.lags:
+            takes_s, until_s = process.lags.get(leader, (0.0, 0.0))
+            if self._clock.monotonic_s() < until_s:
+                self._clock.sleep(takes_s)
 
     def _in_trouble(
         self,

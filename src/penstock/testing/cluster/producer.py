@@ -36,6 +36,11 @@ class Queued(NamedTuple):
     headers: Headers
     timestamp_ms: int
 
+    @property
+    def size_bytes(self) -> int:
+        """Of key and value."""
+        return len(self.key or b"") + len(self.value or b"")
+
 
 class SimulatedProducer:
     """`protocols.TransactionalProducer`.
@@ -109,15 +114,11 @@ class SimulatedProducer:
         chosen = [-1] * len(keys) if partitions is None else partitions
         extra: Sequence[Headers] = [()] * len(keys) if headers is None else headers
         times = [0] * len(keys) if timestamps_ms is None else timestamps_ms
+        now_ms = self.cluster.clock.now_ms()
         for key, value, number, header, time_ms in zip(keys, values, chosen, extra, times, strict=True):
-            queued = Queued(
-                (topic, self._number(topic, key, number)),
-                key,
-                value,
-                header,
-                time_ms or self.cluster.clock.now_ms(),
-            )
-            if len(key or b"") + len(value or b"") > self._max_batch_bytes:
+            place = topic, number if number >= 0 else self._number(topic, key)
+            queued = Queued(place, key, value, header, time_ms or now_ms)
+            if queued.size_bytes > self._max_batch_bytes:
                 self._refused.append(RefusedRecord(topic, key, value, "MSG_SIZE_TOO_LARGE"))
                 self._may = frozenset()
                 raise from_call(by_name("MSG_SIZE_TOO_LARGE"), f"produce to {topic} of '{self.name}'")
@@ -261,9 +262,7 @@ class SimulatedProducer:
         code = "_FENCED" if refusal.code in FENCED else refusal.code
         return from_call(by_name(code), f"{doing} of '{self.name}'")
 
-    def _number(self, topic: str, key: bytes | None, number: int) -> int:
-        if number >= 0:
-            return number
+    def _number(self, topic: str, key: bytes | None) -> int:
         count = len(self.cluster.topics[topic].partitions)
         return self.cluster.random.randrange(count) if key is None else partition_for(key, count)
 
@@ -339,10 +338,11 @@ class SimulatedProducer:
     def _check(self, place: Partition, batch: Sequence[Queued]) -> None:
         """What the topic's settings say about these records."""
         config = self.cluster.topics[place[0]].config
-        if any(len(q.key or b"") + len(q.value or b"") > int(config["max.message.bytes"]) for q in batch):
-            raise Refusal("MSG_SIZE_TOO_LARGE")
-        if config["cleanup.policy"] == "compact" and any(q.key is None for q in batch):
-            raise Refusal("INVALID_RECORD")
+        most_bytes = int(config["max.message.bytes"])
         latest_ms = self.cluster.clock.now_ms() + int(config["message.timestamp.after.max.ms"])
-        if any(q.timestamp_ms > latest_ms for q in batch):
+        if max([queued.size_bytes for queued in batch]) > most_bytes:
+            raise Refusal("MSG_SIZE_TOO_LARGE")
+        if config["cleanup.policy"] == "compact" and None in [queued.key for queued in batch]:
+            raise Refusal("INVALID_RECORD")
+        if max([queued.timestamp_ms for queued in batch]) > latest_ms:
             raise Refusal("INVALID_TIMESTAMP")
