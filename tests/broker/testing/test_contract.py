@@ -17,7 +17,7 @@ from penstock.runtime.clients import KafkaClients
 from penstock.testing.history.reading import java_hash
 from penstock.testing.pytest_plugin import KafkaUnderTest
 from tests.broker.harness.victims import until
-from tests.contract import epochs, positions, scenarios
+from tests.contract import compaction, epochs, positions, scenarios
 
 pytestmark = pytest.mark.broker
 
@@ -58,6 +58,20 @@ def test_and_by_the_newer_group_protocol(name: str, kafka: KafkaUnderTest, topic
 def test_what_is_too_old_goes() -> None:
     with KafkaCluster(settings={"log.retention.check.interval.ms": 300}) as cluster:
         assert positions.expired(Real(cluster.bootstrap_servers, "expired")) == positions.EXPIRED
+
+
+@dataclass(frozen=True)
+class Cleaned(Real):
+    """A stage on a broker whose cleaner looks again and again."""
+
+    def clean(self, active_records: int) -> None:
+        """It will."""
+
+
+@pytest.mark.full
+def test_what_a_cleaner_leaves() -> None:
+    with KafkaCluster(settings={"log.cleaner.backoff.ms": 300}) as cluster:
+        assert compaction.compacted(Cleaned(cluster.bootstrap_servers, "cleaned")) == compaction.COMPACTED
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pytest
 from penstock.testing.cluster.brokers import Seat
 from penstock.testing.cluster.clients import SimulatedClients
 from penstock.testing.cluster.cluster import SimulatedCluster
-from tests.contract import epochs, positions, scenarios
+from tests.contract import compaction, epochs, positions, scenarios
 
 SEEDS = range(5)
 
@@ -25,6 +25,9 @@ class Simulated:
 
     def pause(self, seconds: float) -> None:
         self.cluster.clock.sleep(seconds)
+
+    def clean(self, active_records: int) -> None:
+        self.cluster.cleaner.clean(lambda: active_records)
 
     def stop_leader(self, of: tuple[str, int] | str, seconds: float) -> None:
         seat: Seat = ("transactions" if of.endswith("-p") else "group", of) if isinstance(of, str) else of
@@ -54,3 +57,8 @@ def test_what_is_too_old_goes_as_with_kafka(seed: int) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_leaders_and_coordinators_that_stop_cost_time_as_with_kafka(seed: int) -> None:
     assert positions.without_its_leader(Simulated(seed, brokers=3)) == positions.WITHOUT_ITS_LEADER
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_cleaner_leaves_what_it_leaves_with_kafka(seed: int) -> None:
+    assert compaction.compacted(Simulated(seed)) == compaction.COMPACTED

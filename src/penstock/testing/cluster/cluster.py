@@ -21,6 +21,7 @@ from penstock.protocols import GroupMetadata
 from penstock.record import Headers
 from penstock.testing.cluster.brokers import Brokers
 from penstock.testing.cluster.clock import SimulatedClock
+from penstock.testing.cluster.compaction import Cleaner
 from penstock.testing.cluster.consumer_groups import ConsumerGroupCoordinator, EpochMember
 from penstock.testing.cluster.groups import GroupCoordinator, Membership
 from penstock.testing.cluster.network import Network
@@ -92,6 +93,7 @@ class SimulatedCluster:
         transactions: the transaction coordinator.
         network: between processes and brokers.
         retention: deletes what is old.
+        cleaner: compacts, once it is told to.
         happenings: every mishap so far.
     """
 
@@ -121,6 +123,7 @@ class SimulatedCluster:
             is_led=lambda seat: self.brokers.leader(seat) is not None,
         )
         self.retention = Retention(self.clock, self.topics.values)
+        self.cleaner = Cleaner(self.clock, self.topics.values)
         self._logs: dict[Partition, SimulatedPartition] = {}
         self._created = 0
         self._idempotent = 0

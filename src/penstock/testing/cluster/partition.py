@@ -35,6 +35,8 @@ class Stored:
         producer_id: -1 where no transaction is involved.
         epoch: the producer's; of a marker, the coordinator's.
         is_committed: True outside of transactions; None while the transaction is open.
+        is_gone: a cleaner has taken it away.
+        goes_at_ms: of a tombstone that a cleaner has seen, until when it stays.
     """
 
     offset: int
@@ -46,16 +48,20 @@ class Stored:
     producer_id: int
     epoch: int
     is_committed: bool | None
+    is_gone: bool = False
+    goes_at_ms: int | None = None
 
     @property
     def size_bytes(self) -> int:
-        """Of key, value and headers."""
+        """Of key, value and headers; nothing where it is gone."""
+        if self.is_gone:
+            return 0
         headers = sum(len(name) + len(value or b"") for name, value in self.headers)
         return len(self.key or b"") + len(self.value or b"") + headers
 
 
 class SimulatedPartition:
-    """A log that is appended to and deleted from at its front; nothing in it ever moves.
+    """A log that is appended to, deleted from at its front, and compacted; nothing in it ever moves.
 
     Attributes:
         begin: the first offset that is still there.
@@ -67,6 +73,8 @@ class SimulatedPartition:
         self._open: dict[int, list[Stored]] = {}
         self._batches: set[tuple[int, int, int]] = set()
         self._expected: dict[tuple[int, int], int] = {}
+        self._clean_end = 0
+        self._latest: dict[bytes | None, Stored] = {}
 
     @property
     def high_watermark(self) -> int:
@@ -86,7 +94,7 @@ class SimulatedPartition:
 
     @property
     def entries(self) -> list[Stored]:
-        """Everything that was ever appended, markers and aborted records too; for checkers."""
+        """Everything that was ever appended: markers, aborted records, and what is gone; for checkers."""
         return list(self._entries)
 
     def between(self, begin: int, end: int) -> list[Stored]:
@@ -162,7 +170,7 @@ class SimulatedPartition:
         for entry in self._entries[offset:end]:
             if len(found) == max_records:
                 return found, entry.offset
-            if entry.kind is _DATA and (is_shown_all or entry.is_committed):
+            if entry.kind is _DATA and not entry.is_gone and (is_shown_all or entry.is_committed):
                 found.append(entry)
         return found, end
 
@@ -182,3 +190,30 @@ class SimulatedPartition:
         while self.begin < end and left_bytes - self._entries[self.begin].size_bytes >= most_bytes:
             left_bytes -= self._entries[self.begin].size_bytes
             self.begin += 1
+
+    def compact(self, end: int, now_ms: int, tombstones_stay_ms: int) -> int:
+        """Leave the last record of each key below `end`, as far as all is decided there; returns how many go.
+
+        Tombstones go, too, when they have stayed this long behind the pass that came to them.
+        """
+        gone: list[Stored] = []
+        for entry in self._entries[self._clean_end : min(end, self.last_stable_offset)]:
+            self._clean_end += 1
+            if entry.kind is not _DATA:
+                continue
+            if not entry.is_committed:
+                gone.append(entry)
+                continue
+            before = self._latest.get(entry.key)
+            if before is not None:
+                gone.append(before)
+            self._latest[entry.key] = entry
+        for key, entry in list(self._latest.items()):
+            if entry.value is None:
+                if entry.goes_at_ms is None:
+                    entry.goes_at_ms = now_ms + tombstones_stay_ms
+                elif entry.goes_at_ms <= now_ms:
+                    gone.append(self._latest.pop(key))
+        for entry in gone:
+            entry.is_gone = True
+        return len(gone)

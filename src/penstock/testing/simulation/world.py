@@ -136,6 +136,7 @@ class _World:
             _Place(number, folder / f"{number}", [f for f in scenario.faults if f.worker == number])
             for number in range(scenario.workers)
         ]
+        self.cluster.cleaner.begin(Random(scenario.seed + 2))  # noqa: S311 - likewise
         self.cluster.consumer_groups.session_timeout_s = SESSION_TIMEOUT_MS / 1000
         self.cluster.consumer_groups.heartbeat_s = _HEARTBEAT_S
         shape = scenario.shape
