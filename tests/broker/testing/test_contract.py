@@ -17,7 +17,7 @@ from penstock.runtime.clients import KafkaClients
 from penstock.testing.history.reading import java_hash
 from penstock.testing.pytest_plugin import KafkaUnderTest
 from tests.broker.harness.victims import until
-from tests.contract import compaction, epochs, positions, scenarios
+from tests.contract import compaction, epochs, positions, scenarios, static_members
 
 pytestmark = pytest.mark.broker
 
@@ -52,6 +52,13 @@ def test_a_broker_answers_what_is_written_down(name: str, kafka: KafkaUnderTest,
 )
 def test_and_by_the_newer_group_protocol(name: str, kafka: KafkaUnderTest, topic_prefix: str) -> None:
     assert epochs.SCENARIOS[name](Real(kafka.bootstrap_servers, topic_prefix)) == epochs.EXPECTED[name]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", static_members.SCENARIOS)
+def test_static_members_have_their_places(name: str, kafka: KafkaUnderTest, topic_prefix: str) -> None:
+    stage = Real(kafka.bootstrap_servers, topic_prefix)
+    assert static_members.SCENARIOS[name](stage) == static_members.EXPECTED[name]
 
 
 @pytest.mark.full

@@ -7,7 +7,7 @@ import pytest
 from penstock.testing.cluster.brokers import Seat
 from penstock.testing.cluster.clients import SimulatedClients
 from penstock.testing.cluster.cluster import SimulatedCluster
-from tests.contract import compaction, epochs, positions, scenarios
+from tests.contract import compaction, epochs, positions, scenarios, static_members
 
 SEEDS = range(5)
 
@@ -62,3 +62,9 @@ def test_leaders_and_coordinators_that_stop_cost_time_as_with_kafka(seed: int) -
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_cleaner_leaves_what_it_leaves_with_kafka(seed: int) -> None:
     assert compaction.compacted(Simulated(seed)) == compaction.COMPACTED
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", static_members.SCENARIOS)
+def test_static_members_have_their_places_as_with_kafka(name: str, seed: int) -> None:
+    assert static_members.SCENARIOS[name](Simulated(seed)) == static_members.EXPECTED[name]

@@ -41,10 +41,12 @@ class SimulatedClients:
         """A member of a consumer group.
 
         Raises:
-            ConfigurationError: static membership.
+            ConfigurationError: static membership by the newer protocol.
         """
-        if settings.instance_id is not None:
-            raise ConfigurationError("a simulated cluster knows no static members (group.instance.id)")
+        if settings.instance_id is not None and settings.protocol == "consumer":
+            raise ConfigurationError(
+                "a simulated cluster knows static members (group.instance.id) by the classic protocol only"
+            )
         by_protocol = {"classic": SimulatedMember, "consumer": SimulatedConsumerMember}
         made = by_protocol[settings.protocol]
         return made(self._cluster, self._process, group, client_id, listener, settings)

@@ -5,6 +5,10 @@
  stable ──────────────────────────────────────────► preparing ────────────────────────────────► stable, next generation
 ```
 
+A static member (KIP-345) has a name of its own. Whoever enters by that name has the place of the one that had it
+before, without anybody else noticing; that one is told so with its next heartbeat. Where nobody enters, the place is
+kept until the session is over.
+
 A member learns of a change at its next heartbeat and joins anew in its next poll. Eager members give everything back
 first; cooperative ones keep what they have, and give back what is to move once they know it.
 """
@@ -37,12 +41,15 @@ class Membership:
         topics: what it wants.
         is_eager: whether it gives everything back before it joins anew.
         session_timeout_s: so long it may be silent.
+        instance_id: its name, of a static member; None = it is none.
         owned: what its client has told of itself when it joined.
+        given: what the last rebalance gave it.
         generation: of its last join; -1 before.
         joins_at_s: from when on it knows that it has to join anew; None = it has not.
         has_joined: whether it takes part in the rebalance under way.
         assigned: what it was given and has not taken on yet.
         is_out: the coordinator has forgotten it.
+        is_replaced: since another one has entered by its name.
         knows_it_is_out: and its client has heard so.
     """
 
@@ -52,12 +59,15 @@ class Membership:
     topics: tuple[str, ...]
     is_eager: bool
     session_timeout_s: float
+    instance_id: str | None = None
     owned: tuple[Partition, ...] = ()
+    given: tuple[Partition, ...] = ()
     generation: int = -1
     joins_at_s: float | None = 0.0
     has_joined: bool = False
     assigned: list[Partition] | None = None
     is_out: bool = False
+    is_replaced: bool = False
     knows_it_is_out: bool = False
 
 
@@ -80,6 +90,10 @@ class Group:
     members: dict[str, Membership] = field(default_factory=dict[str, Membership])
     is_preparing: bool = False
     serial: int = 0
+
+    def instance(self, instance_id: str) -> Membership | None:
+        """The static member of this name."""
+        return next((each for each in self.members.values() if each.instance_id == instance_id), None)
 
 
 class GroupCoordinator:
@@ -114,17 +128,42 @@ class GroupCoordinator:
     # ------------------------------------------------------------ members
 
     def enter(
-        self, name: str, client_id: str, process: Process, topics: Sequence[str], *, is_eager: bool, timeout_s: float
+        self,
+        name: str,
+        client_id: str,
+        process: Process,
+        topics: Sequence[str],
+        *,
+        is_eager: bool,
+        timeout_s: float,
+        instance_id: str | None = None,
     ) -> Membership:
-        """A new member, which has to `join` yet."""
+        """A new member, which has to `join` yet, but for the successor of a static member: that has its place."""
         number = len(self._everyone) + 1
-        member = Membership(f"{client_id}-{number}", client_id, process, tuple(topics), is_eager, timeout_s)
+        member = Membership(
+            f"{client_id}-{number}", client_id, process, tuple(topics), is_eager, timeout_s, instance_id
+        )
         self._everyone.append(member)
         group = self.group(name)
+        before = None if instance_id is None else group.instance(instance_id)
+        if before is not None and self._has_succeeded(group, before, member):
+            return member
         group.members[member.member_id] = member
         self._prepare(group)
         member.joins_at_s = self._clock.monotonic_s()
         return member
+
+    def _has_succeeded(self, group: Group, before: Membership, member: Membership) -> bool:
+        """Put a member out by whose name another one enters; whether that one has all that it had."""
+        del group.members[before.member_id]
+        before.is_out = before.is_replaced = True
+        self._clock.after(self._heartbeat_s(), partial(self._hear, before))
+        if group.is_preparing or before.generation != group.generation or before.topics != member.topics:
+            return False
+        group.members[member.member_id] = member
+        member.generation, member.joins_at_s = before.generation, None
+        member.given, member.assigned = before.given, list(before.given)
+        return True
 
     def join(self, name: str, member: Membership, owned: Iterable[Partition]) -> None:
         """Take part in the rebalance that is under way."""
@@ -136,6 +175,10 @@ class GroupCoordinator:
     def rebalance(self, name: str) -> None:
         """Have everybody join anew."""
         self._prepare(self.group(name))
+
+    def abandon(self, name: str, member: Membership) -> None:
+        """It says nothing any more, and does not leave: that is how a static member ends."""
+        self._clock.after(member.session_timeout_s, partial(self.leave, name, member))
 
     def leave(self, name: str, member: Membership) -> None:
         """It goes, by its own will or because it was silent; with its session, where no coordinator hears it."""
@@ -185,13 +228,15 @@ class GroupCoordinator:
         """Whether offsets of this member may be committed; an empty member is not checked at all.
 
         Raises:
-            Refusal: UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION.
+            Refusal: FENCED_INSTANCE_ID, UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION.
         """
         if generation < 0 and not member_id:
             return
         group = self.group(name)
         if member_id not in group.members:
-            raise Refusal("UNKNOWN_MEMBER_ID")
+            instance_id = next((each.instance_id for each in self._everyone if each.member_id == member_id), None)
+            is_held = instance_id is not None and group.instance(instance_id) is not None
+            raise Refusal("FENCED_INSTANCE_ID" if is_held else "UNKNOWN_MEMBER_ID")
         if generation != group.generation:
             raise Refusal("ILLEGAL_GENERATION")
 
@@ -231,6 +276,6 @@ class GroupCoordinator:
             else sticky(members, self._partitions_of, holds_back=True)
         )
         for member, partitions in zip(members, shares, strict=True):
-            member.assigned = partitions
+            member.assigned, member.given = partitions, tuple(partitions)
             member.generation = group.generation
             member.has_joined = False

@@ -11,6 +11,7 @@ from penstock.kafka.consumer import Committed, RebalanceListener
 from penstock.kafka.error_map import by_name, from_call
 from penstock.kafka.group_settings import GroupSettings
 from penstock.kafka.polled import Polled
+from penstock.kafka.static_instance import InstanceReplaced
 from penstock.protocols import GroupMetadata
 from penstock.testing.cluster.brokers import Seat
 from penstock.testing.cluster.cluster import SimulatedCluster
@@ -101,8 +102,21 @@ class SimulatedMember:
             self._take(
                 self._listener.on_lost if self._member.knows_it_is_out else self._listener.on_revoked, self._owned
             )
-        self.cluster.groups.leave(self._group, self._member)
+        groups, is_static = self.cluster.groups, self._settings.instance_id is not None
+        (groups.abandon if is_static else groups.leave)(self._group, self._member)
         self._member = None
+
+    def _raise_if_replaced(self) -> None:
+        """What the client is told of another one with its name is final: it has nothing any more, and knows nothing."""
+        member = self._member
+        if member is None or not (member.is_replaced and member.knows_it_is_out):
+            return
+        self._topics = self._member = self._trouble = None
+        for held in (self._owned, self._positions, self._paused, self._stuck, self._told_end):
+            held.clear()
+        raise InstanceReplaced(
+            f"group '{self._group}': another membership took over the name '{self._client_id}' (group.instance.id)"
+        )
 
     def _take_part(self) -> None:
         if self._topics is None:
@@ -125,6 +139,7 @@ class SimulatedMember:
                 self._topics,
                 is_eager=self.is_eager,
                 timeout_s=self._settings.session_timeout_ms / 1000,
+                instance_id=self._settings.instance_id,
             )
         self._adopt(member)
         if member.joins_at_s is not None and member.joins_at_s <= self.cluster.clock.monotonic_s():
@@ -177,8 +192,13 @@ class SimulatedMember:
     # ------------------------------------------------------------ records
 
     def poll(self, max_records: int, timeout_s: float) -> Polled:
-        """The next records; partitions come and go in here."""
+        """The next records; partitions come and go in here.
+
+        Raises:
+            InstanceReplaced: another one has entered by this static member's name; this one holds nothing any more.
+        """
         self._process.check()
+        self._raise_if_replaced()
         self._take_part()
         self._process.check()
         if not self._has_news():

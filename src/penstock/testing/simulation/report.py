@@ -61,6 +61,7 @@ class Tally:
             "what fails parked with its key": shape.retry == "key",
             "no transactions (at least once)": scenario.guarantee == "at_least_once",
             "groups by KIP-848": scenario.protocol == "consumer",
+            "static members": scenario.is_static,
         }
         return cls(
             1,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Final, Literal
 
@@ -17,6 +17,8 @@ WORKERS: Final = 2
 FAULTS: Final = (4, 8)
 _AT_LEAST_ONCE: Final = 0.1
 _NEWER_PROTOCOL: Final = 0.2
+_STATIC: Final = 0.25
+"""Of those with the classic one."""
 _VERBS: Final[tuple[Verb, ...]] = ("map", "filter", "split", "refuse", "outage")
 _TRIED_AGAIN: Final[tuple[Verb, ...]] = ("stumble", "stumble", "despair")
 
@@ -140,6 +142,7 @@ class Scenario:
         max_batch_records: of the workers.
         guarantee: likewise.
         protocol: of the group.
+        is_static: whether its members are static ones.
     """
 
     seed: int
@@ -151,6 +154,7 @@ class Scenario:
     max_batch_records: int = 1_000
     guarantee: Guarantee = "exactly_once"
     protocol: GroupProtocol = "classic"
+    is_static: bool = False
 
 
 def scenario_of(seed: int) -> Scenario:
@@ -159,7 +163,7 @@ def scenario_of(seed: int) -> Scenario:
     guarantee: Guarantee = "at_least_once" if chance.random() < _AT_LEAST_ONCE else "exactly_once"
     shape = _shape(chance) if guarantee == "exactly_once" else _stateless(chance)
     count = chance.randint(*FAULTS)
-    return Scenario(
+    scenario = Scenario(
         seed,
         shape,
         keys=chance.choice((1, 3, 8, 20)),
@@ -168,6 +172,7 @@ def scenario_of(seed: int) -> Scenario:
         guarantee=guarantee,
         protocol="consumer" if chance.random() < _NEWER_PROTOCOL else "classic",
     )
+    return replace(scenario, is_static=scenario.protocol == "classic" and chance.random() < _STATIC)
 
 
 def _shape(chance: Random) -> Shape:

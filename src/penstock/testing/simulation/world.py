@@ -222,6 +222,7 @@ class _World:
             transaction_budget_ms=TRANSACTION_BUDGET_MS,
             session_timeout_ms=SESSION_TIMEOUT_MS,
             group_protocol=self.scenario.protocol,
+            static_membership=self.scenario.is_static,
         )
         place.worker = worker = SimulatedWorker(self.cluster, self._topology, around)
         for fault in place.faults:
