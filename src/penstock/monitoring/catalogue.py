@@ -10,6 +10,7 @@ from typing import Final
 
 from penstock.monitoring.client_catalogue import CLIENTS, SCHEMAS
 from penstock.monitoring.metric import Metric
+from penstock.monitoring.process_catalogue import PROCESS
 
 SHORT_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 TRANSACTION_S: Final = (*SHORT_S, 30, 60)
@@ -308,12 +309,7 @@ CHECKPOINT_INTERVAL: Final = Metric(
 SLO_TIME_LAG: Final = Metric(
     "penstock_slo_time_lag_seconds", "gauge", ("pipeline",), "The objective: a time lag above this hurts users."
 )
-CPU: Final = Metric("process_cpu_seconds_total", "counter", (), "User and system time of this process.")
-MEMORY: Final = Metric("process_resident_memory_bytes", "gauge", (), "Memory that this process holds.")
-OPEN_FILES: Final = Metric("process_open_fds", "gauge", (), "Open file descriptors of this process.")
-STARTED: Final = Metric("process_start_time_seconds", "gauge", (), "When this process began.")
 
-PROCESS: Final = (CPU, MEMORY, OPEN_FILES, STARTED)
 WORKER: Final = (
     BUILD_INFO, GROUP_INFO,
     RECORDS_COMMITTED, RECORDS_ATTEMPTED, INPUT_BYTES, OUTPUT_RECORDS, OUTPUT_BYTES, LATE_RECORDS,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from penstock.monitoring.catalogue import PROCESS
 from penstock.monitoring.lag.standing import STATUSES
 from penstock.monitoring.metric import Metric
+from penstock.monitoring.process_catalogue import PROCESS
 
 _PARTITION: Final = ("cluster", "topic", "partition")
 _GROUP_TOPIC: Final = ("cluster", "group", "topic")

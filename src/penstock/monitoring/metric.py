@@ -12,7 +12,7 @@ LABELS: Final = frozenset(
         "pipeline", "stage", "topic", "partition", "outcome", "reason", "error", "kind", "status", "task_group",
         "group", "cluster", "clock", "isolation", "version", "librdkafka", "api", "state", "op",
         "client", "subject", "producer",
-        "dlq_topic", "store",
+        "dlq_topic", "store", "generation",
     }
 )  # fmt: skip
 """All that a label may be. Never one of these: key, offset, schema id, member id, the text of an error: each of their

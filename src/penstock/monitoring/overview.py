@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock.monitoring import catalogue as c
+from penstock.monitoring import process_catalogue
 from penstock.monitoring.metric import Metric
 from penstock.monitoring.scrape import Scrape
 
@@ -66,7 +67,7 @@ def row(worker: str, now: Told | None, before: Told | None) -> WorkerRow:
 
 def _rate(metric: Metric, now: Told, before: Told | None, **labels: str) -> float | None:
     """A second, between the two; None where the worker began anew in between, since its counters did, too."""
-    if before is None or now.scrape.total(c.STARTED) != before.scrape.total(c.STARTED):
+    if before is None or now.scrape.total(process_catalogue.STARTED) != before.scrape.total(process_catalogue.STARTED):
         return None
     seconds = now.scrape.at_s - before.scrape.at_s
     if seconds <= 0:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from penstock.monitoring.catalogue import PROCESS, RECORD_STAGES, SHORT_S
+from penstock.monitoring.catalogue import RECORD_STAGES, SHORT_S
 from penstock.monitoring.metric import Metric
+from penstock.monitoring.process_catalogue import PROCESS
 
 OUTCOMES: Final = ("ok", "dlq")
 STAGES: Final = ("convert", "flush", "commit")

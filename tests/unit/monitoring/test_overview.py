@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from penstock.monitoring import catalogue as c
+from penstock.monitoring import process_catalogue
 from penstock.monitoring.exposition import Family, one, render
 from penstock.monitoring.overview import Told, row
 from penstock.monitoring.scrape import read
@@ -13,7 +14,7 @@ from penstock.monitoring.scrape import read
 def told(at_s: float, records: int, *, started_s: float = 5.0, ready: bool = True, lag_s: float | None = 3.5) -> Told:
     families = [
         Family(c.RECORDS_COMMITTED, [(("p", "in", "ok"), records), (("p", "in", "dlq"), 2)]),
-        one(c.STARTED, started_s),
+        one(process_catalogue.STARTED, started_s),
         one(c.TASKS, 2, "p", "running"),
         one(c.DLQ_RECORDS, 2, "p", "in", "decode"),
         Family(c.PARTITION_TIME_LAG, [] if lag_s is None else [(("p", "in", "0"), lag_s), (("p", "in", "1"), 0.0)]),

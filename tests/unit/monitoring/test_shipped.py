@@ -215,6 +215,18 @@ def test_a_dashboard_can_be_read_by_who_has_never_seen_it(dashboard: Dashboard) 
             assert used <= offered, target["expr"]
 
 
+def test_a_row_that_is_repeated_shows_in_each_of_its_panels_the_one_that_it_is_repeated_for() -> None:
+    repeated = [(dashboard, row) for dashboard in DASHBOARDS for row in dashboard.rows if row.repeat]
+    assert repeated
+    for dashboard, row in repeated:
+        assert row.repeat in dashboard.variables
+        assert f"${row.repeat}" in row.title
+        (made,) = [each for each in dashboard.as_json()["panels"] if each["title"] == row.title]
+        assert made["repeat"] == row.repeat
+        for panel in row.panels:
+            assert all(f'{row.repeat}=~"${row.repeat}"' in query.expr for query in panel.queries), panel.title
+
+
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: dashboard.uid)
 def test_a_dashboard_has_a_picture_that_the_documents_show(dashboard: Dashboard) -> None:
     picture = ROOT / "docs" / "pictures" / f"{dashboard.uid}.png"

@@ -265,7 +265,7 @@ def test_every_metric_of_the_catalogue_is_told_and_no_other(tmp_path: Path) -> N
 
 def test_names_and_labels_keep_to_the_rules() -> None:
     for metric in catalogue.WORKER:
-        assert re.fullmatch(r"(penstock|process)_[a-z_]+", metric.name), metric
+        assert re.fullmatch(r"(penstock|process|python)_[a-z_]+", metric.name), metric
         assert metric.name.endswith("_total") == (metric.kind == "counter"), metric
         assert LABELS.issuperset(metric.labels), metric
         assert list(metric.buckets) == sorted(set(metric.buckets)), metric

@@ -118,10 +118,17 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Panels that answer one question."""
+    """Panels that answer one question.
+
+    Attributes:
+        title: the question.
+        panels: that answer it.
+        repeat: a variable of the dashboard; the row is there once for each value that is chosen. Empty = once.
+    """
 
     title: str
     panels: tuple[Panel, ...]
+    repeat: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +223,8 @@ class Dashboard:
                     "collapsed": False,
                     "gridPos": {"x": 0, "y": y, "w": WIDTH, "h": 1},
                     "panels": [],
+                    # Grafana repeats what stands below it up to the next row.
+                    **({"repeat": row.repeat} if row.repeat else {}),
                 }
             )
             y += 1

@@ -1,4 +1,4 @@
-"""The workers as processes."""
+"""The workers as processes, and their Kafka clients; then each worker by itself."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ from typing import Final
 
 from penstock.monitoring import catalogue as c
 from penstock.monitoring import client_catalogue as k
+from penstock.monitoring import process_catalogue as o
 from penstock.monitoring.shipped.dashboards.queries import PIPELINE, P, rate
 from penstock.monitoring.shipped.panels import Dashboard, Panel, Query, Row
+
+_INSTANCE: Final = {"instance": f"label_values({c.BUILD_INFO}{{{P}}}, instance)"}
+_ONE: Final = 'job="penstock",instance=~"$instance"'
 
 PROCESSES: Final = Dashboard(
     "penstock-processes",
@@ -44,6 +48,17 @@ PROCESSES: Final = Dashboard(
                     "short",
                     (Query(f"{c.PAUSED_PARTITIONS}{{{P}}}", "{{pipeline}} {{instance}}"),),
                 ),
+                Panel(
+                    "Runs since",
+                    "A short time, again and again, is a crash loop.",
+                    "s",
+                    (Query(f'time() - {o.STARTED}{{job="penstock"}}', "{{instance}}"),),
+                ),
+            ),
+        ),
+        Row(
+            "Their Kafka clients",
+            (
                 Panel(
                     "Producer's queue",
                     "Of all that it may hold: what no broker has yet.",
@@ -90,29 +105,53 @@ PROCESSES: Final = Dashboard(
                         Query(rate(k.REQUEST_RETRIES, "pipeline, client"), "{{pipeline}} {{client}} again"),
                     ),
                 ),
+            ),
+        ),
+        Row(
+            "Worker at $instance",
+            (
                 Panel(
                     "CPU",
                     "Cores.",
                     "short",
-                    (Query(f'rate({c.CPU}{{job="penstock"}}[$__rate_interval])', "{{instance}}"),),
+                    (Query(f"rate({o.CPU}{{{_ONE}}}[$__rate_interval])", "{{instance}}"),),
                     warn=0.8,
                     bad=0.95,
                 ),
-                Panel("Memory", "Resident.", "bytes", (Query(f'{c.MEMORY}{{job="penstock"}}', "{{instance}}"),)),
+                Panel("Memory", "Resident.", "bytes", (Query(f"{o.MEMORY}{{{_ONE}}}", "{{instance}}"),)),
                 Panel(
                     "Open files",
                     "And sockets.",
                     "short",
-                    (Query(f'{c.OPEN_FILES}{{job="penstock"}}', "{{instance}}"),),
+                    (Query(f"{o.OPEN_FILES}{{{_ONE}}}", "{{instance}}"),),
                 ),
                 Panel(
-                    "Runs since",
-                    "A short time, again and again, is a crash loop.",
-                    "s",
-                    (Query(f'time() - {c.STARTED}{{job="penstock"}}', "{{instance}}"),),
+                    "Looks for garbage",
+                    "By generation; the oldest one, 2, looks at all objects that were made since the start, so that a "
+                    "large state makes it long.",
+                    "cps",
+                    (Query(f"rate({o.GC_RUNS}{{{_ONE}}}[$__rate_interval])", "{{instance}} {{generation}}"),),
+                ),
+                Panel(
+                    "Garbage that refers to itself",
+                    "Objects that such looks have freed; many of them are user code that makes circles. What could not "
+                    "be freed is a leak.",
+                    "cps",
+                    (
+                        Query(
+                            f"sum by (instance) (rate({o.GC_COLLECTED}{{{_ONE}}}[$__rate_interval]))",
+                            "{{instance}} freed",
+                        ),
+                        Query(
+                            f"sum by (instance) (rate({o.GC_UNCOLLECTABLE}{{{_ONE}}}[$__rate_interval]))",
+                            "{{instance}} not to be freed",
+                        ),
+                    ),
+                    width=24,
                 ),
             ),
+            repeat="instance",
         ),
     ),
-    PIPELINE,
+    PIPELINE | _INSTANCE,
 )
