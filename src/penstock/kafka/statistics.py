@@ -6,15 +6,31 @@ Its whole document has some fifty numbers for each partition; what is not named 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 LOGGER: Final = logging.getLogger("penstock.kafka.client")
 INTERVAL_MS: Final = 5_000
 """Between two documents, unless the configuration has another `statistics.interval.ms`."""
+
+
+class Delivery(NamedTuple):
+    """A record's way to its acknowledgement in the last interval, in seconds.
+
+    Each part is that of the slowest broker, where 99 of 100 are faster.
+
+    Attributes:
+        queue_s: from being handed over to standing in a request.
+        socket_s: until that request is with the socket.
+        answer_s: until the broker has answered.
+    """
+
+    queue_s: float
+    socket_s: float
+    answer_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +48,7 @@ class Statistics:
         request_retries: so far.
         request_timeouts: so far.
         epochs: producer epochs so far; 0 for a consumer.
+        delivery: how long records took to be acknowledged; None = none was sent.
     """
 
     handle: str
@@ -44,6 +61,7 @@ class Statistics:
     request_retries: int
     request_timeouts: int
     epochs: int
+    delivery: Delivery | None = None
 
 
 Take = Callable[[Statistics], None]
@@ -62,7 +80,6 @@ def parsed(document: str) -> Statistics:
     """
     found = msgspec.json.decode(document, type=_Document)
     brokers = list(found.brokers.values())
-    asked = [broker.rtt.p99 for broker in brokers if broker.rtt.cnt]
     return Statistics(
         handle=found.name,
         kind=found.type,
@@ -70,11 +87,25 @@ def parsed(document: str) -> Statistics:
         queue_limit_messages=found.msg_max,
         queue_bytes=found.msg_size,
         throttle_s=max((broker.throttle.max for broker in brokers), default=0) / 1_000,
-        rtt_p99_s=max(asked) / 1_000_000 if asked else None,
+        rtt_p99_s=_slowest_s(broker.rtt for broker in brokers),
         request_retries=sum(broker.txretries for broker in brokers),
         request_timeouts=sum(broker.req_timeouts for broker in brokers),
         epochs=found.eos.epoch_cnt,
+        delivery=_delivery([broker for broker in brokers if broker.int_latency.cnt]),
     )
+
+
+def _delivery(sent_to: Sequence[_Broker]) -> Delivery | None:
+    """Of the brokers that were sent records: the coordinator is asked to commit, and answers that more slowly."""
+    if not sent_to:
+        return None
+    ways = [[each.int_latency for each in sent_to], [each.outbuf_latency for each in sent_to]]
+    return Delivery(*(_slowest_s(windows) or 0.0 for windows in (*ways, [each.rtt for each in sent_to])))
+
+
+def _slowest_s(windows: Iterable[_Window]) -> float | None:
+    """Of those in which there was something to measure."""
+    return max((window.p99 / 1_000_000 for window in windows if window.cnt), default=None)
 
 
 def _told(document: str, take: Take) -> None:
@@ -88,7 +119,7 @@ def _told(document: str, take: Take) -> None:
 
 
 class _Window(msgspec.Struct):
-    """Of the last interval; round trips in microseconds, throttling in milliseconds."""
+    """Of the last interval; latencies in microseconds, throttling in milliseconds."""
 
     max: int = 0
     p99: int = 0
@@ -99,6 +130,8 @@ class _Broker(msgspec.Struct):
     txretries: int = 0
     req_timeouts: int = 0
     rtt: _Window = msgspec.field(default_factory=_Window)
+    int_latency: _Window = msgspec.field(default_factory=_Window)
+    outbuf_latency: _Window = msgspec.field(default_factory=_Window)
     throttle: _Window = msgspec.field(default_factory=_Window)
 
 

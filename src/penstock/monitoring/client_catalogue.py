@@ -7,6 +7,7 @@ from typing import Final
 from penstock.monitoring.metric import Metric
 
 CLIENT_KINDS: Final = ("producer", "consumer")
+DELIVERY_STAGES: Final = ("queue", "socket", "answer")
 REQUEST_OUTCOMES: Final = ("ok", "missing", "refused", "unavailable")
 SCHEMA_REASONS: Final = ("unknown_id", "incompatible", "decode", "encode")
 REQUEST_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -44,6 +45,15 @@ BROKER_RTT: Final = Metric(
     "Way of a request to the slowest broker and back; 99 of 100 are faster. None while nothing is asked.",
     values=_CLIENT,
 )
+DELIVERY: Final = Metric(
+    "penstock_producer_delivery_latency_seconds",
+    "gauge",
+    ("pipeline", "stage"),
+    "Way of a record from the worker to the broker's acknowledgement, in three: in the `queue` until it stands in a "
+    "request, until that is with the `socket`, until the `answer`. Each of the slowest broker, where 99 of 100 are "
+    "faster. None while nothing is written.",
+    values=(("stage", DELIVERY_STAGES),),
+)
 REQUEST_RETRIES: Final = Metric(
     "penstock_client_request_retries_total", "counter", ("pipeline", "client"), "Requests sent again.", values=_CLIENT
 )
@@ -78,6 +88,7 @@ SCHEMA_ERRORS: Final = Metric(
 )
 
 CLIENTS: Final = (
-    QUEUE_MESSAGES, QUEUE_LIMIT, QUEUE_BYTES, EPOCHS, THROTTLE, BROKER_RTT, REQUEST_RETRIES, REQUEST_TIMEOUTS,
+    QUEUE_MESSAGES, QUEUE_LIMIT, QUEUE_BYTES, EPOCHS, THROTTLE, BROKER_RTT, DELIVERY, REQUEST_RETRIES,
+    REQUEST_TIMEOUTS,
 )  # fmt: skip
 SCHEMAS: Final = (SCHEMA_ERRORS, REGISTRY_REQUESTS, REGISTRY_DURATION)

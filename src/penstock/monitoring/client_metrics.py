@@ -69,6 +69,15 @@ class ClientMetrics:
             catalogue.BROKER_RTT,
             [((name, each.kind), each.rtt_p99_s) for each in heard if each.rtt_p99_s is not None],
         )
+        yield Family(
+            catalogue.DELIVERY,
+            [
+                ((name, stage), spent_s)
+                for each in heard
+                if each.delivery is not None
+                for stage, spent_s in zip(catalogue.DELIVERY_STAGES, each.delivery, strict=True)
+            ],
+        )
         at_s, producer = self._newest.get("producer", (now_s, None))
         if producer is not None and (is_idle or now_s - at_s <= _OLD_S):
             yield one(catalogue.QUEUE_MESSAGES, 0 if is_idle else producer.queue_messages, name)

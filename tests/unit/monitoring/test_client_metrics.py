@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 
 from penstock.kafka.client import Connection
-from penstock.kafka.statistics import Statistics, parsed
+from penstock.kafka.statistics import Delivery, Statistics, parsed
 from penstock.monitoring import client_catalogue as catalogue
 from penstock.monitoring.client_metrics import ClientMetrics
 from penstock.runtime.clients import KafkaClients, Watched
@@ -26,8 +27,11 @@ def document(**changed: Any) -> str:
         "req_timeouts": 2,
         "rtt": {"min": 100, "max": 9_000, "avg": 400, "p99": 2_500, "cnt": 40},
         "throttle": {"min": 0, "max": 120, "p99": 100, "cnt": 4},
+        "int_latency": {"min": 5, "max": 30_000, "p99": 21_000, "cnt": 1_400},
+        "outbuf_latency": {"min": 5, "max": 700, "p99": 400, "cnt": 44},
     }
     idle = {**broker, "txretries": 1, "req_timeouts": 0, "rtt": {"p99": 90_000, "cnt": 0}, "throttle": {"max": 0}}
+    del idle["int_latency"], idle["outbuf_latency"]
     whole = {
         "name": "p.0#producer-3",
         "client_id": "p.0",
@@ -61,7 +65,42 @@ def test_of_a_document_only_what_is_named_is_taken_in_seconds() -> None:
         request_retries=4,
         request_timeouts=2,
         epochs=4,
+        delivery=Delivery(0.021, 0.0004, 0.0025),
     )
+
+
+def test_delivery_is_that_of_the_slowest_broker_that_was_sent_records() -> None:
+    """The coordinator is sent none; how long it takes to commit is no part of it."""
+    near = {
+        "int_latency": {"p99": 3_000, "cnt": 9},
+        "outbuf_latency": {"p99": 50, "cnt": 3},
+        "rtt": {"p99": 9_000, "cnt": 3},
+    }
+    far = {
+        "int_latency": {"p99": 7_000, "cnt": 9},
+        "outbuf_latency": {"p99": 20, "cnt": 3},
+        "rtt": {"p99": 8_000, "cnt": 3},
+    }
+    coordinator = {
+        "int_latency": {"p99": 0, "cnt": 0},
+        "outbuf_latency": {"p99": 70_000, "cnt": 5},
+        "rtt": {"p99": 90_000, "cnt": 5},
+    }
+    found = parsed(document(brokers={"1": near, "2": far, "TxnCoordinator": coordinator}))
+    assert found.delivery == Delivery(0.007, 0.00005, 0.009)
+    assert found.rtt_p99_s == 0.09
+    assert parsed(document(brokers={"TxnCoordinator": coordinator})).delivery is None
+
+
+def test_what_a_delivery_takes_is_told_by_its_stages_and_only_while_something_is_sent() -> None:
+    metrics = ClientMetrics("p", ManualClock())
+    metrics.take(replace(statistics("a"), delivery=Delivery(0.02, 0.001, 0.003)))
+    metrics.take(statistics("c", kind="consumer"))
+    found = scraped(metrics.families(is_idle=False))
+    told = {stage: value(found, str(catalogue.DELIVERY), stage=stage) for stage in catalogue.DELIVERY_STAGES}
+    assert told == {"queue": 0.02, "socket": 0.001, "answer": 0.003}
+    metrics.take(statistics("a"))
+    assert value(scraped(metrics.families(is_idle=False)), str(catalogue.DELIVERY)) is None
 
 
 def test_a_client_without_brokers_has_no_round_trip() -> None:

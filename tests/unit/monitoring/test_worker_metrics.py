@@ -12,7 +12,7 @@ import pytest
 
 from penstock.dsl.pipeline import Pipeline
 from penstock.errors import OperatorMustDecide, TransactionAborted, UndecodableRecord
-from penstock.kafka.statistics import Statistics
+from penstock.kafka.statistics import Delivery, Statistics
 from penstock.monitoring import catalogue
 from penstock.monitoring.metric import LABELS
 from penstock.monitoring.worker_metrics import WorkerMetrics
@@ -238,7 +238,8 @@ def everything(tmp_path: Path) -> dict[Series, float]:
     metrics.on_rotation("a slow commit")
     metrics.on_dead_letter("in", 0, 1, "decode", of_schema(UndecodableRecord("cut", reason="truncated")))
     for kind in ("producer", "consumer"):
-        metrics.clients.take(Statistics("a", kind, 1, 10, 100, 0.0, 0.002, 0, 0, 1))
+        delivery = Delivery(0.02, 0.001, 0.002) if kind == "producer" else None
+        metrics.clients.take(Statistics("a", kind, 1, 10, 100, 0.0, 0.002, 0, 0, 1, delivery))
     metrics.on_rebalance("revoked", [])
     metrics.on_rebalance("lost", [("elsewhere", 0)])
     metrics.on_commit(1, 0)

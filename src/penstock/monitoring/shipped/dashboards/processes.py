@@ -79,6 +79,18 @@ PROCESSES: Final = Dashboard(
                     (Query(f"{k.QUEUE_BYTES}{{{P}}}", "{{pipeline}} {{instance}}"),),
                 ),
                 Panel(
+                    "Delivery of a record",
+                    "From the worker to the broker's acknowledgement: in the queue until it stands in a request, on "
+                    "the way to the socket, until the answer. Each of the slowest broker; 99 of 100 are faster.",
+                    "s",
+                    (
+                        Query(
+                            f"max by (pipeline, instance, stage) ({k.DELIVERY}{{{P}}})",
+                            "{{pipeline}} {{instance}} {{stage}}",
+                        ),
+                    ),
+                ),
+                Panel(
                     "To a broker and back",
                     "99 of 100 requests are faster; of the slowest broker.",
                     "s",
