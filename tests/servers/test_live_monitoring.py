@@ -53,6 +53,7 @@ FILLED_BY_NOTHING_HERE = FILLED_BY_PRODUCERS | {
     "penstock-groups: Requests that failed",
     "penstock-overview: What fires",
     "penstock-state: Left to restore",
+    "penstock-state: Restored in",
 }
 """Only that Prometheus takes their queries is shown here."""
 

@@ -273,6 +273,12 @@ RESTORE_REMAINING: Final = Metric(
     ("pipeline", "task_group"),
     "Offsets of changelogs that restoring tasks have still to read; none while nothing restores.",
 )
+RESTORE_ETA: Final = Metric(
+    "penstock_state_restore_eta_seconds",
+    "gauge",
+    ("pipeline", "task_group"),
+    "How long restores still take at their pace so far, of the one that takes longest; none while that is not known.",
+)
 RESTORE_DURATION: Final = Metric(
     "penstock_state_restore_duration_seconds",
     "histogram",
@@ -322,7 +328,7 @@ WORKER: Final = (
     BUFFERED_RECORDS, PAUSED_PARTITIONS,
     REBALANCES, REBALANCE_DURATION,
     LAST_POLL, LAST_COMMIT, MAX_POLL_INTERVAL, WATERMARK,
-    STATE_ENTRIES, STATE_BYTES, RESTORE_REMAINING, RESTORE_DURATION,
+    STATE_ENTRIES, STATE_BYTES, RESTORE_REMAINING, RESTORE_ETA, RESTORE_DURATION,
     CHECKPOINTS, CHECKPOINT_DURATION, CHECKPOINT_SIZE, CHECKPOINT_SUCCESS, CHECKPOINT_INTERVAL,
     SLO_TIME_LAG,
     *CLIENTS, *SCHEMAS,

@@ -47,6 +47,10 @@ def task_families(view: WorkerView, pipeline: str, now_ms: int) -> Iterator[Fami
         if progress is not None:
             # Its end may turn out to lie before it: control records behind the last record are stepped over.
             remaining[task_id.group] += max(0, progress[1] - progress[0])
+    left_s: dict[str, float] = {}
+    for task_id, seconds in view.left_s.items():
+        left_s[task_id.group] = max(seconds, left_s.get(task_id.group, 0.0))
+    yield Family(catalogue.RESTORE_ETA, [((pipeline, group), seconds) for group, seconds in left_s.items()])
     for metric, counts in (
         (catalogue.STATE_ENTRIES, entries),
         (catalogue.STATE_BYTES, size_bytes),

@@ -7,7 +7,7 @@ task comes from the newest view and from nowhere else: what has gone to another 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from penstock.deadletter.parking import NOTHING_PARKED, ParkedCounts
@@ -99,10 +99,12 @@ class WorkerView:
     Attributes:
         tasks: that are here.
         restoring: {task on its way: (offsets read, all that are to be)}, None = not known yet.
+        left_s: {task on its way: how long it still takes}; those of which that is not known are missing.
     """
 
     tasks: tuple[TaskView, ...] = ()
     restoring: tuple[tuple[TaskId, tuple[int, int] | None], ...] = ()
+    left_s: Mapping[TaskId, float] = field(default_factory=dict[TaskId, float])
 
     def without(self, partitions: list[Partition]) -> WorkerView:
         """The same without the tasks that lose one of these."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from penstock.clock import Clock
@@ -21,6 +21,7 @@ from penstock.monitoring.exposition import Family, one
 from penstock.monitoring.instruments import Counter, Histogram
 from penstock.monitoring.parked_families import parked_families
 from penstock.monitoring.process import process_families
+from penstock.monitoring.restore_pace import RestorePace
 from penstock.monitoring.schema_metrics import SchemaMetrics
 from penstock.monitoring.task_families import Saved, checkpoint_families, task_families
 from penstock.monitoring.task_view import Worker, WorkerView, view_of
@@ -120,6 +121,7 @@ class WorkerMetrics(WorkerHooks):
         self._rotations.add(0)
         self._worker: Worker | None = None
         self.view = WorkerView()
+        self._pace = RestorePace()
         self.group = ""
         self._topics: Mapping[str, int] = {}
         self._assigned: frozenset[tuple[str, int]] = frozenset()
@@ -308,7 +310,8 @@ class WorkerMetrics(WorkerHooks):
         self._saved = {**self._saved, task: (self._clock.now_ms(), outcome.header.commit.sequence)}
 
     def _look(self, worker: Worker) -> None:
-        self.view = view_of(worker)
+        view = view_of(worker)
+        self.view = replace(view, left_s=self._pace.left_s(view.restoring, self._clock.monotonic_s()))
         sequences = {str(task.id): task.sequence for task in self.view.tasks if task.stores is not None}
         now_ms = self._clock.now_ms()
         # Swapped, never changed: another thread may be reading them.

@@ -246,7 +246,8 @@ def everything(tmp_path: Path) -> dict[Series, float]:
     metrics.on_abort(TransactionAborted("planted"))
     metrics.on_restore(RestoreReport("in[0]", 1, 1, 0, None, 0.5))
     metrics.on_checkpoint("in[0]", CheckpointFailed(OSError("full"), is_lost=False))
-    metrics.view = replace(metrics.view, restoring=((metrics.view.tasks[0].id, (3, 10)),))
+    on_its_way = metrics.view.tasks[0].id
+    metrics.view = replace(metrics.view, restoring=((on_its_way, (3, 10)),), left_s={on_its_way: 7.0})
     return seen.scrape()
 
 

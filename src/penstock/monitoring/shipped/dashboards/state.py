@@ -72,6 +72,18 @@ STATE: Final = Dashboard(
                     ),
                 ),
                 Panel(
+                    "Restored in",
+                    "At the pace so far; of each task group the task that takes longest, over all workers.",
+                    "s",
+                    (
+                        Query(
+                            f"max by (pipeline, task_group) ({c.RESTORE_ETA}{{{P}}})",
+                            "{{pipeline}} {{task_group}}",
+                            "nothing is restored",
+                        ),
+                    ),
+                ),
+                Panel(
                     "Restores take",
                     "From the assignment on; all of the workers that run.",
                     "s",
