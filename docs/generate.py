@@ -21,6 +21,7 @@ from penstock.monitoring.catalogue import WORKER
 from penstock.monitoring.exporter_catalogue import EXPORTER
 from penstock.monitoring.metric import Metric
 from penstock.monitoring.publishing_catalogue import PUBLISHING
+from penstock.monitoring.shipped.rules import RECORDED
 
 FOLDER = Path(__file__).parent / "reference"
 NOTE = "<!-- Written by `python -m docs.generate`; change the code, not this page. -->"
@@ -82,10 +83,18 @@ def pages() -> dict[str, str]:
                 *_metrics("Of a worker", WORKER),
                 *_metrics("Of a producer", PUBLISHING),
                 *_metrics("Of the lag exporter", EXPORTER),
+                *_recorded(),
             ]
         ),
         "commands.md": COMMANDS + "\n".join(_command(typer.main.get_command(app), "penstock")) + _exit_codes(),
     }
+
+
+def _recorded() -> Iterator[str]:
+    """A table of what the shipped rules have Prometheus work out."""
+    yield "## Worked out by the rules of `monitoring/`\n\n| series | labels | meaning |\n|---|---|---|"
+    for rule in RECORDED:
+        yield f"| `{rule.name}` | {', '.join(f'`{label}`' for label in rule.labels)} | {rule.help} |"
 
 
 def _metrics(title: str, metrics: Sequence[Metric]) -> Iterator[str]:

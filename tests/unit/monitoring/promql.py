@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _SELECTOR = re.compile(
-    r"\b((?:penstock|kafka|process|python)_[a-z_]+|pipeline:[a-z0-9_:]+|(?:up|ALERTS)(?=\{))(?:\{([^}]*)\})?"
+    r"\b((?:penstock|kafka|process|python)_[a-z_]+|(?:pipeline|group_topic):[a-z0-9_:]+|(?:up|ALERTS)(?=\{))(?:\{([^}]*)\})?"
 )
 _MATCHER = re.compile(r'([a-z_]+)\s*(?:=~|!~|!=|=)\s*"(?:[^"\\]|\\.)*"')
 _LABELS = re.compile(r"\b(?:by|on|ignoring|without|group_left|group_right)\s*\(([^)]*)\)")

@@ -32,7 +32,7 @@ ALL = (*WORKER, *PUBLISHING, *EXPORTER)
 METRICS: dict[str, Metric] = {series: metric for metric in ALL for series in metric.series}
 OF_THE_SERVER = frozenset({"instance", "job", "worker"})
 """What Prometheus adds to every series; `worker` by service discovery."""
-OF_RECORDED = frozenset({"pipeline"})
+OF_RECORDED = {each.name: each.labels for each in RECORDED}
 OF_PROMETHEUS = {
     "up": (),
     "ALERTS": ("alertname", "alertstate", "severity", "pipeline", "cluster", "group", "topic"),
@@ -81,12 +81,11 @@ def test_the_rules_are_read_back_as_they_were_meant() -> None:
 
 @pytest.mark.parametrize(("where", "query"), list(queries()))
 def test_a_query_names_only_what_is_told(where: str, query: str) -> None:
-    recorded = {each.name for each in RECORDED}
     assert is_balanced(query), where
     known: set[str] = set()
     for name, labels in selectors(query):
-        assert name in {*METRICS, *recorded, *OF_PROMETHEUS}, f"{where}: nobody tells {name}"
-        of_metric = METRICS[name].labels if name in METRICS else OF_PROMETHEUS.get(name, OF_RECORDED)
+        assert name in {*METRICS, *OF_RECORDED, *OF_PROMETHEUS}, f"{where}: nobody tells {name}"
+        of_metric = METRICS[name].labels if name in METRICS else {**OF_PROMETHEUS, **OF_RECORDED}[name]
         known.update(of_metric)
         assert set(labels) <= {*of_metric, *OF_THE_SERVER}, f"{where}: {name} has no such label: {labels}"
     assert grouped_by(query) <= {*known, *OF_THE_SERVER, "le"}, where

@@ -25,10 +25,19 @@ MISSED: Final = round(1 - OBJECTIVE, 6)
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A series that the server works out."""
+    """A series that the server works out.
+
+    Attributes:
+        name: `<what it is of>:<what it says>:<how>`.
+        expr: PromQL.
+        help: one sentence.
+        labels: what its series are told apart by.
+    """
 
     name: str
     expr: str
+    help: str
+    labels: tuple[str, ...] = ("pipeline",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,7 @@ def _burns(window: str, short: str, factor: float) -> str:
     return f"pipeline:lag_bad:ratio{window} > {edge:g} and pipeline:lag_bad:ratio{short} > {edge:g}"
 
 
+_OF_TOPIC: Final = ("cluster", "group", "topic")
 RECORDED: Final = (
     Recorded(
         "pipeline:lag_bad:bool",
@@ -66,9 +76,14 @@ RECORDED: Final = (
         f"max by (pipeline) ({x.TOPIC_TIME_LAG} * on (cluster, group) group_left (pipeline) "
         f"max by (cluster, group, pipeline) (last_over_time({c.GROUP_INFO}[1d]))) "
         f"> bool on (pipeline) max by (pipeline) (last_over_time({c.SLO_TIME_LAG}[1d]))",
+        "1 while a pipeline's time lag is above its objective, else 0.",
     ),
     *(
-        Recorded(f"pipeline:lag_bad:ratio{window}", f"avg_over_time(pipeline:lag_bad:bool[{window}])")
+        Recorded(
+            f"pipeline:lag_bad:ratio{window}",
+            f"avg_over_time(pipeline:lag_bad:bool[{window}])",
+            "Share of the time in which it was.",
+        )
         for window in ("5m", "30m", "1h", "6h", "3d")
     ),
     Recorded(
@@ -76,6 +91,28 @@ RECORDED: Final = (
         # Nothing where nothing is committed: NaN would poison every sum that it gets into.
         f'sum by (pipeline) (rate({c.RECORDS_COMMITTED}{{outcome="dlq"}}[5m])) '
         f"/ (sum by (pipeline) (rate({c.RECORDS_COMMITTED}[5m])) > 0)",
+        "Share of the records committed that became dead letters.",
+    ),
+    Recorded(
+        "group_topic:records_per_offset:ratio5m",
+        # Worker by worker, for each has one group: a pipeline's name may stand for one on each of several clusters.
+        f'clamp_max(sum by (cluster, group, topic) (rate({c.RECORDS_COMMITTED}{{outcome!="parked"}}[5m]) '
+        f"* on (job, instance, pipeline) group_left (cluster, group) {c.GROUP_INFO}) "
+        f"/ sum by (cluster, group, topic) (rate({x.COMMITTED}[5m])), 1) > 0",
+        "Share of the offsets a group of penstock went over that were records: the others are markers of transactions, "
+        "and what was aborted or compacted away.",
+        _OF_TOPIC,
+    ),
+    Recorded(
+        "group_topic:lag_records:estimate",
+        # Markers make up ten offsets a second and partition where a transaction takes a tenth of one. A group that does
+        # not get on has no share to tell, so the last one counts; where there never was one, lag is told as it is.
+        f"max by (cluster, group, topic) ({x.TOPIC_LAG}) * on (cluster, group, topic) "
+        "max by (cluster, group, topic) (last_over_time(group_topic:records_per_offset:ratio5m[1d])) "
+        f"or max by (cluster, group, topic) ({x.TOPIC_LAG})",
+        "Lag in records, about: offsets times the share of those passed last that were records. Of a group that is not "
+        "of penstock, and of one that has not moved for a day, offsets.",
+        _OF_TOPIC,
     ),
 )
 

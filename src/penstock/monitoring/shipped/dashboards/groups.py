@@ -4,23 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from penstock.monitoring import catalogue as c
 from penstock.monitoring import exporter_catalogue as x
 from penstock.monitoring.shipped.dashboards.queries import GROUP, G
 from penstock.monitoring.shipped.panels import Dashboard, Panel, Query, Row
-
-_RECORDS_BY_GROUP: Final = (
-    # Worker by worker, for each has one group: a pipeline's name may stand for one on each of several clusters.
-    f'sum by (cluster, group, topic) (rate({c.RECORDS_COMMITTED}{{outcome!="parked"}}[5m]) '
-    f"* on (job, instance, pipeline) group_left (cluster, group) {c.GROUP_INFO})"
-)
-RECORDS_ESTIMATE: Final = (
-    f"{x.TOPIC_LAG}{{{G}}} * on (cluster, group, topic) (clamp_max({_RECORDS_BY_GROUP} "
-    f"/ sum by (cluster, group, topic) (rate({x.COMMITTED}[5m])), 1) > 0) "
-    # What does not get on has no share to tell.
-    f"or max by (cluster, group, topic) ({x.TOPIC_LAG}{{{G}}})"
-)
-"""Markers make up ten offsets a second and partition where a transaction takes a tenth of one."""
 
 GROUPS: Final = Dashboard(
     "penstock-groups",
@@ -105,7 +91,7 @@ GROUPS: Final = Dashboard(
                     "Lag in records, about",
                     "Offsets, of groups of penstock times the share of those passed lately that were no markers.",
                     "short",
-                    (Query(RECORDS_ESTIMATE, "{{group}} {{topic}}"),),
+                    (Query(f"group_topic:lag_records:estimate{{{G}}}", "{{group}} {{topic}}"),),
                 ),
                 Panel(
                     "Lag by partition",
