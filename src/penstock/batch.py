@@ -60,6 +60,10 @@ class SourceBatch:
             self._size_bytes = size_of(self.keys) + size_of(self.values)
         return self._size_bytes
 
+    def headers_at(self, place: int) -> Headers:
+        """Of one record; empty where it has none."""
+        return () if self.headers is None else self.headers[place]
+
     def slice(self, start: int, stop: int) -> SourceBatch:
         """The records at places `start` to `stop`, the latter excluded."""
         return SourceBatch(

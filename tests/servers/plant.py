@@ -8,11 +8,11 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Final, Self
 
 from confluent_kafka import Producer
@@ -58,13 +58,17 @@ class Traffic:
         del self._producer  # or it would call for a broker that is gone
         assert left == 0 or exc is not None
 
-    def poison(self) -> None:
-        """A record that is no number."""
-        self.add(b"no number")
+    def poison(self, trace_id: str = "") -> None:
+        """A record that is no number; of this trace, if any."""
+        self.add(
+            b"no number", headers={"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01".encode()} if trace_id else {}
+        )
 
-    def add(self, value: bytes, partition: int = 0) -> None:
+    def add(self, value: bytes, partition: int = 0, headers: Mapping[str, bytes] = MappingProxyType({})) -> None:
         """One that is not like the others."""
-        self._producer.produce(self._topic, value, f"key-{partition}".encode(), partition=partition)
+        self._producer.produce(
+            self._topic, value, f"key-{partition}".encode(), partition=partition, headers=dict(headers)
+        )
 
     def _run(self) -> None:
         while not self._is_over.wait(_PAUSE_S):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import signal
+import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,6 +78,11 @@ class Prometheus:
         """What the label of a metric has had for values."""
         found: list[str] = self.ask(f"label/{label}/values", **{"match[]": metric})
         return found
+
+    def exemplars(self, expr: str, since_s: float) -> list[tuple[Mapping[str, str], str]]:
+        """(labels of a series in this query, trace) of every exemplar since then, seconds since 1970 UTC."""
+        found = self.ask("query_exemplars", query=expr, start=f"{since_s:.3f}", end=f"{time.time():.3f}")
+        return [(each["seriesLabels"], one["labels"]["trace_id"]) for each in found for one in each["exemplars"]]
 
     def health_of_targets(self) -> dict[str, list[str]]:
         """{job: "up", or what went wrong, for each of its targets}."""
@@ -154,6 +160,7 @@ def prometheus(
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address={own}",
         f"--rules.alert.resend-delay={EVERY}",
+        "--enable-feature=exemplar-storage",
     ]
     with serving([program, *options], log, f"http://{own}/-/ready"):
         yield Prometheus(f"http://{own}")

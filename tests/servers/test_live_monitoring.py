@@ -56,6 +56,7 @@ FILLED_BY_NOTHING_HERE = FILLED_BY_PRODUCERS | {
     "penstock-state: Restored in",
 }
 """Only that Prometheus takes their queries is shown here."""
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +127,8 @@ def test_a_pipeline_at_work_rings_no_alert_but_the_one_that_always_rings(watched
 
 
 def test_a_single_dead_letter_shows_wherever_dead_letters_are_shown(watched: Plant) -> None:
-    watched.traffic.poison()
+    began_s = time.time()
+    watched.traffic.poison(TRACE)
     ask = watched.prometheus.total
     until(lambda: ask('sum(increase(penstock_records_total{outcome="dlq"}[1m]))') > 0)
     until(lambda: ask("sum(pipeline:dlq:ratio5m)") > 0)
@@ -135,6 +137,9 @@ def test_a_single_dead_letter_shows_wherever_dead_letters_are_shown(watched: Pla
     (row,) = watched.prometheus.query(errors.expr)
     assert (row.labels["stage"], row.labels["error"], row.value) == ("process", "ValueError", 1)
     assert ask("sum(penstock_dlq_records_total)") == 1
+    for counter, label in (("penstock_errors_total", "error"), ("penstock_dlq_records_total", "stage")):
+        ((labels, trace),) = watched.prometheus.exemplars(counter, began_s)
+        assert (labels[label], trace) == ({"error": "ValueError", "stage": "process"}[label], TRACE)
 
 
 def test_a_transaction_that_stays_open_shows_as_long_as_it_does(watched: Plant) -> None:

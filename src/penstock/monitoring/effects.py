@@ -1,6 +1,9 @@
 """What a worker's transactions make visible: kept aside while one is open, counted with its commit, else dropped.
 
 A batch costs a few additions here, whatever its size; a record costs its share of sorting the timestamps at the commit.
+
+A record that was slow, or failed, is named by its trace, where its headers have one. Of a transaction's records only
+one is kept for that, the first of the oldest batch, and its headers are not read unless it was slow.
 """
 
 from __future__ import annotations
@@ -11,7 +14,10 @@ from dataclasses import dataclass, field
 
 from penstock.deadletter.envelope import Stage
 from penstock.monitoring import catalogue
+from penstock.monitoring.exposition import Exemplar
 from penstock.monitoring.instruments import Counter, Histogram
+from penstock.monitoring.trace import exemplar
+from penstock.record import Headers
 from penstock.runtime.hooks import BatchReport
 
 
@@ -27,6 +33,7 @@ class _Input:
     size_bytes: int = 0
     timestamps_ms: list[Sequence[int]] = field(default_factory=list[Sequence[int]])
     event_times_ms: list[Sequence[int]] = field(default_factory=list[Sequence[int]])
+    oldest: tuple[int, Headers] | None = None
 
 
 @dataclass(slots=True)
@@ -42,9 +49,11 @@ class Effects:
 
     Args:
         pipeline: the worker's.
+        slow_s: an older record is slow; None = none is.
     """
 
-    def __init__(self, pipeline: str) -> None:
+    def __init__(self, pipeline: str, slow_s: float | None) -> None:
+        self._slow_s = slow_s
         self._records = Counter(catalogue.RECORDS_COMMITTED, pipeline)
         self._input_bytes = Counter(catalogue.INPUT_BYTES, pipeline)
         self._output_records = Counter(catalogue.OUTPUT_RECORDS, pipeline)
@@ -55,6 +64,7 @@ class Effects:
         self._inputs: dict[str, _Input] = {}
         self._outputs: dict[str, _Output] = {}
         self._dead: Tally[tuple[str, str]] = Tally()
+        self._dead_in: dict[tuple[str, str], Exemplar] = {}
 
     @property
     def instruments(self) -> tuple[Counter | Histogram, ...]:
@@ -95,12 +105,16 @@ class Effects:
             read.size_bytes += source.size_bytes
             stamps_ms = source.timestamps_ms
             read.timestamps_ms.append(stamps_ms if dealt_with == len(stamps_ms) else stamps_ms[:dealt_with])
+            if source.headers is not None and (read.oldest is None or stamps_ms[0] < read.oldest[0]):
+                read.oldest = stamps_ms[0], source.headers[0]
         if batch.event_times_ms:
             read.event_times_ms.append(batch.event_times_ms)
 
-    def dead_letter(self, topic: str, stage: Stage) -> None:
+    def dead_letter(self, topic: str, stage: Stage, traced: Exemplar | None) -> None:
         """A dead letter is staged."""
         self._dead[topic, stage] += 1
+        if traced is not None:
+            self._dead_in[topic, stage] = traced
 
     def commit(self, now_ms: int) -> None:
         """What was staged is visible."""
@@ -115,14 +129,23 @@ class Effects:
                 self._latency.observe_ages(stamps_ms, now_ms, "append")
             for stamps_ms in read.event_times_ms:
                 self._latency.observe_ages(stamps_ms, now_ms, "event")
+            if read.oldest is not None:
+                self._name_slow(*read.oldest, now_ms)
         for topic, written in self._outputs.items():
             self._output_records.add(written.records, topic)
             self._output_bytes.add(written.size_bytes, topic)
         for (topic, stage), count in self._dead.items():
             self._dead_letters.add(count, topic, stage)
+            self._dead_letters.exemplify(self._dead_in.get((topic, stage)), topic, stage)
         self.discard()
 
     def discard(self) -> None:
         """Nothing is staged any more."""
         self._inputs, self._outputs = {}, {}
         self._dead.clear()
+        self._dead_in.clear()
+
+    def _name_slow(self, stamp_ms: int, headers: Headers, now_ms: int) -> None:
+        age_s = (now_ms - stamp_ms) / 1000
+        if self._slow_s is not None and age_s > self._slow_s:
+            self._latency.exemplify(exemplar(headers, age_s, now_ms), "append")

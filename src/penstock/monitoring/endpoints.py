@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from penstock.clock import Clock
-from penstock.monitoring.exposition import CONTENT_TYPE, render
+from penstock.monitoring.exposition import CONTENT_TYPE, OPENMETRICS, render, render_openmetrics
 from penstock.monitoring.health import Health, Verdict
 from penstock.monitoring.http import Page, Pages
 from penstock.monitoring.worker_metrics import WorkerMetrics
@@ -32,6 +32,11 @@ def worker_pages(worker: str, metrics: WorkerMetrics, health: Health, clock: Clo
         "/startupz": _verdict(health.started),
         "/status": lambda: Page(msgspec.json.encode(status(worker, metrics, health, clock)) + b"\n", JSON),
     }
+
+
+def openmetrics_pages(metrics: WorkerMetrics) -> Pages:
+    """The same `/metrics` for whoever takes OpenMetrics: with exemplars."""
+    return {"/metrics": lambda: Page(render_openmetrics(metrics.families()), OPENMETRICS)}
 
 
 def _verdict(ask: Callable[[], Verdict]) -> Callable[[], Page]:

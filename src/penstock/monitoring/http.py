@@ -9,13 +9,14 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Final, NamedTuple, Self
 
 from penstock.errors import ConfigurationError
 
 LOGGER: Final = logging.getLogger("penstock.monitoring")
 _SLOW_CLIENT_S: Final = 5.0
+_OPENMETRICS: Final = "application/openmetrics-text"
 
 
 class Page(NamedTuple):
@@ -37,14 +38,15 @@ class PageServer:
         host: the address to listen on.
         port: 0 = one that is free.
         pages: see there.
+        openmetrics: of some of these paths, the page for whoever takes OpenMetrics, as Prometheus does.
 
     Raises:
         ConfigurationError: the port is taken, or the address is not one of this machine's.
     """
 
-    def __init__(self, host: str, port: int, pages: Pages) -> None:
+    def __init__(self, host: str, port: int, pages: Pages, openmetrics: Pages = MappingProxyType({})) -> None:
         try:
-            self._server = _Server((host, port), pages)
+            self._server = _Server((host, port), pages, openmetrics)
         except OSError as err:
             raise ConfigurationError(
                 f"monitoring: cannot listen on {host}:{port}: {err.strerror}; set monitoring.host and monitoring.port, "
@@ -75,8 +77,8 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False  # a client that hangs must not hold up the end of a worker
 
-    def __init__(self, address: tuple[str, int], pages: Pages) -> None:
-        self.pages = pages
+    def __init__(self, address: tuple[str, int], pages: Pages, openmetrics: Pages) -> None:
+        self.pages, self.openmetrics = pages, openmetrics
         super().__init__(address, _Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -94,7 +96,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer."""
         assert isinstance(self.server, _Server)  # noqa: S101 - it is the only one that makes handlers
-        make = self.server.pages.get(self.path.partition("?")[0])
+        path = self.path.partition("?")[0]
+        make = self.server.pages.get(path)
+        if _OPENMETRICS in (self.headers.get("Accept") or ""):
+            make = self.server.openmetrics.get(path, make)
         if make is None:
             told = "".join(f"{path}\n" for path in self.server.pages)
             self._answer(Page(told.encode(), status=404))

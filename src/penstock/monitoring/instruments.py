@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from penstock.monitoring.exposition import Family, LabelValues
+from penstock.monitoring.exposition import Exemplar, Family, LabelValues
 from penstock.monitoring.metric import Metric
 
 
@@ -25,14 +25,24 @@ class Counter:
         self._metric = metric
         self._first = first
         self._numbers: dict[LabelValues, float] = {}
+        self._exemplars: dict[tuple[LabelValues, int], Exemplar] = {}
 
     def add(self, amount: float, *rest: str) -> None:
         """Move one up; 0 makes it known, so that its first step is seen as one."""
         self._numbers[rest] = self._numbers.get(rest, 0) + amount
 
+    def exemplify(self, exemplar: Exemplar | None, *rest: str) -> None:
+        """Whose step the last one was; None = nobody knows, and the one before stays."""
+        if exemplar is not None:
+            self._exemplars[(*self._first, *rest), 0] = exemplar
+
     def family(self) -> Family:
         """As of now."""
-        return Family(self._metric, [((*self._first, *rest), n) for rest, n in self._numbers.copy().items()])
+        return Family(
+            self._metric,
+            [((*self._first, *rest), n) for rest, n in self._numbers.copy().items()],
+            exemplars=self._exemplars.copy(),
+        )
 
 
 class Histogram:
@@ -49,6 +59,7 @@ class Histogram:
         self._edges = metric.buckets
         self._counts: dict[LabelValues, list[int]] = {}
         self._sums: dict[LabelValues, float] = {}
+        self._exemplars: dict[tuple[LabelValues, int], Exemplar] = {}
 
     def expect(self, *rest: str) -> None:
         """It is there from now on, so that the first observation is seen as a step."""
@@ -81,6 +92,11 @@ class Histogram:
         past = len(ordered) if ordered[-1] <= now_ms else bisect_left(ordered, now_ms)
         self._sums[rest] += (past * now_ms - sum(ordered if past == len(ordered) else ordered[:past])) / 1000
 
+    def exemplify(self, exemplar: Exemplar | None, *rest: str) -> None:
+        """Whose observation one of its bucket was; None = nobody knows, and the one before stays."""
+        if exemplar is not None:
+            self._exemplars[(*self._first, *rest), bisect_left(self._edges, exemplar.value)] = exemplar
+
     def _of(self, rest: LabelValues) -> list[int]:
         counts = self._counts.get(rest)
         if counts is None:
@@ -95,4 +111,5 @@ class Histogram:
             histograms=[
                 ((*self._first, *rest), counts.copy(), self._sums[rest]) for rest, counts in self._counts.copy().items()
             ],
+            exemplars=self._exemplars.copy(),
         )

@@ -17,7 +17,7 @@ from penstock.monitoring.abort_reason import abort_reason
 from penstock.monitoring.client_metrics import ClientMetrics
 from penstock.monitoring.effects import Effects
 from penstock.monitoring.error_name import error_name
-from penstock.monitoring.exposition import Family, one
+from penstock.monitoring.exposition import Exemplar, Family, one
 from penstock.monitoring.instruments import Counter, Histogram
 from penstock.monitoring.parked_families import parked_families
 from penstock.monitoring.process import process_families
@@ -25,6 +25,8 @@ from penstock.monitoring.restore_pace import RestorePace
 from penstock.monitoring.schema_metrics import SchemaMetrics
 from penstock.monitoring.task_families import Saved, checkpoint_families, task_families
 from penstock.monitoring.task_view import Worker, WorkerView, view_of
+from penstock.monitoring.trace import exemplar
+from penstock.record import Headers
 from penstock.runtime.hooks import BatchReport, Rebalance, RestoreReport, WorkerHooks
 from penstock.runtime.lost_positions import PositionLost
 from penstock.runtime.savepoint import RecordFailed
@@ -89,7 +91,7 @@ class WorkerMetrics(WorkerHooks):
         self._place, self._clock = place, clock
         name = place.pipeline
         self.clients, self.schemas = ClientMetrics(name, clock), SchemaMetrics(name, clock)
-        self._effects = Effects(name)
+        self._effects = Effects(name, place.objective_s)
         self._attempted = Counter(catalogue.RECORDS_ATTEMPTED, name)
         self._errors = Counter(catalogue.ERRORS, name)
         self._retries = Counter(catalogue.RETRIES, name)
@@ -178,16 +180,17 @@ class WorkerMetrics(WorkerHooks):
         self._stages.observe(max(0.0, left_s), "process")
         self._effects.batch(batch)
 
-    def on_dead_letter(self, topic: str, partition: int, offset: int, stage: Stage, error: BaseException) -> None:
+    def on_dead_letter(
+        self, topic: str, partition: int, offset: int, stage: Stage, error: BaseException, headers: Headers = ()
+    ) -> None:
         """The error is one now; the dead letter is one with the commit."""
         del partition, offset
-        self._failed(stage, error)
-        self._effects.dead_letter(topic, stage)
+        self._effects.dead_letter(topic, stage, self._failed(stage, error, headers))
 
-    def on_wait(self, task: str, stage: Stage, error: BaseException, seconds: float) -> None:
+    def on_wait(self, task: str, stage: Stage, error: BaseException, seconds: float, headers: Headers = ()) -> None:
         """A record failed, and is tried again where it stands."""
         del task, seconds
-        self._failed(stage, error)
+        self._failed(stage, error, headers)
         self._retries.add(1, "record")
         self._view_due_s = 0.0
 
@@ -203,9 +206,9 @@ class WorkerMetrics(WorkerHooks):
         """A task stands still."""
         del task
         if isinstance(error, RecordFailed):
-            self._failed(error.stage, error.error)
+            self._failed(error.stage, error.error, error.headers)
         elif isinstance(error, PositionLost):
-            self._failed("position", error)
+            self._failed("position", error, ())
         self._view_due_s = 0.0
 
     def on_breaker(self, task: str, seconds: float) -> None:
@@ -213,9 +216,13 @@ class WorkerMetrics(WorkerHooks):
         del task, seconds
         self._view_due_s = 0.0
 
-    def _failed(self, stage: str, error: BaseException) -> None:
-        self._errors.add(1, stage, error_name(error))
+    def _failed(self, stage: str, error: BaseException, headers: Headers) -> Exemplar | None:
+        """Count it; the trace of the record, where it has one."""
+        name, traced = error_name(error), exemplar(headers, 1.0, self._clock.now_ms())
+        self._errors.add(1, stage, name)
+        self._errors.exemplify(traced, stage, name)
         self.schemas.failed(error)
+        return traced
 
     # ------------------------------------------------------------ hooks: transactions
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from penstock.deadletter.envelope import Stage
+from penstock.record import Headers
 from penstock.runtime.hooks import BatchReport, Rebalance, RestoreReport, WorkerHooks
 from penstock.state.checkpointer import CheckpointFailed, CheckpointWritten
 from penstock.transactions.hook_chain import TransactionHookChain
@@ -36,10 +37,12 @@ class HookChain(TransactionHookChain, WorkerHooks):
         for each in self._hooks:
             each.on_batch(batch)
 
-    def on_dead_letter(self, topic: str, partition: int, offset: int, stage: Stage, error: BaseException) -> None:
+    def on_dead_letter(
+        self, topic: str, partition: int, offset: int, stage: Stage, error: BaseException, headers: Headers = ()
+    ) -> None:
         """Pass on."""
         for each in self._hooks:
-            each.on_dead_letter(topic, partition, offset, stage, error)
+            each.on_dead_letter(topic, partition, offset, stage, error, headers)
 
     def on_rebalance(self, kind: Rebalance, partitions: list[tuple[str, int]]) -> None:
         """Pass on."""
@@ -66,10 +69,10 @@ class HookChain(TransactionHookChain, WorkerHooks):
         for each in self._hooks:
             each.on_doubt(error)
 
-    def on_wait(self, task: str, stage: Stage, error: BaseException, seconds: float) -> None:
+    def on_wait(self, task: str, stage: Stage, error: BaseException, seconds: float, headers: Headers = ()) -> None:
         """Pass on."""
         for each in self._hooks:
-            each.on_wait(task, stage, error, seconds)
+            each.on_wait(task, stage, error, seconds, headers)
 
     def on_breaker(self, task: str, seconds: float) -> None:
         """Pass on."""

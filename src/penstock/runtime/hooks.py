@@ -9,6 +9,7 @@ from typing import Literal
 from penstock.batch import SourceBatch
 from penstock.deadletter.envelope import Stage
 from penstock.protocols import TransactionHooks
+from penstock.record import Headers
 from penstock.runtime.spent import Part
 from penstock.state.checkpoint_rules import Reason
 from penstock.state.checkpointer import CheckpointFailed, CheckpointWritten
@@ -87,8 +88,10 @@ class WorkerHooks(TransactionHooks):
     def on_batch(self, batch: BatchReport) -> None:
         """A batch is staged in the open transaction."""
 
-    def on_dead_letter(self, topic: str, partition: int, offset: int, stage: Stage, error: BaseException) -> None:
-        """An input record is staged as a dead letter. The error's text may hold payload; its class does not."""
+    def on_dead_letter(
+        self, topic: str, partition: int, offset: int, stage: Stage, error: BaseException, headers: Headers = ()
+    ) -> None:
+        """An input record is staged as a dead letter. The error's text may hold payload, as its headers do."""
 
     def on_rebalance(self, kind: Rebalance, partitions: list[tuple[str, int]]) -> None:
         """Partitions came, are about to go, or are gone."""
@@ -105,10 +108,10 @@ class WorkerHooks(TransactionHooks):
     def on_doubt(self, error: Exception) -> None:
         """A commit was not answered, or its producer is fenced: the log will say whether it happened."""
 
-    def on_wait(self, task: str, stage: Stage, error: BaseException, seconds: float) -> None:
+    def on_wait(self, task: str, stage: Stage, error: BaseException, seconds: float, headers: Headers = ()) -> None:
         """A task stands still in front of a record that is tried again by itself after so many seconds.
 
-        The error's text may hold payload; its class does not.
+        The error's text may hold payload, as the record's headers do; its class does not.
         """
 
     def on_breaker(self, task: str, seconds: float) -> None:

@@ -297,7 +297,8 @@ class Processing:
         source = waits.source
         place = {"topic": source.topic, "partition": source.partition, "offset": source.offsets[waits.place]}
         LOGGER.warning("task %s waits: %s", task.id, waits, extra={"task": str(task.id), **place})
-        self._hooks.on_wait(str(task.id), waits.dead.stage, waits.dead.error, waits.wait.seconds)
+        headers = source.headers_at(waits.place)
+        self._hooks.on_wait(str(task.id), waits.dead.stage, waits.dead.error, waits.wait.seconds, headers)
         self._source.pause(task.sources)
         self._commit()
 

@@ -42,6 +42,7 @@ class RecordFailed(OperatorMustDecide):
         topic: where the record was read.
         partition: likewise.
         offset: likewise.
+        headers: the record's.
         place: its place in the source batch; everything before it is accepted.
         operator: the operator that failed; empty where the record could not be decoded.
         stage: where on its way.
@@ -52,6 +53,7 @@ class RecordFailed(OperatorMustDecide):
     def __init__(self, source: SourceBatch, dead: DeadRecord, staged: Staged, *, advice: str = _MEND_THE_CODE) -> None:
         self.source = source
         self.topic, self.partition, self.offset = source.topic, source.partition, source.offsets[dead.place]
+        self.headers = source.headers_at(dead.place)
         self.place, self.operator, self.stage, self.error = dead.place, dead.operator, dead.stage, dead.error
         self.staged = staged
         where = f"{self.topic}[{self.partition}]@{self.offset}"

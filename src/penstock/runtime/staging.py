@@ -165,7 +165,7 @@ class Staging:
     def _dead_letter(self, batch: SourceBatch, dead: DeadRecord, form: Form) -> None:
         topic = self._dead_letter_topic(batch.topic)
         place = dead.place
-        headers = () if batch.headers is None else batch.headers[place]
+        headers = batch.headers_at(place)
         key, value = batch.keys[place], batch.values[place]
         failure = Failure(
             stage=dead.stage,
@@ -195,4 +195,4 @@ class Staging:
         )
         self._dead_letters += 1
         self._bytes += letter.size_bytes
-        self._hooks.on_dead_letter(batch.topic, batch.partition, batch.offsets[place], dead.stage, dead.error)
+        self._hooks.on_dead_letter(batch.topic, batch.partition, batch.offsets[place], dead.stage, dead.error, headers)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from penstock.clock import Clock
 from penstock.kafka.client import Connection, librdkafka_version
-from penstock.monitoring.endpoints import worker_pages
+from penstock.monitoring.endpoints import openmetrics_pages, worker_pages
 from penstock.monitoring.health import Health
 from penstock.monitoring.http import LOGGER, PageServer
 from penstock.monitoring.schema_metrics import ObservedRegistry
@@ -118,7 +118,8 @@ def observed(
     health = Health(metrics, clock)
     watch = _watch(config, pipeline, metrics)
     metrics.beside = lambda: watch.families(pipeline)
-    with PageServer(settings.host, port, worker_pages(writer, metrics, health, clock)) as server, watch:
+    pages = worker_pages(writer, metrics, health, clock)
+    with PageServer(settings.host, port, pages, openmetrics_pages(metrics)) as server, watch:
         address = f"{reachable(settings.host)}:{server.port}"
         LOGGER.info("metrics and health at http://%s", address)
         pid = os.getpid()

@@ -23,14 +23,14 @@ def fails() -> Page:
 @pytest.fixture
 def server() -> Iterator[PageServer]:
     pages = {"/metrics": lambda: Page(b"up 1\n"), "/livez": lambda: Page(b"no\n", status=503), "/fails": fails}
-    with PageServer("127.0.0.1", 0, pages) as serving:
+    with PageServer("127.0.0.1", 0, pages, {"/metrics": lambda: Page(b"up 1\n# EOF\n")}) as serving:
         yield serving
 
 
-def get(server: PageServer, path: str, method: str = "GET") -> tuple[int, bytes]:
+def get(server: PageServer, path: str, method: str = "GET", accept: str | None = None) -> tuple[int, bytes]:
     connection = HTTPConnection("127.0.0.1", server.port, timeout=30)
     try:
-        connection.request(method, path)
+        connection.request(method, path, headers={} if accept is None else {"Accept": accept})
         answer = connection.getresponse()
         return answer.status, answer.read()
     finally:
@@ -42,6 +42,13 @@ def test_a_page_is_answered_with_its_status(server: PageServer) -> None:
     assert get(server, "/metrics?name[]=up") == (200, b"up 1\n")
     assert get(server, "/livez") == (503, b"no\n")
     assert get(server, "/metrics", "HEAD") == (200, b"")
+
+
+def test_who_takes_openmetrics_gets_it_where_there_is_any(server: PageServer) -> None:
+    prometheus = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+    assert get(server, "/metrics", accept=prometheus) == (200, b"up 1\n# EOF\n")
+    assert get(server, "/metrics", accept="text/plain, */*") == (200, b"up 1\n")
+    assert get(server, "/livez", accept=prometheus) == (503, b"no\n")
 
 
 def test_a_path_that_is_not_there_names_those_that_are(server: PageServer) -> None:

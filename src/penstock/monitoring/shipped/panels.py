@@ -20,11 +20,13 @@ class Query:
         legend: likewise.
         empty_while: for how long it gives nothing though all is well; empty = it always gives something. Whoever
             proves the dashboards against a running pipeline goes by it.
+        has_exemplars: whether the series behind it lead to traces, which are then drawn beside it.
     """
 
     expr: str
     legend: str = ""
     empty_while: str = ""
+    has_exemplars: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ class Panel:
         if self.shape == "timeseries":
             return {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
         if self.shape == "heatmap":
-            return {"calculate": False, "yAxis": {"unit": self.unit}}
+            return {"calculate": False, "yAxis": {"unit": self.unit}, "exemplars": {"color": "rgba(255, 0, 255, 0.7)"}}
         return {"showHeader": True}
 
     def _target(self, place: int, query: Query) -> dict[str, Any]:
@@ -109,6 +111,8 @@ class Panel:
             "expr": query.expr,
             "legendFormat": query.legend or "__auto",
         }
+        if query.has_exemplars:
+            target["exemplar"] = True
         if self.shape == "table":
             target |= {"format": "table", "instant": True}
         if self.shape == "heatmap":

@@ -63,25 +63,27 @@ DEAD_LETTERS: Final = Dashboard(
             (
                 Panel(
                     "Dead letters",
-                    "Committed, by topic and stage.",
+                    "Committed, by topic and stage. Points are traces of such records.",
                     "cps",
                     (
                         Query(
                             f"{rate(c.DLQ_RECORDS, 'pipeline, topic, stage')} > 0",
                             "{{topic}} {{stage}}",
                             "no record fails",
+                            has_exemplars=True,
                         ),
                     ),
                 ),
                 Panel(
                     "Errors",
-                    "By class, of records whose transaction was discarded as well.",
+                    "By class, of records whose transaction was discarded as well. Points are traces of such records.",
                     "cps",
                     (
                         Query(
                             rate(c.ERRORS, "pipeline, stage, error"),
                             "{{stage}} {{error}}",
                             "no record has failed since the workers started",
+                            has_exemplars=True,
                         ),
                     ),
                 ),

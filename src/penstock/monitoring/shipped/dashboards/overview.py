@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from penstock.monitoring import catalogue as c
@@ -131,9 +132,10 @@ OVERVIEW: Final = Dashboard(
                 Panel(
                     "From a record's time to its commit",
                     "When a read_committed reader can first see the effect. `append` is Kafka's timestamp, `event` the "
-                    "record's own time, where its source has one.",
+                    "record's own time, where its source has one. Points are traces of records that were slower than "
+                    "the objective.",
                     "s",
-                    quantiles(c.EVENT_LATENCY, "pipeline, clock"),
+                    tuple(replace(each, has_exemplars=True) for each in quantiles(c.EVENT_LATENCY, "pipeline, clock")),
                 ),
                 Panel(
                     "From Kafka's timestamp, as a heat map",
@@ -143,6 +145,7 @@ OVERVIEW: Final = Dashboard(
                         Query(
                             f'sum by (le) (increase({c.EVENT_LATENCY}_bucket{{{P},clock="append"}}[$__rate_interval]))',
                             "{{le}}",
+                            has_exemplars=True,
                         ),
                     ),
                     "heatmap",
