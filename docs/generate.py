@@ -18,6 +18,7 @@ from penstock.cli.app import app
 from penstock.config import schema
 from penstock.errors import ExitCode
 from penstock.monitoring.catalogue import WORKER
+from penstock.monitoring.compat_catalogue import COMPAT
 from penstock.monitoring.exporter_catalogue import EXPORTER
 from penstock.monitoring.metric import Metric
 from penstock.monitoring.publishing_catalogue import PUBLISHING
@@ -83,11 +84,20 @@ def pages() -> dict[str, str]:
                 *_metrics("Of a worker", WORKER),
                 *_metrics("Of a producer", PUBLISHING),
                 *_metrics("Of the lag exporter", EXPORTER),
+                *_other_names(),
                 *_recorded(),
             ]
         ),
         "commands.md": COMMANDS + "\n".join(_command(typer.main.get_command(app), "penstock")) + _exit_codes(),
     }
+
+
+def _other_names() -> Iterator[str]:
+    """A table of what `--compat` adds."""
+    yield "## Of the lag exporter with `--compat`\n\nAll are gauges.\n\n| metric | labels | is |\n|---|---|---|"
+    for metric in COMPAT:
+        yield f"| `{metric.name}` | {', '.join(f'`{label}`' for label in metric.labels)} | {metric.help} |"
+    yield ""
 
 
 def _recorded() -> Iterator[str]:

@@ -135,7 +135,7 @@ def lag_exporter(root: Path, groups: str, **environment: str) -> Generator[str]:
     """`penstock lag-exporter` in a project, on the groups that fit; where it answers, as `host:port`."""
     log = root / "exporter.log"
     command = [sys.executable, "-P", "-m", "penstock", "lag-exporter"]
-    options = ["--groups", groups, "--interval", "1", "--port", "0"]
+    options = ["--groups", groups, "--interval", "1", "--port", "0", "--compat"]
     process = Launched(
         [*command, *options], log, scratch=None, directory=root, environment={**os.environ, **environment}
     )

@@ -121,6 +121,17 @@ def test_every_variable_of_a_dashboard_has_values(watched: Plant) -> None:
         until(lambda metric=metric, label=label: watched.prometheus.label_values(metric, label) != [])  # type: ignore[misc]
 
 
+def test_who_asks_by_the_names_of_other_exporters_is_answered(watched: Plant) -> None:
+    group = f'"{watched.project.name}"'
+    lag = f"sum(kafka_group_lag_offsets{{group={group}}})"
+    for names in (
+        f"kafka_consumergroup_lag{{consumergroup={group}}}",
+        f"kafka_consumergroup_group_lag{{group={group}}}",
+    ):
+        assert watched.prometheus.query(names)
+        until(lambda names=names: watched.prometheus.query(f"sum({names}) == {lag}") != [])  # type: ignore[misc]
+
+
 def test_a_pipeline_at_work_rings_no_alert_but_the_one_that_always_rings(watched: Plant) -> None:
     until(lambda: firing(watched) == {"Watchdog"})
     assert watched.prometheus.query('max_over_time(ALERTS{alertname!="Watchdog",alertstate="firing"}[5m])') == []

@@ -26,6 +26,10 @@ def lag_exporter(
         bool,
         typer.Option("--probe", help="Look whether a few offsets that nobody reads are records; needs Read rights."),
     ] = False,
+    compat: Annotated[
+        bool,
+        typer.Option("--compat", help="Tell it under the names of kafka_exporter and kafka-lag-exporter, too."),
+    ] = False,
     interval_s: Annotated[float, typer.Option("--interval", min=1, metavar="SECONDS", help="Between cycles.")] = 15,
     host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="To answer on; else monitoring.host.")] = None,
     port: Annotated[int, typer.Option(min=0, max=65_535, help="To answer on; 0 takes one that is free.")] = PORT,
@@ -56,7 +60,7 @@ def lag_exporter(
     clock = SystemClock()
     with closing(Survey(Connection.of(config.kafka), "penstock-lag-exporter")) as survey, Drain(10.0) as drain:
         observer = Observer(survey, rules, clock)
-        exporter = LagExporter(observer.cycle, config.monitoring.cluster, interval_s, clock)
+        exporter = LagExporter(observer.cycle, config.monitoring.cluster, interval_s, clock, has_other_names=compat)
         drain.calls(exporter.stop)
         with PageServer(host or config.monitoring.host, port, exporter.pages) as server:
             LOGGER.info("lag of groups at http://%s:%d/metrics", host or config.monitoring.host, server.port)

@@ -13,6 +13,7 @@ LABELS: Final = frozenset(
         "group", "cluster", "clock", "isolation", "version", "librdkafka", "api", "state", "op",
         "client", "subject", "producer",
         "dlq_topic", "store", "generation",
+        "consumergroup", "cluster_name",  # of other exporters, and nowhere else
     }
 )  # fmt: skip
 """All that a label may be. Never one of these: key, offset, schema id, member id, the text of an error: each of their

@@ -8,6 +8,7 @@ from typing import Final
 
 from penstock.monitoring import exporter_catalogue as catalogue
 from penstock.monitoring.exposition import Family, one
+from penstock.monitoring.lag.compat import compat_families
 from penstock.monitoring.lag.observation import Backlog, Observation
 from penstock.monitoring.lag.standing import STATUSES
 from penstock.monitoring.process import process_families
@@ -17,7 +18,9 @@ MOST_PAIRS: Final = 5_000
 _OLD_CYCLES: Final = 3
 
 
-def families(cluster: str, seen: Observation | None, now_ms: int, interval_s: float) -> Iterator[Family]:
+def families(
+    cluster: str, seen: Observation | None, now_ms: int, interval_s: float, *, has_other_names: bool = False
+) -> Iterator[Family]:
     """Everything.
 
     Args:
@@ -25,6 +28,7 @@ def families(cluster: str, seen: Observation | None, now_ms: int, interval_s: fl
         seen: the newest observation; None = there is none yet.
         now_ms: one that is older than three cycles by now tells nothing of lag, so that its absence is seen.
         interval_s: between two cycles.
+        has_other_names: whether lag is told under the names of other exporters, too.
     """
     yield one(catalogue.SUCCESS, 0 if seen is None else seen.at_ms / 1000, cluster)
     yield from process_families()
@@ -39,8 +43,11 @@ def families(cluster: str, seen: Observation | None, now_ms: int, interval_s: fl
     yield from _of_partitions(cluster, seen)
     yield from _of_groups(cluster, seen)
     yield from _of_topics(cluster, seen)
-    if len(seen.backlogs) <= MOST_PAIRS:
+    has_partitions = len(seen.backlogs) <= MOST_PAIRS
+    if has_partitions:
         yield from _of_backlogs(cluster, seen.backlogs)
+    if has_other_names:
+        yield from compat_families(cluster, seen, has_partitions=has_partitions)
 
 
 def _of_partitions(cluster: str, seen: Observation) -> Iterator[Family]:

@@ -28,10 +28,20 @@ class LagExporter:
         cluster: its name in metrics.
         interval_s: from the beginning of one cycle to that of the next.
         clock: time.
+        has_other_names: whether lag is told under the names of other exporters, too.
     """
 
-    def __init__(self, cycle: Callable[[], Observation], cluster: str, interval_s: float, clock: Clock) -> None:
+    def __init__(
+        self,
+        cycle: Callable[[], Observation],
+        cluster: str,
+        interval_s: float,
+        clock: Clock,
+        *,
+        has_other_names: bool = False,
+    ) -> None:
         self._cycle, self._cluster, self._interval_s, self._clock = cycle, cluster, interval_s, clock
+        self._has_other_names = has_other_names
         self._seen: Observation | None = None
         self._is_over = threading.Event()
 
@@ -59,7 +69,9 @@ class LagExporter:
         self._is_over.set()
 
     def _metrics(self) -> Page:
-        return Page(render(families(self._cluster, self._seen, self._clock.now_ms(), self._interval_s)), CONTENT_TYPE)
+        now_ms = self._clock.now_ms()
+        told = families(self._cluster, self._seen, now_ms, self._interval_s, has_other_names=self._has_other_names)
+        return Page(render(told), CONTENT_TYPE)
 
     def _ready(self) -> Page:
         return Page(b"ok\n") if self._seen is not None else Page(b"no cycle has succeeded yet\n", status=503)

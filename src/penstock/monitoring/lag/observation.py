@@ -61,6 +61,7 @@ class Observation:
         lost: {(group, topic): offsets deleted before they were read, so far}.
         requests: {(what was asked, outcome): how often, so far}.
         degraded: {why: partitions that could not be judged}.
+        widths: {topic that groups read: its partitions}.
     """
 
     at_ms: int
@@ -73,3 +74,4 @@ class Observation:
     lost: Mapping[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     requests: Mapping[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     degraded: Mapping[str, int] = field(default_factory=dict[str, int])
+    widths: Mapping[str, int] = field(default_factory=dict[str, int])

@@ -186,6 +186,7 @@ class Observer:
             lost=dict(self._lost),
             requests=dict(self._requests),
             degraded=dict(degraded),
+            widths={topic: widths[topic] for topic in sorted({topic for topic, _ in wanted})},
         )
 
     # ------------------------------------------------------------ 1. committed offsets
