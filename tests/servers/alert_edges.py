@@ -117,6 +117,27 @@ EDGES = [
         "30m",
         ({"cluster": "k2"},),
     ),
+    Edge(
+        "the only exporter has been gone for some hours",
+        "ExporterBlind",
+        {EXPORTER: "0+60x10"},
+        "1439m",
+        ({"cluster": "k"},),
+    ),
+    Edge("the only exporter has been gone for more than a day", "ExporterBlind", {EXPORTER: "0+60x10"}, "1460m", ({},)),
+    Edge(
+        "of two exporters one has been gone for more than a day, and is forgotten",
+        "ExporterBlind",
+        {EXPORTER: "0+60x1500", EXPORTER_2: "0+60x10"},
+        "1460m",
+    ),
+    Edge(
+        "an exporter whose cluster has not answered for more than a day",
+        "ExporterBlind",
+        {EXPORTER: "0x1500"},
+        "1460m",
+        ({"cluster": "k"},),
+    ),
     Edge("a producer that does not say how much it takes", "ProducerQueueFull", {QUEUE: "90x40"}, "10m"),
     Edge("a task that says nothing of its checkpoint interval", "CheckpointStale", {BUILD_A: "1x40"}, "10m"),
     # ------------------------------------------------------------ zeros
