@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress
-from operator import ne
+from itertools import compress, repeat
+from operator import is_, ne
 
+from penstock.batch import size_of
 from penstock.state.changelog import prefix_of
 
 
@@ -51,8 +52,21 @@ class StoreSizes:
     def move(self, keys: Sequence[bytes], before: Sequence[bytes | None], after: Sequence[bytes | None]) -> None:
         """These keys are committed, parallel lists; None = not there.
 
-        Most changes are of values whose length stays what it was: those are looked at together.
+        A task has mostly one store, whose columns are looked at as a whole: that is faster than key by key. A key that
+        was there before is of that store, so that only new ones are asked for theirs.
         """
+        if len(self._by_prefix) == 1:
+            ((prefix, size),) = self._by_prefix.items()
+            came = () if all(before) else tuple(compress(keys, map(is_, before, repeat(None))))
+            if all([key.startswith(prefix) for key in came]):  # noqa: C419 - a generator takes twice as long
+                went = () if all(after) else tuple(compress(keys, map(is_, after, repeat(None))))
+                size.entries += len(came) - len(went)
+                size.size_bytes += size_of(after) - size_of(before) + size_of(came) - size_of(went)
+                return
+        self._move_each(keys, before, after)
+
+    def _move_each(self, keys: Sequence[bytes], before: Sequence[bytes | None], after: Sequence[bytes | None]) -> None:
+        """Most changes are of values whose length stays what it was: those are looked at together."""
         was = [-1 if value is None else len(value) for value in before]
         now = [-1 if value is None else len(value) for value in after]
         for place in compress(range(len(keys)), map(ne, was, now)):
