@@ -62,7 +62,7 @@ METRICS = f"""{NOTE}
 # Metrics
 
 What `/metrics` of a worker, of `penstock produce --port N` and of `penstock lag-exporter` tells, in the text format of
-Prometheus.
+Prometheus. A worker speaks OpenMetrics, with exemplars, with whoever takes that.
 [Watch a pipeline](../how-to/watch-a-pipeline.md) says how to have it collected.
 
 - What says *committed* moves with the commit of the transaction, and not before: work that was discarded is not in it.

@@ -183,7 +183,7 @@ function Dashboard() {
         {captured.dashboard.panels.map((panel) => {
           const { x, y, w, h } = panel.gridPos;
           const place = { position: "absolute" as const, left: x * cell + GAP / 2, top: 46 + y * ROW };
-          if (panel.type === "row") { return <h2 key={panel.id} style={{ ...place, margin: 0, fontSize: 15, paddingLeft: 8 }}>{panel.title}</h2>; }
+          if (panel.type === "row") { return <h2 key={panel.id} style={{ ...place, margin: 0, fontSize: 15, paddingLeft: 8 }}>{panel.title.replace(/\$\w+/, "all")}</h2>; }
           const Shape = SHAPES[panel.type];
           return (
             <div key={panel.id} style={place}>

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from penstock.batch import SourceBatch
 from penstock.dsl.pipeline import Pipeline
@@ -122,6 +123,8 @@ def test_both_forms_tell_the_same_series() -> None:
     assert page.content_type.startswith("application/openmetrics-text")
     lines = [line.partition(" # ")[0] for line in page.body.decode().splitlines()]
     assert parse("\n".join(lines)).keys() == seen.scrape().keys()
+    read = {sample.name for family in text_string_to_metric_families(page.body.decode()) for sample in family.samples}
+    assert read == {series.name for series in seen.scrape()}, "as a strict reader of OpenMetrics sees it"
 
 
 def test_a_dead_letter_leads_to_its_record_and_no_healthy_record_is_named() -> None:

@@ -120,7 +120,7 @@ PROCESSES: Final = Dashboard(
             ),
         ),
         Row(
-            "Worker at $instance",
+            "Each worker by itself: $instance",
             (
                 Panel(
                     "CPU",
