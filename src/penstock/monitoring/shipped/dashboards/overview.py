@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import Final
 
 from penstock.monitoring import catalogue as c
+from penstock.monitoring import client_catalogue as k
 from penstock.monitoring import exporter_catalogue as x
+from penstock.monitoring import process_catalogue as o
 from penstock.monitoring import publishing_catalogue as p
 from penstock.monitoring.shipped.dashboards.queries import MOMENTS, PIPELINE, P, quantiles, rate
 from penstock.monitoring.shipped.panels import Dashboard, Panel, Query, Row
@@ -180,6 +182,28 @@ OVERVIEW: Final = Dashboard(
                     ),
                     warn=0.8,
                     bad=0.95,
+                ),
+                Panel(
+                    "CPU",
+                    "Cores, of the worker that takes most; one has one loop, and Kafka's client has threads beside it.",
+                    "short",
+                    (
+                        Query(
+                            f"max by (pipeline) (rate({o.CPU}[$__rate_interval]) * on (job, instance) "
+                            f"group_left (pipeline) max by (job, instance, pipeline) ({c.BUILD_INFO}{{{P}}}))",
+                            "{{pipeline}}",
+                        ),
+                    ),
+                    warn=0.8,
+                    bad=0.95,
+                ),
+                Panel(
+                    "Producer's queue",
+                    "Of all that it may hold, in the worker where it is fullest: what no broker has yet.",
+                    "percentunit",
+                    (Query(f"max by (pipeline) ({k.QUEUE_MESSAGES}{{{P}}} / {k.QUEUE_LIMIT}{{{P}}})", "{{pipeline}}"),),
+                    warn=0.5,
+                    bad=0.8,
                 ),
             ),
         ),
