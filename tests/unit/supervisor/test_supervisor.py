@@ -113,7 +113,8 @@ def test_who_started_it_knows_the_first_process_from_those_that_follow(tmp_path:
 
 
 def test_a_third_signal_kills(tmp_path: Path) -> None:
-    script = 'n=0; trap "n=\\$((n+1)); echo > $2/\\$n" INT; echo $$ > "$2/$1.pid"; while :; do sleep 0.05; done'
+    # The first may come as SIGTERM: see above.
+    script = 'n=0; trap "n=\\$((n+1)); echo > $2/\\$n" INT TERM; echo $$ > "$2/$1.pid"; while :; do sleep 0.05; done'
     with supervised(script, tmp_path) as process:
         pid = pid_of(tmp_path)
         for count in ("1", "2"):
