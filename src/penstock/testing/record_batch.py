@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 from penstock.errors import Stop
 from penstock.record import Headers
@@ -42,8 +42,7 @@ class Marker(Enum):
     COMMIT = 1
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRecord:
+class StoredRecord(NamedTuple):
     """One record as it stands in the log.
 
     Attributes:

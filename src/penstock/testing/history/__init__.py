@@ -8,7 +8,7 @@ verdicts, each with the least that shows it (`verdict.py`). Nothing here uses th
 mistakes are not the checker's. Read `judgement.py` first, which names the rules.
 """
 
-from penstock.testing.history.judgement import RULES, assert_exactly_once, behind, check
+from penstock.testing.history.judgement import RULES, assert_exactly_once, behind, check, judged
 from penstock.testing.history.log import NOBODY, Data, History, Log, Marker, OffsetCommit, Place, Writer
 from penstock.testing.history.model import DeadLetter, Effect, Input, Model, Output, Stage, State
 from penstock.testing.history.verdict import Kind, Verdict, Witness
@@ -36,4 +36,5 @@ __all__ = [
     "assert_exactly_once",
     "behind",
     "check",
+    "judged",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from penstock.errors import ConfigurationError
 from penstock.testing.history.log import Data, History, OffsetCommit, Part, Place, Writer, parts
@@ -50,8 +50,7 @@ class TaskCommit:
         return Witness("offset commit", source, self.next_offsets[source], str(self.writer))
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """One record of an output, dead-letter or repartition topic, and the transaction that it is in."""
 
     place: Place

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from penstock.testing.history import (
@@ -75,13 +76,27 @@ def check(history: History, model: Model, *, rules: tuple[Rule, ...] = RULES) ->
     Raises:
         ConfigurationError: the history lacks a topic of the model, or the beginning of one that is read.
     """
-    case = Case(Evidence(history, model))
-    return summed_up(verdict for rule in rules for verdict in rule(case))
+    return _verdicts(Evidence(history, model), rules)
 
 
 def behind(history: History, model: Model) -> dict[Place, int]:
     """{source partition: committed records that the group has not dealt with}; those that are at their end left out."""
-    return {place: count for place, count in sorted(Evidence(history, model).left_to_read().items()) if count}
+    return _left(Evidence(history, model))
+
+
+def judged(history: History, model: Model) -> tuple[list[Verdict], dict[Place, int]]:
+    """What `check` and `behind` say, for the price of one look at the history."""
+    evidence = Evidence(history, model)
+    return _verdicts(evidence, RULES), _left(evidence)
+
+
+def _verdicts(evidence: Evidence, rules: Iterable[Rule]) -> list[Verdict]:
+    case = Case(evidence)
+    return summed_up(verdict for rule in rules for verdict in rule(case))
+
+
+def _left(evidence: Evidence) -> dict[Place, int]:
+    return {place: count for place, count in sorted(evidence.left_to_read().items()) if count}
 
 
 def assert_exactly_once(history: History, model: Model, *, drained: bool = False, payloads: bool = False) -> None:
@@ -97,12 +112,11 @@ def assert_exactly_once(history: History, model: Model, *, drained: bool = False
         AssertionError: with the first ten verdicts.
     """
     __tracebackhide__ = True
-    verdicts = check(history, model)
+    verdicts, left = judged(history, model)
     if verdicts:
         told = [verdict.told(payloads=payloads) for verdict in verdicts[:_SHOWN]]
         rest = [] if len(verdicts) <= _SHOWN else [f"and {len(verdicts) - _SHOWN} verdicts more"]
         raise AssertionError("\n".join([f"'{model.group}' is not exactly-once:", *told, *rest]))
-    left = behind(history, model) if drained else {}
-    if left:
+    if left and drained:
         told = [f"{count} records of {place}" for place, count in sorted(left.items())]
         raise AssertionError(f"'{model.group}' has not dealt with {', '.join(told)}")

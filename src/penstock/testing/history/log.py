@@ -45,8 +45,7 @@ NOBODY: Final = Writer(-1, -1)
 """A producer that is not idempotent, or a consumer that commits by itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
+class Data(NamedTuple):
     """A record as it was appended.
 
     Attributes:
@@ -65,8 +64,7 @@ class Data:
         return self.record.offset
 
 
-@dataclass(frozen=True, slots=True)
-class OffsetCommit:
+class OffsetCommit(NamedTuple):
     """A group's new place in one source partition.
 
     Attributes:
@@ -86,8 +84,7 @@ class OffsetCommit:
     is_transactional: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Marker:
+class Marker(NamedTuple):
     """The end of a transaction in one log.
 
     Attributes:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from penstock.testing.history.evidence import Evidence, Seen
 from penstock.testing.history.run import Expected
 from penstock.testing.segments import Fate
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(NamedTuple):
     """An effect and the record that shows it.
 
     Attributes:
@@ -61,7 +61,12 @@ def match(evidence: Evidence) -> Matching:
     found = Matching()
     for content, wanted_here in expected.items():
         there = seen.pop(content, [])
-        if len(there) == len(wanted_here):
+        if len(there) == len(wanted_here) == 1:  # as it is nearly always
+            one, record = wanted_here[0], there[0]
+            at = record.data.offset
+            is_sure = not _is_in_flight(evidence, content) or _is_of_one_writer(evidence, one, record)
+            found.pairs.append(Pair(one, record, (at, at) if is_sure else None))
+        elif len(there) == len(wanted_here):
             pairs = list(zip(wanted_here, there, strict=True))
             if len({each.place for each in there}) > 1 or (
                 # One of them may be in flight for another input, and the other's own not be there yet.
@@ -86,7 +91,9 @@ def match(evidence: Evidence) -> Matching:
 
 
 def _is_in_flight(evidence: Evidence, content: Hashable) -> bool:
-    return content in evidence.ahead or any(each.part.fate is Fate.OPEN for each in evidence.hidden.get(content, []))
+    return content in evidence.ahead or (
+        content in evidence.hidden and any(each.part.fate is Fate.OPEN for each in evidence.hidden[content])
+    )
 
 
 def _is_of_one_writer(evidence: Evidence, expected: Expected, seen: Seen) -> bool:

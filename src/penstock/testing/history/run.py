@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from penstock.testing.history.log import Place
 from penstock.testing.history.model import DeadLetter, Effect, Input, Output, Stage, State
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Task:
-    """One partition of a stage's sources."""
+    """One partition of a stage's sources; of one judgement's tasks each is itself only, and so quickly told apart."""
 
     stage: Stage
     partition: int
-
-    def __hash__(self) -> int:
-        """By name: a stage holds functions and dictionaries."""
-        return hash((self.stage.name, self.partition))
 
     def __str__(self) -> str:
         """`stage[partition]`."""
@@ -36,8 +32,7 @@ class Task:
         return None if self.stage.changelog is None else Place(self.stage.changelog, self.partition)
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(NamedTuple):
     """One effect that one input should have.
 
     Attributes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from penstock.testing.cluster.cluster import SimulatedCluster
-from penstock.testing.history import Kind, behind, check
+from penstock.testing.history import Kind, judged
 from penstock.testing.simulation.model import model_of
 from penstock.testing.simulation.recorded import history_of
 from penstock.testing.simulation.scenario import Scenario
@@ -43,10 +43,9 @@ class Finding:
 
 def findings(cluster: SimulatedCluster, scenario: Scenario) -> list[Finding]:
     """What the history checker says of a cluster on which nothing is open any more; empty = nothing is wrong."""
-    history, model = history_of(cluster, PIPELINE), model_of(scenario.shape)
-    verdicts = check(history, model)
+    verdicts, left = judged(history_of(cluster, PIPELINE), model_of(scenario.shape))
     if scenario.guarantee == "at_least_once":
         verdicts = [verdict for verdict in verdicts if verdict.kind in _PROMISED_AT_LEAST_ONCE]
     found = [Finding(verdict.kind.value, str(verdict), is_in_the_logs=True) for verdict in verdicts]
-    left = [f"{count} records of {place}" for place, count in behind(history, model).items()]
-    return [*found, *([Finding(LEFT_BEHIND, ", ".join(left), is_in_the_logs=True)] if left else [])]
+    told = ", ".join(f"{count} records of {place}" for place, count in left.items())
+    return [*found, *([Finding(LEFT_BEHIND, told, is_in_the_logs=True)] if left else [])]

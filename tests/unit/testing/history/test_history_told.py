@@ -15,6 +15,7 @@ from penstock.testing.history import (
     assert_exactly_once,
     behind,
     check,
+    judged,
 )
 from tests.unit.testing.history.by_hand import IN, OUT, A, ByHand
 from tests.unit.testing.history.cases import ECHO, echo
@@ -42,6 +43,19 @@ def test_a_verdict_names_the_records_and_holds_no_payload() -> None:
     (verdict,) = check(one_duplicate(), ECHO)
     assert verdict.told() == str(verdict) == TOLD
     assert "4711" not in repr([verdict.told(), verdict.sentence])
+
+
+def test_both_judgements_together_are_what_each_of_them_is() -> None:
+    h = ByHand(ECHO)
+    h.inputs(1, 2)
+    for _ in range(2):
+        h.put("1")
+        h.offsets(1)
+        h.end(OUT, None)
+    verdicts, left = judged(h.history, ECHO)
+    assert [verdict.kind.value for verdict in verdicts] == ["duplicate"]
+    assert left == {IN: 1}
+    assert (verdicts, left) == (check(h.history, ECHO), behind(h.history, ECHO))
 
 
 def test_who_asks_is_shown_keys_and_values() -> None:
