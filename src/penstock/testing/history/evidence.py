@@ -210,9 +210,11 @@ class Evidence:
         found: dict[Hashable, list[Expected]] = {}
         for task in self.tasks:
             # What is in flight has its order from the commit that is to come, the rest from nobody yet.
-            known = [*self.commits[task], *self.in_flight[task]]
-            coming = [each for own in list(self._intervals(task, known))[len(self.commits[task]) :] for each in own]
-            rest = [[each for each in own if each not in coming] for own in self._rest(task)]
+            coming, rest = list[Input](), self._rest(task)
+            if self.in_flight[task]:
+                known = [*self.commits[task], *self.in_flight[task]]
+                coming = [each for own in list(self._intervals(task, known))[len(self.commits[task]) :] for each in own]
+                rest = [[each for each in own if each not in coming] for own in rest]
             for expected in play(task, [*coming, *task.stage.order(rest)], dict(self.runs[task][1]), None):
                 found.setdefault(expected.content, []).append(expected)
         return found

@@ -88,6 +88,13 @@ def play(task: Task, records: Iterable[Input], state: State, commit: int | None)
     ]
 
 
+def go_on(task: Task, records: Iterable[Input], state: State) -> None:
+    """As `play`, for those who want nothing but the state."""
+    for record in records:
+        for _ in task.stage.process(record, state):
+            pass
+
+
 def play_all(task: Task, intervals: Sequence[Sequence[Input]]) -> tuple[list[Expected], dict[Any, Any]]:
     """The effects of what every commit covers, and the state in the end."""
     state: dict[Any, Any] = {}

@@ -10,7 +10,7 @@ from penstock.testing.history.changelogs import changelog_parts, committed_entri
 from penstock.testing.history.evidence import TaskCommit
 from penstock.testing.history.log import Data, Place
 from penstock.testing.history.notes import COMMIT_RECORD, Digested, commit_of
-from penstock.testing.history.run import Task, play
+from penstock.testing.history.run import Task, go_on
 from penstock.testing.history.verdict import Kind, Verdict, Witness
 from penstock.testing.segments import Fate
 
@@ -29,7 +29,7 @@ def _values(case: Case, task: Task, changelog: Place) -> Iterator[Verdict]:
     }
     state: dict[Any, Any] = {}
     for commit, records in zip(evidence.commits[task], evidence.intervals[task], strict=True):
-        play(task, records, state, None)
+        go_on(task, records, state)
         part = None if commit.note is None else by_note.get(commit.note)
         for entry in [] if part is None else part.part.entries:
             key = None if entry.record.key in {None, COMMIT_RECORD} else task.stage.key(entry.record.key or b"")
