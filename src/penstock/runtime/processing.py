@@ -130,7 +130,7 @@ class Processing:
                 task.resume()
                 task.breaker = self._breakers.state(task.id, is_open=False)
                 self._resume(task)
-            if task.status is TaskStatus.RUNNING:
+            if task.status is TaskStatus.RUNNING and task.buffer:
                 self._run(task)
             if self._staging.is_due():
                 self._commit()
