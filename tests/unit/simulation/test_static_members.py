@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from penstock.errors import ConfigurationError
+from penstock.errors import ConfigurationError, DuplicateIdentity
+from penstock.kafka.client import Connection
 from penstock.kafka.group_settings import GroupSettings
+from penstock.runtime.opening import WorkerSurroundings
 from penstock.testing.cluster.clients import SimulatedClients
 from penstock.testing.cluster.cluster import SimulatedCluster
 from penstock.testing.cluster.groups import GroupCoordinator
+from penstock.testing.cluster.member import SimulatedMember
 from penstock.testing.cluster.process import Process
+from penstock.testing.cluster.worker import SimulatedWorker
+from penstock.testing.simulation.finding import findings
+from penstock.testing.simulation.progress import Progress
 from penstock.testing.simulation.scenario import Scenario, scenario_of
+from penstock.testing.simulation.shape import IN, PIPELINE, Shape
 from penstock.testing.simulation.world import play
 from tests.contract.stage import Partitions
 
@@ -76,3 +85,63 @@ def test_static_workers_that_die_and_come_back_in_time_have_their_tasks_back(mon
     for scenario in classic(range(10)):
         assert play(scenario).findings == [], scenario.seed
     assert any(succeeded)
+
+
+class Usurped:
+    """A static worker in the middle of its work, by whose name another member has entered."""
+
+    def __init__(self, folder: Path) -> None:
+        self.scenario = Scenario(1, Shape(), is_static=True)
+        self.cluster = SimulatedCluster(1)
+        self.cluster.create(IN, self.scenario.shape.partitions)
+        topology = self.scenario.shape.build().topology()
+        around = WorkerSurroundings(
+            Connection("simulated"), None, folder, session_timeout_ms=2_000, static_membership=True
+        )
+        self.worker = SimulatedWorker(self.cluster, topology, around)
+        self.progress = Progress(self.cluster, topology)
+        self.worker.start()
+        for number in range(100):
+            self.cluster.append(IN, f"{number % 7}".encode(), f"{number}/{number}".encode())
+            self.worker.step()
+        told, self.process = Partitions([]), self.cluster.process("ghost")
+        settings = replace(SETTINGS, instance_id=self.worker.name)
+        clients = SimulatedClients(self.cluster, self.process)
+        self.ghost: SimulatedMember = clients.member(PIPELINE, self.worker.name, told, settings)
+        self.ghost.subscribe([IN])
+        while not told.held:
+            self.ghost.poll(10, 0.1)
+
+    def step_until(self, is_so: Callable[[], bool]) -> None:
+        """The worker; its new input comes meanwhile."""
+        for number in range(100, 1_000):
+            if is_so():
+                return
+            if number < 200:
+                self.cluster.append(IN, b"1", f"{number}/{number}".encode())
+            self.worker.step()
+        raise AssertionError(self.progress.left())
+
+
+def test_a_worker_whose_name_is_taken_by_nobody_alive_takes_it_back_and_goes_on(tmp_path: Path) -> None:
+    usurped = Usurped(tmp_path)
+    usurped.cluster.kill(usurped.process)
+    worker, at = usurped.worker, usurped.progress.committed()
+    usurped.step_until(lambda: "InstanceReplaced" in {type(error).__name__ for error in worker.hooks.aborts})
+    assert usurped.progress.committed() == at  # nothing of it was committed behind the other one's back
+    usurped.step_until(lambda: worker.is_idle and not usurped.progress.left() and usurped.progress.committed() > at)
+    assert worker.is_alive
+    usurped.cluster.kill(worker.process)
+    usurped.cluster.clock.sleep(100.0)
+    assert findings(usurped.cluster, usurped.scenario) == []
+
+
+def test_a_worker_whose_name_a_live_one_has_ends(tmp_path: Path) -> None:
+    usurped = Usurped(tmp_path)
+
+    def has_ended() -> bool:
+        usurped.ghost.poll(10, 0.01)
+        return not usurped.worker.is_alive
+
+    usurped.step_until(has_ended)
+    assert isinstance(usurped.worker.failure, DuplicateIdentity)
