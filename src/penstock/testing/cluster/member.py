@@ -201,9 +201,8 @@ class SimulatedMember:
         self._raise_if_replaced()
         self._take_part()
         self._process.check()
-        if not self._has_news():
-            self.cluster.clock.wait(timeout_s, self._has_news)
-            self._process.check()
+        self.cluster.clock.wait(timeout_s, self._has_news)
+        self._process.check()
         polled = self._fetched(max_records)
         trouble, self._trouble = self._trouble, None
         if trouble is not None:
@@ -213,10 +212,8 @@ class SimulatedMember:
     def _has_news(self) -> bool:
         if self._trouble is not None:
             return True
-        return any(
-            self._told_end.get(partition) != self.cluster.partition(partition).last_stable_offset
-            for partition in self._fetching()
-        )
+        log_of, told = self.cluster.partition, self._told_end
+        return any(told.get(place) != log_of(place).last_stable_offset for place in self._fetching())
 
     def _fetching(self) -> list[Partition]:
         leads = self.cluster.brokers.leader

@@ -75,9 +75,8 @@ class SimulatedReader:
     def poll(self, timeout_s: float, max_records: int = 1_000) -> list[RawRecord]:
         """The next records, in offset order per partition."""
         self._process.check()
-        if not self._has_news():
-            self._cluster.clock.wait(timeout_s, self._has_news)
-            self._process.check()
+        self._cluster.clock.wait(timeout_s, self._has_news)
+        self._process.check()
         found: list[RawRecord] = []
         for place, position in self._positions.items():
             if self._cluster.brokers.leader(place) is None:
