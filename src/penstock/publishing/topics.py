@@ -60,7 +60,7 @@ def ensure_topic(admin: Admin, topic: Topic[Any, Any]) -> None:
         ServerUnreachable: Kafka does not answer.
     """
     admin.create([_settings(topic)])
-    _require_partitions(topic, admin.topics()[topic.name])
+    _require_partitions(topic, admin.described([topic.name])[topic.name])
 
 
 def _settings(topic: Topic[Any, Any]) -> TopicSettings:

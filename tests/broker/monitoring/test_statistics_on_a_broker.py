@@ -58,11 +58,14 @@ def test_the_clients_of_a_worker_tell_of_themselves_over_the_lives_of_its_produc
                 return read(answer.read().decode(), 0.0)
 
         step_until(worker, lambda: has_committed(worker, {(f"{name}-in", 0): ROWS}))
-        step_until(worker, lambda: len(scrape().numbers(catalogue.BROKER_RTT)) == len(catalogue.CLIENT_KINDS))
+        # It is that of a window of a tenth of a second, in which there may have been no request: then it is 0.
+        step_until(
+            worker, lambda: sum(map(bool, scrape().numbers(catalogue.BROKER_RTT))) == len(catalogue.CLIENT_KINDS)
+        )
         step_until(worker, lambda: scrape().numbers(catalogue.QUEUE_MESSAGES) == [0])
         told = scrape()
         assert told.numbers(catalogue.QUEUE_LIMIT) == [200_000], "as `kafka/producer.py` has it"
-        assert all(0 < rtt_s < 30 for rtt_s in told.numbers(catalogue.BROKER_RTT)), "microseconds, told in seconds"
+        assert all(0 <= rtt_s < 30 for rtt_s in told.numbers(catalogue.BROKER_RTT)), "microseconds, told in seconds"
         assert told.total(catalogue.THROTTLE) == 0, "there are no quotas"
         assert told.total(catalogue.EPOCHS) == 1
         step_until(worker, lambda: scrape().numbers(DLQ_BACKLOG, dlq_topic=f"dlq.{name}.{name}-in") == [0])

@@ -176,7 +176,7 @@ def require_topic(admin: Admin, topic: str) -> None:
     replication = min(3, len(admin.cluster().brokers))
     config = {"cleanup.policy": "compact", "max.message.bytes": str(MAX_RECORD_BYTES)}
     admin.create([TopicSettings(topic, partitions=1, replication=replication, config=config)])
-    found = admin.topics()[topic]
+    found = admin.described([topic])[topic]  # another broker may not have heard of it yet
     policy = admin.topic_config([topic])[topic]["cleanup.policy"]
     if found.partitions != 1 or policy != "compact":
         raise ConfigurationError(
