@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from penstock.testing.history.case import Case
 from penstock.testing.history.changelogs import ChangelogPart, changelog_parts
 from penstock.testing.history.evidence import TaskCommit, input_witness
-from penstock.testing.history.log import Place, Writer
+from penstock.testing.history.log import Place
 from penstock.testing.history.matching import Pair
 from penstock.testing.history.notes import Note
 from penstock.testing.history.run import Task
@@ -19,16 +19,18 @@ def other_writer(case: Case) -> Iterator[Verdict]:
     """A result and its offset by two producers: they cannot have been one transaction."""
     for pair in case.matching.pairs:
         commit = case.evidence.covering(pair.expected)
-        if commit is None or not pair.is_certain or pair.seen.data.writer in _writers(case, pair, commit):
+        if commit is None or not pair.is_certain or _may_have_written(case, pair, commit):
             continue
         if pair.seen.data.is_transactional or commit.is_transactional:
             yield _torn(pair, commit, "its offset was committed by another producer")
 
 
-def _writers(case: Case, pair: Pair, commit: TaskCommit) -> set[Writer]:
-    """Who may have written a result: who committed its offset, or the task behind that if it may have been parked."""
-    task, at = pair.expected.task, pair.expected.commit
-    return {each.writer for each in case.evidence.commits[task][at:]} if task.stage.parks else {commit.writer}
+def _may_have_written(case: Case, pair: Pair, commit: TaskCommit) -> bool:
+    """Whether it was written by who committed its offset, or the task behind that if it may have been parked."""
+    writer, task, at = pair.seen.data.writer, pair.expected.task, pair.expected.commit
+    if writer == commit.writer or not task.stage.parks:
+        return writer == commit.writer
+    return any(each.writer == writer for each in case.evidence.commits[task][at:])
 
 
 def other_transaction(case: Case) -> Iterator[Verdict]:
