@@ -20,9 +20,10 @@ from penstock.testing.cluster.process import Process
 from penstock.testing.cluster.worker import SimulatedWorker
 from penstock.testing.simulation.finding import findings
 from penstock.testing.simulation.progress import Progress
-from penstock.testing.simulation.scenario import Scenario, scenario_of
+from penstock.testing.simulation.scenario import Fault, Scenario, scenario_of
 from penstock.testing.simulation.shape import IN, PIPELINE, Shape
 from penstock.testing.simulation.world import play
+from penstock.testing.stepped_worker import Steps
 from tests.contract.stage import Partitions
 
 SETTINGS = GroupSettings(session_timeout_ms=2_000, instance_id="one")
@@ -85,6 +86,20 @@ def test_static_workers_that_die_and_come_back_in_time_have_their_tasks_back(mon
     for scenario in classic(range(10)):
         assert play(scenario).findings == [], scenario.seed
     assert any(succeeded)
+
+
+def test_a_static_worker_that_is_fenced_loses_its_place_in_the_group_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    on_abort = Steps.on_abort
+
+    def noted(self: Steps, error: Exception) -> None:
+        told.append(type(error).__name__)
+        on_abort(self, error)
+
+    monkeypatch.setattr(Steps, "on_abort", noted)
+    fault = Fault(0, "poll", nth=20, action="fence")
+    assert play(Scenario(1, Shape(), faults=(fault,), is_static=True)).findings == []
+    assert "InstanceReplaced" in told
 
 
 class Usurped:

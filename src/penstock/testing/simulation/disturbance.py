@@ -27,8 +27,7 @@ def disturb(cluster: SimulatedCluster, worker: SimulatedWorker, fault: Fault, ch
     """
     match fault.action:
         case "fence":
-            twin = SimulatedClients(cluster, cluster.process("twin"))
-            twin.producer(worker.name, 60_000, max_batch_bytes=1_000_000).init_transactions(30.0)
+            _usurp(cluster, worker)
         case "rebalance":
             cluster.rebalance(PIPELINE)
         case "broker stop":
@@ -43,6 +42,25 @@ def disturb(cluster: SimulatedCluster, worker: SimulatedWorker, fault: Fault, ch
         case mishap:
             nth = worker.process.requests[fault.request] + 1
             worker.process.troubles[fault.request, nth] = Trouble(mishap, fault.seconds)
+
+
+def _usurp(cluster: SimulatedCluster, worker: SimulatedWorker) -> None:
+    """A process comes that has the worker's name: its `transactional.id`, its place in the group if it is static."""
+    process = cluster.process("twin")
+    twin = SimulatedClients(cluster, process)
+    twin.producer(worker.name, 60_000, max_batch_bytes=1_000_000).init_transactions(30.0)
+    place = cluster.groups.group(PIPELINE).instance(worker.name)
+    if place is not None:
+        cluster.groups.enter(
+            PIPELINE,
+            worker.name,
+            process,
+            place.topics,
+            is_eager=place.is_eager,
+            timeout_s=place.session_timeout_s,
+            instance_id=place.instance_id,
+        )
+        cluster.kill(process)  # or nobody would ever have that place again
 
 
 def _expire(cluster: SimulatedCluster) -> None:
