@@ -197,7 +197,8 @@ class SimulatedPartition:
         Tombstones go, too, when they have stayed this long behind the pass that came to them.
         """
         gone: list[Stored] = []
-        for entry in self._entries[self._clean_end : min(end, self.last_stable_offset)]:
+        end = max(self._clean_end, min(end, self.last_stable_offset))  # never below 0: a list counts that from its end
+        for entry in self._entries[self._clean_end : end]:
             self._clean_end += 1
             if entry.kind is not _DATA:
                 continue
