@@ -42,9 +42,9 @@ def test_what_is_behind_in_the_active_segment_spares_nothing_and_costs_nothing()
 
 
 def test_a_log_that_is_all_active_segment_stays_as_it_is() -> None:
-    cluster, log = filled("a=1", "a=2", "a=3")
-    cluster.cleaner.clean(lambda: 5)
-    assert shown(log) == ["a=1", "a=2", "a=3"]
+    cluster, log = filled("a=1", "a=2", "a=3", "a=4", "a=5")
+    cluster.cleaner.clean(lambda: 6)
+    assert shown(log) == ["a=1", "a=2", "a=3", "a=4", "a=5"]
 
 
 def test_what_is_not_decided_stays_and_so_does_all_behind_it() -> None:
