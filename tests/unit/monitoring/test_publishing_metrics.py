@@ -8,6 +8,7 @@ import pytest
 
 from penstock.monitoring import publishing_catalogue as catalogue
 from penstock.monitoring.metric import LABELS
+from penstock.monitoring.process_catalogue import PROCESS
 from penstock.monitoring.publishing_metrics import Publishing, PublishingMetrics
 from tests.unit.monitoring.parsing import Series, scraped, value
 from tests.unit.publishing.in_memory import Fault
@@ -114,8 +115,8 @@ def test_every_metric_of_the_catalogue_is_told_and_no_other() -> None:
     assert {series.name for series in found} == {each for metric in catalogue.PUBLISHING for each in metric.series}
     for metric in catalogue.PUBLISHING:
         assert LABELS.issuperset(metric.labels), metric
-        assert re.fullmatch(r"(penstock_publishing|process)_[a-z_]+", metric.name), metric
-        assert metric.name.startswith("process_") or "producer" in metric.labels, metric
+        assert re.fullmatch(r"(penstock_publishing|process|python)_[a-z_]+", metric.name), metric
+        assert metric in PROCESS or "producer" in metric.labels, metric
         assert metric.name.endswith("_total") == (metric.kind == "counter"), metric
         for series in found:
             if series.name in metric.series:
