@@ -295,6 +295,7 @@ class WorkerMetrics(WorkerHooks):
         self._rebalances.add(1, kind)
         if kind == "assigned":
             self._assigned = self._assigned.union(partitions)
+            self._pace.assigned(self._clock.monotonic_s())
         else:
             self._assigned = self._assigned.difference(partitions)
             self.view = self.view.without(partitions)

@@ -34,9 +34,18 @@ def test_what_is_left_takes_as_long_in_proportion_as_what_is_done() -> None:
     assert pace.left_s([(A, (300, 400)), (B, (10, 1_010))], 106) == {A: pytest.approx(2), B: pytest.approx(600)}
 
 
-def test_nothing_is_told_before_anything_is_read_or_at_the_first_look() -> None:
+def test_a_restore_is_under_way_since_its_assignment_and_not_since_it_is_looked_at() -> None:
+    """And a later assignment is none of its."""
     pace = RestorePace()
-    assert pace.left_s([(A, (5, 10))], 100) == {}, "nobody knows how long that took"
+    pace.assigned(100)
+    assert pace.left_s([(A, (5, 15))], 102) == {A: pytest.approx(4)}
+    pace.assigned(104)
+    assert pace.left_s([(A, (10, 15)), (B, (1, 11))], 106) == {A: pytest.approx(3), B: pytest.approx(20)}
+
+
+def test_nothing_is_told_before_anything_is_read_or_where_nobody_knows_how_long_that_took() -> None:
+    pace = RestorePace()
+    assert pace.left_s([(A, (5, 10))], 100) == {}
     assert pace.left_s([(A, (5, 10)), (B, (0, 10))], 101) == {A: pytest.approx(1)}
     assert pace.left_s([(A, (5, 10)), (B, (0, 10))], 102) == {A: pytest.approx(2)}
 
@@ -65,7 +74,7 @@ def test_a_worker_that_restores_tells_when_it_will_be_done_and_nothing_any_more_
     clock = ManualClock()
     metrics, worker = WorkerMetrics(PLACE, clock), Restoring({A: None})
     metrics.watch(worker)
-    metrics.on_poll(0, 0)
+    metrics.on_rebalance("assigned", [("in", 0)])
     told = []
     for progress in ({A: (25, 100)}, {A: (50, 100)}, {}):
         clock.now_s += 10
