@@ -22,6 +22,8 @@ class Progress:
         self._inputs = [topic.name for group in topology.groups.values() for topic in group.input_topics]
         self._places: list[tuple[str, int]] = []
         self._topics = 0
+        self._logged = 0
+        self._committed = 0
         self._decisions = 0
         self._commits = 0
         changelogs = [f"{PIPELINE}.{group.name}.changelog" for group in topology.groups.values() if group.has_changelog]
@@ -29,7 +31,11 @@ class Progress:
 
     def committed(self) -> int:
         """Grows with every offset that is committed."""
-        return sum(each.next_offset for each in self._offsets.fetch(self._read(), is_stable=False).values())
+        if len(self._offsets.log) != self._logged:
+            self._logged = len(self._offsets.log)
+            fetched = self._offsets.fetch(self._read(), is_stable=False)
+            self._committed = sum(each.next_offset for each in fetched.values())
+        return self._committed
 
     def transactions(self) -> int:
         """Grows with every transaction that is committed: what was parked moves no offset."""

@@ -256,12 +256,10 @@ class _World:
     # ------------------------------------------------------------ how far it is
 
     def _is_over(self) -> bool:
-        if self._feed.left or self.cluster.transactions.open_ids:
+        if self._feed.left or self.cluster.transactions.open_ids or self._progress.left():
             return False
         workers = [place.worker for place in self._places]
-        if not all(w is not None and w.is_idle for w in workers):
-            return False
-        return not (self._progress.left() or self._progress.parked())
+        return all(w is not None and w.is_idle for w in workers) and not self._progress.parked()
 
     # ------------------------------------------------------------ trouble
 
