@@ -71,6 +71,7 @@ class SimulatedPartition:
         self.begin = 0
         self._entries: list[Stored] = []
         self._open: dict[int, list[Stored]] = {}
+        self._epochs: dict[int, int] = {}
         self._batches: set[tuple[int, int, int]] = set()
         self._expected: dict[tuple[int, int], int] = {}
         self._clean_end = 0
@@ -127,7 +128,12 @@ class SimulatedPartition:
         self._entries.append(entry)
         if is_open:
             self._open.setdefault(producer_id, []).append(entry)
+            self._epochs[producer_id] = epoch
         return entry.offset
+
+    def is_fenced(self, producer_id: int, epoch: int) -> bool:
+        """Whether a later epoch of the producer has written here, or ended a transaction."""
+        return epoch < self._epochs.get(producer_id, epoch)
 
     def has_open(self, producer_id: int) -> bool:
         """Whether the producer has a transaction here whose marker is still to come."""
@@ -155,6 +161,7 @@ class SimulatedPartition:
         """Append the marker that ends the producer's transaction here; it takes an offset."""
         for entry in self._open.pop(producer_id, ()):
             entry.is_committed = commit
+        self._epochs[producer_id] = epoch
         kind = Kind.COMMIT if commit else Kind.ABORT
         self._entries.append(
             Stored(self.high_watermark, kind, None, None, timestamp_ms, (), producer_id, epoch, commit)

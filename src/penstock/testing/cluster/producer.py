@@ -321,6 +321,8 @@ class SimulatedProducer:
             self.cluster.transactions.verify(producer_id, epoch, place)
             if first < sequence:
                 raise Refusal("OUT_OF_ORDER_SEQUENCE_NUMBER")
+        if log.is_fenced(producer_id, epoch):
+            raise Refusal("INVALID_PRODUCER_EPOCH")  # also where the transaction that is open is its successor's
         if log.has_batch(producer_id, epoch, sequence):
             return  # a request that was sent again
         self._check(place, batch)
