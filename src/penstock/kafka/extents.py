@@ -13,12 +13,13 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # re-exported without __all__
+from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined] # re-exported without __all__
 
 from penstock.errors import KafkaUnavailable, PenstockError
-from penstock.kafka.client import Connection, connected, let_go
+from penstock.kafka.client import Connection
 from penstock.kafka.error_map import from_call
 from penstock.kafka.polled import Partition
+from penstock.kafka.renewed_admin import RenewedAdmin
 
 _REQUEST_TIMEOUT_S: Final = 2.0
 _DOING: Final = "where partitions begin and end"
@@ -45,18 +46,13 @@ class _Question(NamedTuple):
 class Extents:
     """See the module's text.
 
-    The admin client is made anew after each failure: one that lived through a change of leaders can keep giving
-    `FENCED_LEADER_EPOCH` for seconds, or no answer at all.
-
     Args:
         connection: the cluster.
         client_id: for the brokers' logs.
     """
 
     def __init__(self, connection: Connection, client_id: str) -> None:
-        self._connection = connection
-        self._client_id = client_id
-        self._client: AdminClient | None = None
+        self._admin = RenewedAdmin(connection, client_id)
         self._thread: ThreadPoolExecutor | None = None
         self._questions: deque[_Question] = deque()
         self._is_closed = False
@@ -76,7 +72,7 @@ class Extents:
         if self._thread is not None:
             self._thread.shutdown(wait=True, cancel_futures=True)
             self._thread = None
-        self._forget()
+        self._admin.forget()
 
     def _answer_all(self) -> None:
         """All that was asked up to now; the calls for what is answered with it find nothing left."""
@@ -104,7 +100,7 @@ class Extents:
         ends = self._listed(begins, latest, IsolationLevel.READ_UNCOMMITTED, failed)
         stable = self._listed(ends, latest, IsolationLevel.READ_COMMITTED, failed)
         if failed:
-            self._forget()
+            self._admin.forget()
         return {place: Extent(begins[place], last, max(last, ends[place])) for place, last in stable.items()}, failed
 
     def _listed(
@@ -115,7 +111,8 @@ class Extents:
         if not asked or self._is_closed:
             failed.update({(tp.topic, tp.partition): KafkaUnavailable(f"{_DOING}: closed") for tp in asked})
             return found
-        answers: Any = self._admin().list_offsets(asked, isolation_level=level, request_timeout=_REQUEST_TIMEOUT_S)
+        client: Any = self._admin.client()
+        answers = client.list_offsets(asked, isolation_level=level, request_timeout=_REQUEST_TIMEOUT_S)
         wait(answers.values(), 2 * _REQUEST_TIMEOUT_S)
         for tp, future in answers.items():
             place, doing = (tp.topic, tp.partition), f"{_DOING}: {tp.topic}[{tp.partition}]"
@@ -129,13 +126,3 @@ class Extents:
             else:
                 found[place] = future.result().offset
         return found
-
-    def _admin(self) -> AdminClient:
-        if self._client is None:
-            own = self._connection.options({}, self._connection.admin, self._client_id)
-            self._client = connected(AdminClient, own, self._client_id)
-        return self._client
-
-    def _forget(self) -> None:
-        client, self._client = self._client, None
-        let_go(client)

@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
 
 from penstock.errors import KafkaUnavailable, PenstockError, TransactionAborted
-from penstock.kafka.client import Connection, connected, let_go
+from penstock.kafka.client import Connection
 from penstock.kafka.error_map import from_call, kafka_error
 from penstock.kafka.polled import Partition
+from penstock.kafka.renewed_admin import RenewedAdmin
 
 _NEVER_S: Final = 3_600.0
 """The longest time-out that the client takes for a request."""
@@ -83,9 +83,7 @@ class GroupMembers:
     """
 
     def __init__(self, connection: Connection, client_id: str) -> None:
-        self._connection = connection
-        self._client_id = client_id
-        self._client: Any = None
+        self._admin = RenewedAdmin(connection, client_id)
 
     def of(self, group: str, timeout_s: float) -> tuple[GroupMember, ...]:
         """Who is in this group; nobody, where there is no such group. Waits.
@@ -102,7 +100,7 @@ class GroupMembers:
     def described(self, groups: Collection[str], timeout_s: float) -> Described:
         """What the coordinators of these groups say of them. Waits no longer than this, for all of them together."""
         found = Described({}, {})
-        client = self._connected()
+        client: Any = self._admin.client()
         # One by one: what is asked in one call is answered when all of it is.
         asked: dict[str, Future[Any]] = {
             group: client.describe_consumer_groups([group], request_timeout=_NEVER_S)[group] for group in groups
@@ -124,14 +122,7 @@ class GroupMembers:
 
     def close(self) -> None:
         """Let go of the connections. The next question makes new ones."""
-        client, self._client = self._client, None
-        let_go(client)
-
-    def _connected(self) -> Any:
-        if self._client is None:
-            options = self._connection.options({}, self._connection.admin, self._client_id)
-            self._client = connected(AdminClient, options, self._client_id)
-        return self._client
+        self._admin.forget()
 
 
 def _answer_of(future: Future[Any]) -> GroupDescription:

@@ -7,10 +7,10 @@ from concurrent.futures import Future
 from typing import Any, Final
 
 from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
 
-from penstock.kafka.client import Connection, connected, let_go
+from penstock.kafka.client import Connection
 from penstock.kafka.error_map import describe, kafka_error
+from penstock.kafka.renewed_admin import RenewedAdmin
 
 _TIMEOUT_S: Final = 10.0
 
@@ -39,19 +39,16 @@ class RecordDeleter:
     """
 
     def __init__(self, connection: Connection, client_id: str) -> None:
-        self._connection = connection
-        self._client_id = client_id
-        self._client: AdminClient | None = None
+        self._admin = RenewedAdmin(connection, client_id)
         self._last: RecordDeletion | None = None
 
     def delete(self, before: Mapping[Partition, int]) -> RecordDeletion:
         """Begin to delete everything below these offsets, one or several; returns at once."""
-        if self._client is None or self._has_failed():
-            let_go(self._client)
-            options = self._connection.options({}, self._connection.admin, self._client_id)
-            self._client = connected(AdminClient, options, self._client_id)
+        if self._has_failed():
+            self._admin.forget()
         asked = [TopicPartition(topic, partition, offset) for (topic, partition), offset in before.items()]
-        answers: Any = self._client.delete_records(asked, request_timeout=_TIMEOUT_S, operation_timeout=_TIMEOUT_S)
+        client: Any = self._admin.client()
+        answers = client.delete_records(asked, request_timeout=_TIMEOUT_S, operation_timeout=_TIMEOUT_S)
         self._last = RecordDeletion({(tp.topic, tp.partition): future for tp, future in answers.items()})
         return self._last
 

@@ -14,16 +14,17 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec  # type: ignore[attr-defined] # re-exported without __all__
+from confluent_kafka.admin import ConfigResource, OffsetSpec  # type: ignore[attr-defined] # re-exported without __all__
 
 from penstock.errors import KafkaUnavailable
-from penstock.kafka.client import LOGGER, Connection, Option, connected, let_go
+from penstock.kafka.client import LOGGER, Connection, Option, connected
 from penstock.kafka.consumer import Committed
 from penstock.kafka.error_map import from_call
 from penstock.kafka.extents import Extent
 from penstock.kafka.group_members import GroupMembers
 from penstock.kafka.polled import Partition
 from penstock.kafka.reader import Reader
+from penstock.kafka.renewed_admin import RenewedAdmin
 
 _TIMEOUT_S: Final = 5.0
 _MOST_CLIENTS: Final = 64
@@ -64,7 +65,7 @@ class Survey:
     def __init__(self, connection: Connection, client_id: str) -> None:
         self._connection = connection
         self._client_id = client_id
-        self._admin_client: AdminClient | None = None
+        self._admin = RenewedAdmin(connection, client_id)
         self._group_members = GroupMembers(connection, client_id)
         # One for each group that is looked at, the one not used for the longest time first. Another way to ask for a
         # group's offsets is the admin client's, which ends the process when a coordinator has moved.
@@ -76,7 +77,7 @@ class Survey:
         Raises:
             KafkaUnavailable: no answer.
         """
-        asked: Any = self._admin().list_consumer_groups(request_timeout=_TIMEOUT_S)
+        asked: Any = self._admin.client().list_consumer_groups(request_timeout=_TIMEOUT_S)
         return sorted(each.group_id for each in self._result(asked, "list of groups").valid)
 
     def described(self, groups: Collection[str]) -> dict[str, GroupSummary]:
@@ -100,9 +101,9 @@ class Survey:
             KafkaUnavailable: no answer.
         """
         try:
-            found: Any = self._admin().list_topics(timeout=_TIMEOUT_S)
+            found: Any = self._admin.client().list_topics(timeout=_TIMEOUT_S)
         except KafkaException as exc:
-            self._forget_admin()
+            self._admin.forget()
             raise from_call(exc, "list of topics") from exc
         return {name: len(topic.partitions) for name, topic in found.topics.items() if not name.startswith("__")}
 
@@ -114,7 +115,7 @@ class Survey:
         if not topics:
             return frozenset()
         resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in topics]
-        asked: Any = self._admin().describe_configs(resources, request_timeout=_TIMEOUT_S)
+        asked: Any = self._admin.client().describe_configs(resources, request_timeout=_TIMEOUT_S)
         found: set[str] = set()
         for resource, future in asked.items():
             try:
@@ -160,7 +161,7 @@ class Survey:
             begin, last_stable, end = begins.get(place), stable.get(place), ends.get(place)
             # An offset below 0 is no answer, whatever the client calls it.
             if begin is None or last_stable is None or end is None or min(begin[0], last_stable[0], end[0]) < 0:
-                self._forget_admin()
+                self._admin.forget()
                 continue
             found[place] = Extent(begin[0], last_stable[0], max(last_stable[0], end[0]))
         return found
@@ -197,7 +198,7 @@ class Survey:
 
     def close(self) -> None:
         """Let go of the connections."""
-        self._forget_admin()
+        self._admin.forget()
         self._group_members.close()
         while self._members:
             self._members.popitem()[1].close()
@@ -206,7 +207,7 @@ class Survey:
         if not specs:
             return {}
         asked = {TopicPartition(*place): spec for place, spec in specs.items()}
-        answers: Mapping[TopicPartition, Future[Any]] = self._admin().list_offsets(
+        answers: Mapping[TopicPartition, Future[Any]] = self._admin.client().list_offsets(
             asked, isolation_level=level, request_timeout=_TIMEOUT_S
         )
         found: dict[Partition, tuple[int, int]] = {}
@@ -215,7 +216,7 @@ class Survey:
             try:
                 answer = future.result(max(0.0, until_s - time.monotonic()))
             except (KafkaException, TimeoutError):
-                self._forget_admin()
+                self._admin.forget()
                 continue
             found[tp.topic, tp.partition] = (answer.offset, answer.timestamp)
         return found
@@ -224,21 +225,11 @@ class Survey:
         try:
             return future.result(2 * _TIMEOUT_S)
         except KafkaException as exc:
-            self._forget_admin()
+            self._admin.forget()
             raise KafkaUnavailable(str(from_call(exc, doing))) from exc
         except TimeoutError as exc:
-            self._forget_admin()
+            self._admin.forget()
             raise KafkaUnavailable(f"{doing}: no answer in time") from exc
-
-    def _forget_admin(self) -> None:
-        client, self._admin_client = self._admin_client, None
-        let_go(client)
-
-    def _admin(self) -> AdminClient:
-        if self._admin_client is None:
-            options = self._connection.options({}, self._connection.admin, self._client_id)
-            self._admin_client = connected(AdminClient, options, self._client_id)
-        return self._admin_client
 
     def _member(self, group: str) -> Consumer:
         """A consumer that carries the group's name and never joins it."""

@@ -42,7 +42,9 @@ def answered(ask: Callable[[], Answer[T]]) -> T:
 
 
 def first_answer(answer: Answer[T]) -> T:
+    deadline = time.monotonic() + 60
     while (found := answer.get()) is None:
+        assert time.monotonic() < deadline, "no answer"
         time.sleep(0.001)
     return found
 

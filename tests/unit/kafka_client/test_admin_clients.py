@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from penstock.errors import KafkaUnavailable
-from penstock.kafka import admin, record_deletion, survey
+from penstock.kafka import admin, renewed_admin
 from penstock.kafka.admin import Admin
 from penstock.kafka.client import Connection
 from penstock.kafka.record_deletion import RecordDeleter
@@ -55,7 +55,7 @@ class Client:
 @pytest.fixture(autouse=True)
 def clients(monkeypatch: pytest.MonkeyPatch) -> list[Client]:
     Client.made = []
-    for module in (admin, record_deletion, survey):
+    for module in (admin, renewed_admin):
         monkeypatch.setattr(module, "connected", Client)
     return Client.made
 

@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 
 from penstock.errors import ConfigurationError, KafkaUnavailable, PenstockError
-from penstock.kafka import extents
+from penstock.kafka import renewed_admin
 from penstock.kafka.client import Connection
 from penstock.kafka.extents import Extent, Extents
 
@@ -71,7 +71,7 @@ def clients(monkeypatch: pytest.MonkeyPatch) -> list[Lists]:
             made[-1].may_answer.set()
         return made[-1]
 
-    monkeypatch.setattr(extents, "connected", connect)
+    monkeypatch.setattr(renewed_admin, "connected", connect)
     return made
 
 
@@ -133,6 +133,6 @@ def test_whatever_goes_wrong_whoever_asked_hears_of_it(asks: Extents, monkeypatc
     def refuse(*_: object) -> Lists:
         raise ConfigurationError("no such option")
 
-    monkeypatch.setattr(extents, "connected", refuse)
+    monkeypatch.setattr(renewed_admin, "connected", refuse)
     with pytest.raises(ConfigurationError, match="no such option"):
         asks.ask([("t", 0)]).result(PATIENCE_S)

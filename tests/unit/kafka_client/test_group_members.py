@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from penstock.errors import ConfigurationError, KafkaUnavailable
-from penstock.kafka import group_members
+from penstock.kafka import renewed_admin
 from penstock.kafka.client import Connection
 from penstock.kafka.group_members import GroupMember, GroupMembers
 from tests.unit.kafka_client.bare_brokers import Api, Cluster, Group, Member, cluster
@@ -129,7 +129,7 @@ def test_no_question_has_a_time_out_that_could_come_and_no_client_that_owes_an_a
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     client = Silent()
-    monkeypatch.setattr(group_members, "connected", lambda *_: client)
+    monkeypatch.setattr(renewed_admin, "connected", lambda *_: client)
     with pytest.raises(KafkaUnavailable):
         GroupMembers(Connection("nowhere:1"), "asks").of("g", 0.01)
     assert client.time_outs_s == [3_600.0]
