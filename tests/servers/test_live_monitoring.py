@@ -181,6 +181,10 @@ def test_a_killed_worker_shows_in_rebalances_and_as_a_process_that_began_anew(wa
     assert worker in watched.prometheus.label_values("penstock_build_info", "worker")
     of_the_other = f'sum(penstock_rebalances_total{{worker!="{worker}"}})'
     rebalances = ask(of_the_other)
+    held_by_the_other = f'sum(penstock_assigned_partitions{{worker!="{worker}"}})'
+    # One that dies and is back within its session time-out gets what it had, and nothing moves.
+    os.kill(process_id, signal.SIGSTOP)
+    until(lambda: ask(held_by_the_other) == ask("max(penstock_expected_partitions)"))
     os.kill(process_id, signal.SIGKILL)
     until(lambda: ask('max(process_start_time_seconds{job="penstock"})') > began_s)
     until(lambda: ask(of_the_other) > rebalances)
