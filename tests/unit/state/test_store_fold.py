@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.errors import UnencodableValue
+from penstock.errors import OperatorMustDecide, UnencodableValue
 from penstock.state.entry import Entry, entry_store
 from penstock.state.store import Store
 from penstock.state.task_state import TaskState
 
 COUNTS = entry_store("counts", str, int)
-TUPLES = entry_store("tuples", str, tuple[int, ...])  # what is decoded is kept, for nobody can change it
+TUPLES = entry_store("tuples", str, tuple[int, ...])  # what `get` decodes is kept, for nobody can change it
 LISTS = entry_store("lists", str, list[int])  # can be changed by whoever has one
 
 Lists = Store[str, Entry[list[int]]]
@@ -125,7 +125,6 @@ def test_a_function_that_changes_what_it_is_given_and_fails_changes_nothing() ->
 
 @pytest.mark.parametrize("keys", [["a", "b", "c"], ["a", "b", "a"]])
 def test_the_order_of_keys_outlives_a_function_that_fails_midway(keys: list[str]) -> None:
-    """Whether the keys are dealt with column by column or, where one comes twice, one after the other."""
     state = TaskState()
     store = Store(COUNTS, state)
     store.put("b", (1, 0))
@@ -148,11 +147,29 @@ def test_folding_is_getting_and_putting_one_by_one(steps: Steps) -> None:
     assert play(steps, folded) == play(steps, one_by_one)
 
 
-def test_more_keys_than_are_known_at_once_are_folded_all_the_same() -> None:
+def test_more_keys_than_are_kept_decoded_are_folded_and_got_all_the_same() -> None:
     store = Store(COUNTS, TaskState())
     keys = [str(number) for number in range(20_000)] * 2
     found, _ = store.fold(store.full_keys(keys), keys, list(map(int, keys)), lambda _: 1, lambda before, _: before + 1)
     assert found == [1] * 20_000 + [2] * 20_000
+    for _ in range(2):
+        assert [store.get(key) for key in keys] == [(2, int(key)) for key in keys]
+
+
+def test_a_value_of_an_older_version_is_folded_on_and_one_of_another_type_is_told() -> None:
+    state = TaskState()
+    Store(COUNTS, state).put("a", (7, 0))
+    newer = Store(entry_store("counts", str, list[int], version=2, upgrade=lambda _, count: [count]), state)
+
+    def following(before: list[int], item: int) -> list[int]:
+        return [*before, item]
+
+    keys = newer.full_keys(["a", "a"])
+    assert newer.fold(keys, [1, 2], [0, 0], lambda _: [0], following)[0] == [[7, 1], [7, 1, 2]]
+    assert newer.get("a") == ([7, 1, 2], 0)
+    other = Store(entry_store("counts", str, str, version=2, upgrade=lambda _, count: str(count)), state)
+    with pytest.raises(OperatorMustDecide, match="a stored value of version 2 does not fit its type"):
+        other.fold(keys, [1, 2], [0, 0], lambda _: "", lambda before, _: before)
 
 
 @pytest.mark.parametrize("is_scanned", [False, True])
