@@ -26,8 +26,11 @@ COPY penstock.toml ./
 COPY schemas schemas
 COPY producers producers
 COPY processors processors
+# docker build --build-arg COMMIT="$(git rev-parse --short HEAD)": told in metrics, and drawn as a deploy.
+ARG COMMIT=""
 ENV PATH=/opt/penstock/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
+    PENSTOCK_MONITORING__COMMIT=$COMMIT \
     PENSTOCK_STATE__DIRECTORY=/var/lib/penstock
 VOLUME /var/lib/penstock
 USER 10001

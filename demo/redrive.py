@@ -24,7 +24,7 @@ from demo.project import Project
 FLIGHTS: Final = "flights"
 TOPIC: Final = f"dlq.{FLIGHT_STATUS.name}.{FLIGHTS}"
 REASON: Final = "airline"
-_RATE: Final = 200
+_RATE: Final = 50
 """Letters a second, so that there is something to kill; transactions have half as many."""
 SHOWN: Final = 5
 

@@ -47,8 +47,8 @@ DLQ_OLDEST = f'penstock_dlq_oldest_record_timestamp_seconds{{{P},dlq_topic="dlq.
 REJECTED = f'penstock_schema_errors_total{{{P},subject="in-value",reason="decode"}}'
 QUEUE = f"penstock_producer_queue_messages{{{P}}}"
 QUEUE_LIMIT = f"penstock_producer_queue_limit_messages{{{P}}}"
-BUILD_A = f'penstock_build_info{{{P},version="1",librdkafka="2"}}'
-BUILD_B = 'penstock_build_info{pipeline="p",instance="b",version="1",librdkafka="2"}'
+BUILD_A = f'penstock_build_info{{{P},version="1",commit="c",librdkafka="2"}}'
+BUILD_B = 'penstock_build_info{pipeline="p",instance="b",version="1",commit="c",librdkafka="2"}'
 UP = 'up{job="penstock",instance="a",worker="p.a.0"}'
 EXPORTER = 'kafka_lag_exporter_last_success_timestamp_seconds{cluster="k"}'
 STATUS = f"kafka_group_partitions{{{G},status="
@@ -227,13 +227,13 @@ CASES = [
         "RebalanceStorm",
         {
             f'penstock_rebalances_total{{{P},kind="assigned"}}': "0+1x30 30x60",
-            f'penstock_build_info{{{P},version="1",librdkafka="2"}}': "1x90",
+            f'penstock_build_info{{{P},version="1",commit="c",librdkafka="2"}}': "1x90",
         },
         "20m",
         "80m",
         {
             f'penstock_rebalances_total{{{P},kind="assigned"}}': "0x5 4x60",
-            f'penstock_build_info{{{P},version="1",librdkafka="2"}}': "1x90",
+            f'penstock_build_info{{{P},version="1",commit="c",librdkafka="2"}}': "1x90",
         },
         OF_PIPELINE,
     ),

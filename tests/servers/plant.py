@@ -27,6 +27,8 @@ from tests.broker.supervisor.project import Project
 from tests.servers.prometheus import Prometheus, prometheus
 
 WORKERS: Final = 2
+COMMIT: Final = "c0ffee"
+"""Of the project, as an image would say."""
 _PAUSE_S: Final = 0.05
 
 
@@ -114,7 +116,11 @@ def plant(kafka: KafkaUnderTest, program: str, folder: Path, name: str) -> Gener
     with Traffic(kafka.bootstrap_servers, topic) as traffic:
         try:
             supervisor = project.run(
-                "--workers", str(WORKERS), PENSTOCK_MONITORING__PORT="0", PENSTOCK_STATE__CHECKPOINT_INTERVAL_MS="1000"
+                "--workers",
+                str(WORKERS),
+                PENSTOCK_MONITORING__PORT="0",
+                PENSTOCK_MONITORING__COMMIT=COMMIT,
+                PENSTOCK_STATE__CHECKPOINT_INTERVAL_MS="1000",
             )
             with (
                 lag_exporter(project.root, project.name) as exporter,

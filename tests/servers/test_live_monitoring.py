@@ -18,7 +18,7 @@ from penstock.monitoring.shipped.dashboards.overview import OVERVIEW
 from penstock.monitoring.shipped.rules import ALERTS, RECORDED
 from penstock.testing.pytest_plugin import KafkaUnderTest
 from tests.broker.harness.victims import until
-from tests.servers.plant import WORKERS, Plant, plant
+from tests.servers.plant import COMMIT, WORKERS, Plant, plant
 from tests.servers.prometheus import Prometheus
 from tests.servers.shipped_queries import (
     EMPTY_WHILE_ALL_IS_WELL,
@@ -91,6 +91,7 @@ def test_every_worker_the_exporter_and_prometheus_itself_are_up(watched: Plant) 
     expected = {"penstock": ["up"] * WORKERS, "penstock-lag-exporter": ["up"], "prometheus": ["up"]}
     until(lambda: watched.prometheus.health_of_targets() == expected)
     assert watched.prometheus.total('sum(up{job="penstock"})') == WORKERS
+    assert watched.prometheus.total(f'sum(penstock_build_info{{commit="{COMMIT}"}})') == WORKERS
 
 
 def test_every_panel_and_every_recorded_series_is_filled_but_what_is_empty_while_all_is_well(watched: Plant) -> None:

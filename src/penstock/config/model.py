@@ -227,6 +227,8 @@ class MonitoringSettings(Section):
     are stands in the state directory. None = nothing is counted and nothing answers."""
     cluster: Annotated[str, Field(min_length=1)] = "kafka"
     """Name of the cluster in metrics: the same for workers and for the lag exporter."""
+    commit: Annotated[str, Field(max_length=100)] = ""
+    """The commit or release of the project that runs: a label of metrics; a new one is drawn as a deploy."""
     objective_time_lag_ms: Count | None = 60_000
     """A time lag above this hurts users: what the alerts on freshness measure against. None = no objective."""
 

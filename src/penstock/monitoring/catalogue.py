@@ -30,8 +30,8 @@ RECORD_STAGES: Final = ("decode", "validate", "process", "state", "encode", "sin
 BUILD_INFO: Final = Metric(
     "penstock_build_info",
     "gauge",
-    ("pipeline", "version", "librdkafka"),
-    "1 for each worker that runs; what it runs on.",
+    ("pipeline", "version", "commit", "librdkafka"),
+    "1 for each worker that runs; penstock's version, and `monitoring.commit`: what it runs.",
 )
 GROUP_INFO: Final = Metric(
     "penstock_group_info",
@@ -255,8 +255,8 @@ MAX_POLL_INTERVAL: Final = Metric(
 WATERMARK: Final = Metric(
     "penstock_watermark_timestamp_seconds",
     "gauge",
-    ("pipeline",),
-    "Stream time of the task that is furthest behind; none before it has begun.",
+    ("pipeline", "task_group"),
+    "Stream time of the group's task that is furthest behind; none before it has begun.",
 )
 STATE_ENTRIES: Final = Metric(
     "penstock_state_entries", "gauge", ("pipeline", "store"), "Committed entries of a store, in this worker's tasks."

@@ -10,7 +10,7 @@ Kind = Literal["counter", "gauge", "histogram"]
 LABELS: Final = frozenset(
     {
         "pipeline", "stage", "topic", "partition", "outcome", "reason", "error", "kind", "status", "task_group",
-        "group", "cluster", "clock", "isolation", "version", "librdkafka", "api", "state", "op",
+        "group", "cluster", "clock", "isolation", "version", "commit", "librdkafka", "api", "state", "op",
         "client", "subject", "producer",
         "dlq_topic", "store", "generation",
         "consumergroup", "cluster_name",  # of other exporters, and nowhere else

@@ -34,9 +34,12 @@ def task_families(view: WorkerView, pipeline: str, now_ms: int) -> Iterator[Fami
     statuses["restoring"] = len(view.restoring)
     yield Family(catalogue.TASKS, [((pipeline, status), statuses[status]) for status in catalogue.STATUSES])
     yield one(catalogue.BUFFERED_RECORDS, sum(each.buffered for each in inputs), pipeline)
-    times_ms = [task.stream_time_ms for task in view.tasks if task.stream_time_ms is not None]
-    if times_ms:
-        yield one(catalogue.WATERMARK, min(times_ms) / 1000, pipeline)
+    times_ms: dict[str, int] = {}
+    for task in view.tasks:
+        if task.stream_time_ms is not None:
+            group = task.id.group
+            times_ms[group] = min(task.stream_time_ms, times_ms.get(group, task.stream_time_ms))
+    yield Family(catalogue.WATERMARK, [((pipeline, group), now / 1000) for group, now in times_ms.items()])
     entries, size_bytes, parked, remaining = Tally[str](), Tally[str](), Tally[str](), Tally[str]()
     for task in view.tasks:
         for store, (count, its_bytes) in (task.stores or {}).items():

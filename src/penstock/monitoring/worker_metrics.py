@@ -52,6 +52,7 @@ class Place:
         pipeline: its name.
         cluster: as the configuration names it.
         version: of penstock.
+        commit: of the project; empty where nobody says.
         librdkafka: its version.
         objective_s: a time lag above this hurts users; None = there is no objective.
         checkpoint_interval_s: how often state is to be written to disk.
@@ -60,6 +61,7 @@ class Place:
     pipeline: str
     cluster: str
     version: str
+    commit: str
     librdkafka: str
     objective_s: float | None
     checkpoint_interval_s: float
@@ -331,7 +333,7 @@ class WorkerMetrics(WorkerHooks):
     def families(self) -> Iterator[Family]:
         """Everything, as of now; any thread may ask."""
         place, name = self._place, self._place.pipeline
-        yield one(catalogue.BUILD_INFO, 1, name, place.version, place.librdkafka)
+        yield one(catalogue.BUILD_INFO, 1, name, place.version, place.commit, place.librdkafka)
         if self.group:
             yield one(catalogue.GROUP_INFO, 1, name, place.cluster, self.group, "read_committed")
         for instrument in self._instruments:

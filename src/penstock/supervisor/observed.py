@@ -110,6 +110,7 @@ def observed(
         pipeline,
         settings.cluster,
         version("penstock"),
+        settings.commit,
         librdkafka_version(),
         None if objective_ms is None else objective_ms / 1000,
         config.state.checkpoint_interval_ms / 1000,

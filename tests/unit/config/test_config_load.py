@@ -57,6 +57,7 @@ VALID: dict[tuple[str, str], str] = {
     ("monitoring", "host"): "192.0.2.1",
     ("monitoring", "port"): "9460",
     ("monitoring", "cluster"): "rivers",
+    ("monitoring", "commit"): "c0ffee",
     ("monitoring", "objective_time_lag_ms"): "5000",
     ("embedded", "java"): "/opt/java",
     ("embedded", "jars"): "/opt/kafka/libs",

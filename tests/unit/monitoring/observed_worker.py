@@ -15,7 +15,7 @@ from tests.unit.runtime.in_memory import Cluster, Disk, Running, running
 IN = Topic("in", key=str, value=str)
 OUT = Topic("out", key=str, value=str)
 ROWS = 10
-PLACE = Place("p", "kafka", "1.0", "2.16", 60.0, 30.0)
+PLACE = Place("p", "kafka", "1.0", "c0ffee", "2.16", 60.0, 30.0)
 
 
 class Observed:

@@ -8,9 +8,12 @@ from penstock.batch import SourceBatch
 from penstock.dsl.pipeline import Pipeline
 from penstock.errors import OperatorMustDecide
 from penstock.monitoring import catalogue
+from penstock.monitoring.task_families import task_families
+from penstock.monitoring.task_view import TaskView, WorkerView
 from penstock.monitoring.worker_metrics import WorkerMetrics
 from penstock.runtime.hooks import BatchReport
 from penstock.runtime.limits import WorkerLimits
+from penstock.runtime.task import TaskId
 from penstock.schemas.topic import Topic
 from tests.unit.monitoring.observed_worker import IN, OUT, PLACE, ROWS, Observed, cluster, sums
 from tests.unit.monitoring.parsing import scraped, value
@@ -125,3 +128,18 @@ def test_of_a_source_in_which_other_things_stand_only_the_records_have_an_age() 
     metrics.on_batch(BatchReport("in", 0, 1, 0, 0, {}, 0.1, parked=1, source=source))
     metrics.on_commit(1, 0)
     assert value(scraped(metrics.families()), LATENCY, clock="append") == 2
+
+
+def test_each_group_of_tasks_has_a_time_of_its_own_that_of_its_slowest_task() -> None:
+    """Else one that stands still behind a repartition topic would hide in the time of the one in front of it."""
+    times_ms = {("front", 0): 5_000, ("front", 1): 4_000, ("back", 0): 1_000, ("back", 1): None}
+    tasks = [TaskView(TaskId(*name), "running", (), 1, None, now_ms) for name, now_ms in times_ms.items()]
+    told = scraped(task_families(WorkerView(tasks=tuple(tasks)), "p", 0))
+    name = str(catalogue.WATERMARK)
+    assert value(told, name, task_group="front") == 4
+    assert value(told, name, task_group="back") == 1
+
+
+def test_what_runs_is_told_with_the_commit_of_the_project() -> None:
+    seen = Observed(cluster(), sums())
+    assert seen.value(catalogue.BUILD_INFO, pipeline="p", version="1.0", commit="c0ffee", librdkafka="2.16") == 1

@@ -16,7 +16,7 @@ from penstock.runtime.breaker_state import BreakerState
 from penstock.runtime.task import TaskId
 from tests.unit.publishing.in_memory import ManualClock
 
-PLACE = Place("p", "kafka", "1.0", "2.16", 60.0, 30.0)
+PLACE = Place("p", "kafka", "1.0", "c0ffee", "2.16", 60.0, 30.0)
 TASK = TaskId("in", 0)
 
 

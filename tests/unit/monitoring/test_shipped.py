@@ -16,6 +16,7 @@ from penstock.cli.app import app
 from penstock.monitoring import catalogue, exporter_catalogue
 from penstock.monitoring.catalogue import WORKER
 from penstock.monitoring.exporter_catalogue import EXPORTER
+from penstock.monitoring.lag.standing import STATUSES
 from penstock.monitoring.metric import Metric
 from penstock.monitoring.publishing_catalogue import PUBLISHING
 from penstock.monitoring.shipped.__main__ import files
@@ -224,6 +225,34 @@ def test_a_row_that_is_repeated_shows_in_each_of_its_panels_the_one_that_it_is_r
         assert made["repeat"] == row.repeat
         for panel in row.panels:
             assert all(f'{row.repeat}=~"${row.repeat}"' in query.expr for query in panel.queries), panel.title
+
+
+def shaped(shape: str) -> dict[str, dict[str, Any]]:
+    """{title: panel} of all that look like this."""
+    made = [panel for dashboard in DASHBOARDS for panel in dashboard.as_json()["panels"]]
+    return {panel["title"]: panel for panel in made if panel["type"] == shape}
+
+
+def test_a_state_timeline_names_and_colours_every_status_and_ranks_it_as_its_query_does() -> None:
+    ((_, panel),) = shaped("state-timeline").items()
+    (mapping,) = panel["fieldConfig"]["defaults"]["mappings"]
+    called = {state["text"]: value for value, state in mapping["options"].items()}
+    assert set(called) == set(STATUSES)
+    asked = re.findall(r'status="(\w+)"\} > bool 0\) \* (\d+)', panel["targets"][0]["expr"])
+    assert dict(asked) == called
+    ranks = [called[status] for status in ("ok", "lagging", "stalled", "lost")]
+    assert ranks == sorted(ranks)
+
+
+def test_what_stands_in_lower_buckets_is_taken_off_in_the_heat_map_of_a_histogram_and_in_no_other() -> None:
+    panels = shaped("heatmap")
+    of_buckets = {title for title, panel in panels.items() if "_bucket{" in panel["targets"][0]["expr"]}
+    assert of_buckets
+    assert of_buckets != set(panels)
+    for title, panel in panels.items():
+        (target,) = panel["targets"]
+        assert (target.get("format") == "heatmap") == (title in of_buckets)
+        assert ("yAxis" in panel["options"]) == (title in of_buckets)
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: dashboard.uid)

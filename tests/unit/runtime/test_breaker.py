@@ -94,7 +94,7 @@ def test_its_state_is_told_and_a_worker_with_an_open_one_is_not_ready() -> None:
     seen: list[WorkerMetrics] = []
 
     def counting(clock: ManualClock) -> WorkerMetrics:
-        seen.append(WorkerMetrics(Place("p", "kafka", "1", "2", None, 30.0), clock))
+        seen.append(WorkerMetrics(Place("p", "kafka", "1", "", "2", None, 30.0), clock))
         return seen[0]
 
     breaker = CircuitBreaker(least=20, pause=timedelta(seconds=5), probe=3)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 WIDTH: Final = 24
-Shape = Literal["timeseries", "stat", "table", "heatmap"]
+Shape = Literal["timeseries", "stat", "table", "heatmap", "state-timeline"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Panel:
         warn: from this value on it is yellow; None = there is no such value.
         bad: likewise red.
         low_is_bad: whether it is values *below* `warn` and `bad` that are.
+        states: {value: (what it is called, its colour)}; for a state timeline.
         width: of 24.
     """
 
@@ -53,6 +54,7 @@ class Panel:
     warn: float | None = None
     bad: float | None = None
     low_is_bad: bool = False
+    states: Mapping[int, tuple[str, str]] = field(default_factory=dict[int, tuple[str, str]])
     width: int = 12
 
     def as_json(self, number: int, x: int, y: int) -> dict[str, Any]:
@@ -78,6 +80,12 @@ class Panel:
                 "axisSoftMin": 0,  # a wobble is not to look like a fall
                 "thresholdsStyle": {"mode": "off" if self.bad is None and self.warn is None else "line"},
             }
+        if self.states:
+            options = {
+                str(value): {"index": place, "text": text, "color": color}
+                for place, (value, (text, color)) in enumerate(self.states.items())
+            }
+            made["fieldConfig"]["defaults"]["mappings"] = [{"type": "value", "options": options}]
         return made
 
     def _steps(self) -> list[dict[str, Any]]:
@@ -95,13 +103,22 @@ class Panel:
             steps.append({"color": "red", "value": self.bad})
         return steps
 
+    @property
+    def _is_of_buckets(self) -> bool:
+        """Whether the lines of a heat map are a histogram's buckets, each without the ones below; else one a series."""
+        return all(query.legend == "{{le}}" for query in self.queries)
+
     def _options(self) -> dict[str, Any]:
         if self.shape == "stat":
             return {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "background", "graphMode": "area"}
         if self.shape == "timeseries":
             return {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
-        if self.shape == "heatmap":
+        if self.shape == "state-timeline":
+            return {"mergeValues": True, "showValue": "auto", "legend": {"displayMode": "list", "placement": "bottom"}}
+        if self.shape == "heatmap" and self._is_of_buckets:
             return {"calculate": False, "yAxis": {"unit": self.unit}, "exemplars": {"color": "rgba(255, 0, 255, 0.7)"}}
+        if self.shape == "heatmap":
+            return {"calculate": False, "cellValues": {"unit": self.unit}}
         return {"showHeader": True}
 
     def _target(self, place: int, query: Query) -> dict[str, Any]:
@@ -115,7 +132,7 @@ class Panel:
             target["exemplar"] = True
         if self.shape == "table":
             target |= {"format": "table", "instant": True}
-        if self.shape == "heatmap":
+        if self.shape == "heatmap" and self._is_of_buckets:
             target["format"] = "heatmap"
         return target
 

@@ -5,8 +5,24 @@ from __future__ import annotations
 from typing import Final
 
 from penstock.monitoring import exporter_catalogue as x
+from penstock.monitoring.lag.standing import Status
 from penstock.monitoring.shipped.dashboards.queries import GROUP, G
 from penstock.monitoring.shipped.panels import Dashboard, Panel, Query, Row
+
+_FROM_WELL_TO_LOST: Final[tuple[tuple[Status, str], ...]] = (
+    ("ok", "green"),
+    ("uncommitted", "blue"),
+    ("lagging", "yellow"),
+    ("rewound", "purple"),
+    ("blocked", "orange"),
+    ("stalled", "red"),
+    ("stopped", "dark-red"),
+    ("lost", "dark-purple"),
+)
+_WORST: Final = " or ".join(
+    f'({x.PARTITIONS}{{{G},status="{status}"}} > bool 0) * {place}'
+    for place, (status, _) in enumerate(_FROM_WELL_TO_LOST)
+)
 
 GROUPS: Final = Dashboard(
     "penstock-groups",
@@ -23,6 +39,15 @@ GROUPS: Final = Dashboard(
                     "table",
                     warn=60,
                     bad=300,
+                    width=24,
+                ),
+                Panel(
+                    "The worst of each group's partitions",
+                    "From `ok` to `lost`; what to do about each is in the runbooks.",
+                    "short",
+                    (Query(f"max by (group, topic) ({_WORST})", "{{group}} {{topic}}"),),
+                    "state-timeline",
+                    states=dict(enumerate(_FROM_WELL_TO_LOST)),
                     width=24,
                 ),
                 Panel(
@@ -60,6 +85,13 @@ GROUPS: Final = Dashboard(
                     "One that is apart from the others is skew, or a record that takes long.",
                     "s",
                     (Query(f"{x.TIME_LAG}{{{G}}}", "{{group}} {{topic}}[{{partition}}]"),),
+                ),
+                Panel(
+                    "Skew",
+                    "Time lag, a line for each partition: a dark one among light ones is behind alone.",
+                    "s",
+                    (Query(f"{x.TIME_LAG}{{{G}}}", "{{group}} {{topic}}[{{partition}}]"),),
+                    "heatmap",
                 ),
                 Panel(
                     "How wrong that may be",

@@ -22,9 +22,9 @@ PROCESSES: Final = Dashboard(
             (
                 Panel(
                     "Version",
-                    "Of each pipeline's workers.",
+                    "Of penstock, of the project where `monitoring.commit` says it, and of Kafka's client.",
                     "short",
-                    (Query(f"count by (pipeline, version, librdkafka) ({c.BUILD_INFO}{{{P}}})"),),
+                    (Query(f"count by (pipeline, version, commit, librdkafka) ({c.BUILD_INFO}{{{P}}})"),),
                     "table",
                 ),
                 Panel(

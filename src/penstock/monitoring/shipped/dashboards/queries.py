@@ -19,13 +19,13 @@ GROUP: Final = {
     "topic": f"label_values({x.TOPIC_LAG}, topic)",
 }
 
-_VERSIONS: Final = f"count by (pipeline, version) ({c.BUILD_INFO}{{{P}}})"
+_VERSIONS: Final = f"count by (pipeline, version, commit) ({c.BUILD_INFO}{{{P}}})"
 MOMENTS: Final = (
-    # The minute in which a version is seen for the first time.
+    # The minute in which a version, or a commit of the project, is seen for the first time.
     Annotation(
         "Deploys",
         f"{_VERSIONS} unless {_VERSIONS.removesuffix(')')} offset 1m)",
-        "{{pipeline}} {{version}}",
+        "{{pipeline}} {{version}} {{commit}}",
         "blue",
     ),
     Annotation(

@@ -118,9 +118,14 @@ STATE: Final = Dashboard(
                 ),
                 Panel(
                     "Event time is behind by",
-                    "Stream time of the task furthest behind.",
+                    "Stream time of the task furthest behind, for each group of tasks: between two repartition topics.",
                     "s",
-                    (Query(f"time() - min by (pipeline) ({c.WATERMARK}{{{P}}})", "{{pipeline}}"),),
+                    (
+                        Query(
+                            f"time() - min by (pipeline, task_group) ({c.WATERMARK}{{{P}}})",
+                            "{{pipeline}} {{task_group}}",
+                        ),
+                    ),
                 ),
                 Panel(
                     "Late records",
