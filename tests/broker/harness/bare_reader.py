@@ -44,7 +44,7 @@ def read(bootstrap_servers: str, topic: str, isolation: Isolation = "read_commit
             assert now < deadline, f"no end of {topic}: {stands_at} of {ends}"
             if len(stands_at) == len(partitions) and now - moved_at > _MARKERS_TAKE_S:
                 break
-            for message in consumer.consume(1_000, 0.2):
+            for message in consumer.consume(1_000, 0.05):
                 moved_at = time.monotonic()
                 error = message.error()
                 partition = message.partition() or 0
