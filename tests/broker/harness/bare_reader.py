@@ -23,11 +23,13 @@ class CommittedOffset:
     metadata: str
 
 
-def read(bootstrap_servers: str, topic: str, isolation: Isolation = "read_committed") -> dict[int, list[StoredRecord]]:
+def read(
+    bootstrap_servers: str, topic: str, isolation: Isolation = "read_committed", *, at_once: bool = False
+) -> dict[int, list[StoredRecord]]:
     """{partition: everything to the end, in offset order}.
 
-    A commit is answered before its markers stand in the log, so one that has just ended is waited for; one that stays
-    open is not.
+    A commit is answered before its markers stand in the log, so unless it is to be `at_once`, those of a transaction
+    that has just ended are waited for. One that stays open is not.
     """
     consumer = _consumer(bootstrap_servers, "oracle", isolation)
     try:
@@ -42,7 +44,7 @@ def read(bootstrap_servers: str, topic: str, isolation: Isolation = "read_commit
         while not all(stands_at.get(p, -1) >= ends[p] for p in partitions):
             now = time.monotonic()
             assert now < deadline, f"no end of {topic}: {stands_at} of {ends}"
-            if len(stands_at) == len(partitions) and now - moved_at > _MARKERS_TAKE_S:
+            if len(stands_at) == len(partitions) and (at_once or now - moved_at > _MARKERS_TAKE_S):
                 break
             for message in consumer.consume(1_000, 0.05):
                 moved_at = time.monotonic()

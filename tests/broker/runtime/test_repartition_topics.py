@@ -85,11 +85,11 @@ def step_until(worker: Worker, is_so: Callable[[], bool]) -> None:
         worker.step()
 
 
-def values(kafka: KafkaUnderTest, topic: str) -> list[str]:
+def values(kafka: KafkaUnderTest, topic: str, *, at_once: bool = False) -> list[str]:
     """Of all partitions; those of one key in their order."""
     return [
         (r.value or b"").decode()
-        for _, records in sorted(read(kafka.bootstrap_servers, topic).items())
+        for _, records in sorted(read(kafka.bootstrap_servers, topic, at_once=at_once).items())
         for r in records
     ]
 
@@ -120,7 +120,7 @@ def test_an_upstream_task_that_stands_still_for_the_whole_run_changes_nothing_be
         step_until(worker, lambda: len(worker.tasks) == PARTITIONS + 2)
         worker._consumer.pause([(source, 1)])
         others = ROWS - ROWS // PARTITIONS
-        step_until(worker, lambda: len(values(kafka, f"{stalled}-out")) >= others)
+        step_until(worker, lambda: len(values(kafka, f"{stalled}-out", at_once=True)) >= others)
         assert all(task.committed.time.now_ms is None for task in worker.tasks.values() if task.id.group == "by-digit")
         worker._consumer.resume([(source, 1)])
         step_until(worker, lambda: is_done(kafka, worker, source, between))

@@ -86,7 +86,7 @@ def test_every_pipeline_has_its_workers(compose: dict[str, Any]) -> None:
     for name, service in found.items():
         assert service["command"] == ["run", name]
         assert service["volumes"] == [f"{name}-state:/var/lib/penstock"]
-        assert service["build"] == "."
+        assert service["build"] == {"context": ".", "args": {"COMMIT": "${COMMIT:-}"}}
         assert service["image"].endswith(f":{version('penstock')}")
 
 
