@@ -10,7 +10,7 @@ import { createRoot } from "react-dom/client";
 import "uplot/dist/uPlot.min.css";
 
 type Series = { metric: Labels; values?: [number, string][]; value?: [number, string] };
-type Target = { refId: string; expr: string; legendFormat: string };
+type Target = { refId: string; expr: string; legendFormat: string; format?: string };
 type Panel = {
   id: number; type: string; title: string; description?: string; targets: Target[];
   gridPos: { x: number; y: number; w: number; h: number }; fieldConfig: any;
@@ -137,29 +137,72 @@ function Rows({ panel, ...size }: Size & { panel: Panel }) {
   );
 }
 
-/** Grafana's heat map is not among its published components; this draws the same numbers: one cell for each bucket. */
-function HeatMap({ panel, width, height }: Size & { panel: Panel }) {
-  const edge = (series: Series) => Number(series.metric.le.replace("+Inf", "Infinity"));
-  const series = panel.targets.flatMap((target) => captured.answers[panel.id][target.refId] ?? [])
-    .sort((one, other) => edge(one) - edge(other));
-  if (!series.length) { return <Nothing width={width} height={height} />; }
-  const at = (each: Series) => new Map((each.values ?? []).map(([time, text]) => [time, number(text) ?? 0]));
-  const columns = series.map(at);
-  const times = [...new Set(columns.flatMap((column) => [...column.keys()]))].sort((one, other) => one - other);
-  const cells = times.map((time) => columns.map((column, place) => (column.get(time) ?? 0) - (place ? columns[place - 1].get(time) ?? 0 : 0)));
-  const most = Math.max(1, ...cells.flat()), left = 56, bottom = 18;
-  const w = (width - left) / times.length, h = (height - bottom) / series.length;
+/** Names on the left, times below, and between them whatever is drawn in `cells`, the first line at the bottom. */
+function Lines({ names, times, left, width, height, children }: Size & {
+  names: string[]; times: number[]; left: number; children: (x: (at: number) => number, y: (line: number) => number, h: number) => ReactNode;
+}) {
+  const bottom = 18, h = (height - bottom) / names.length, from = times[0], to = times.at(-1)!;
+  const x = (at: number) => left + ((at - from) / Math.max(1, to - from)) * (width - left);
+  const y = (line: number) => height - bottom - (line + 1) * h;
+  const every = Math.ceil(12 / h);
   const label = (time: number) => new Date(time * 1000).toISOString().slice(11, 16);
   return (
     <svg width={width} height={height} fontSize={10} fill={theme.colors.text.secondary}>
-      {cells.map((column, x) => column.map((count, y) => count > 0 && (
-        <rect key={`${x}.${y}`} x={left + x * w} y={height - bottom - (y + 1) * h} width={w + 0.5} height={h - 1}
-          fill={theme.visualization.getColorByName("dark-orange")} opacity={0.15 + 0.85 * Math.sqrt(count / most)} />
-      )))}
-      {series.map((each, y) => y % 2 === 0 && <text key={y} x={left - 6} y={height - bottom - y * h - 2} textAnchor="end">{each.metric.le} s</text>)}
-      {times.filter((_, x) => x % Math.ceil(times.length / 6) === 0).map((time) =>
-        <text key={time} x={left + times.indexOf(time) * w} y={height - 4}>{label(time)}</text>)}
+      {children(x, y, h)}
+      {names.map((name, line) => line % every === 0 && <text key={line} x={left - 6} y={y(line) + h / 2 + 4} textAnchor="end">{name}</text>)}
+      {times.filter((_, place) => place % Math.ceil(times.length / 6) === 0).map((time) => <text key={time} x={x(time)} y={height - 4}>{label(time)}</text>)}
     </svg>
+  );
+}
+
+const timesOf = (series: Series[]) =>
+  [...new Set(series.flatMap((each) => (each.values ?? []).map(([time]) => time)))].sort((one, other) => one - other);
+
+/** Grafana's heat map is not among its published components; this draws the same numbers: a cell for each bucket, or for each series. */
+function HeatMap({ panel, width, height }: Size & { panel: Panel }) {
+  const isOfBuckets = panel.targets.every(({ format }) => format === "heatmap");
+  const edge = (series: Series) => Number(series.metric.le.replace("+Inf", "Infinity"));
+  const all = panel.targets.flatMap((target) =>
+    (captured.answers[panel.id][target.refId] ?? []).map((series) => ({ series, name: isOfBuckets ? `${series.metric.le} s` : named(target, series.metric) })))
+    .sort((one, other) => (isOfBuckets ? edge(one.series) - edge(other.series) : other.name.localeCompare(one.name)));
+  if (!all.length) { return <Nothing width={width} height={height} />; }
+  const columns = all.map(({ series }) => new Map((series.values ?? []).map(([time, text]) => [time, number(text) ?? 0])));
+  const times = timesOf(all.map(({ series }) => series));
+  const value = (line: number, time: number) =>
+    (columns[line].get(time) ?? 0) - (isOfBuckets && line ? columns[line - 1].get(time) ?? 0 : 0);
+  const most = Math.max(isOfBuckets ? 1 : 0.001, ...all.flatMap((_, line) => times.map((time) => value(line, time))));
+  const left = isOfBuckets ? 56 : 220, w = (width - left) / times.length;
+  return (
+    <Lines names={all.map(({ name }) => name)} times={times} left={left} width={width} height={height}>
+      {(x, y, h) => all.flatMap((_, line) => times.map((time) => value(line, time) > 0 && (
+        <rect key={`${time}.${line}`} x={x(time)} y={y(line)} width={w + 0.5} height={h - 1}
+          fill={theme.visualization.getColorByName("dark-orange")} opacity={0.15 + 0.85 * Math.sqrt(value(line, time) / most)} />
+      )))}
+    </Lines>
+  );
+}
+
+/** Nor is the state timeline: a line for each series, in the colours and words of the panel's mapping. */
+function StateTimeline({ panel, width, height }: Size & { panel: Panel }) {
+  const states: Record<string, { text: string; color: string }> = panel.fieldConfig.defaults.mappings[0].options;
+  const all = panel.targets.flatMap((target) =>
+    (captured.answers[panel.id][target.refId] ?? []).map((series) => ({ series, name: named(target, series.metric) })))
+    .sort((one, other) => other.name.localeCompare(one.name));
+  if (!all.length) { return <Nothing width={width} height={height} />; }
+  const times = timesOf(all.map(({ series }) => series)), legend = 18, left = 220, w = (width - left) / times.length;
+  const colour = (value: string) => theme.visualization.getColorByName(states[value]?.color ?? "gray");
+  const seen = new Set(all.flatMap(({ series }) => (series.values ?? []).map(([, text]) => text)));
+  return (
+    <div>
+      <Lines names={all.map(({ name }) => name)} times={times} left={left} width={width} height={height - legend}>
+        {(x, y, h) => all.flatMap(({ series }, line) => (series.values ?? []).map(([time, text]) => (
+          <rect key={`${time}.${line}`} x={x(time)} y={y(line) + 1} width={w + 0.5} height={h - 2} fill={colour(text)} opacity={0.8} />
+        )))}
+      </Lines>
+      <div style={{ height: legend, fontSize: 11, display: "flex", gap: 12, paddingLeft: left }}>
+        {Object.entries(states).filter(([value]) => seen.has(value)).map(([value, { text }]) => <span key={value} style={{ color: colour(value) }}>■ {text}</span>)}
+      </div>
+    </div>
   );
 }
 
@@ -170,7 +213,7 @@ class Guard extends Component<{ children: ReactNode }, { failed?: Error }> {
   render() { return this.state.failed ? <pre style={{ color: "red", fontSize: 9 }}>{String(this.state.failed.stack)}</pre> : this.props.children; }
 }
 
-const SHAPES: Record<string, (props: Size & { panel: Panel }) => React.JSX.Element> = { timeseries: Graph, stat: Stat, table: Rows, heatmap: HeatMap };
+const SHAPES: Record<string, (props: Size & { panel: Panel }) => React.JSX.Element> = { timeseries: Graph, stat: Stat, table: Rows, heatmap: HeatMap, "state-timeline": StateTimeline };
 
 function Dashboard() {
   const cell = WIDTH / 24;
