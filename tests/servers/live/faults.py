@@ -295,7 +295,13 @@ FAULTS: Final = (
         registry_down,
     ),
     # FreshnessBurnSlow of the fault before still fires.
-    Fault("poison that stops", "a record fails whose policy is to stop", of("totals", *BEHIND, "TaskStopped"), refused),
+    Fault(
+        "poison that stops",
+        "a record fails whose policy is to stop; `PartitionsUncovered` may follow when its worker is killed to mend it",
+        of("totals", *BEHIND, "TaskStopped"),
+        refused,
+        of("totals", "PartitionsUncovered"),
+    ),
     Fault(
         "all workers gone",
         "the supervisor dies of SIGKILL, and its workers with it; `WastedWork` may follow while they catch up",
