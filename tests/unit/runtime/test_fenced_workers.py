@@ -10,7 +10,7 @@ from penstock.kafka.group_members import GroupMember
 from penstock.kafka.static_instance import InstanceReplaced
 from penstock.runtime.limits import WorkerLimits
 from penstock.schemas.topic import Topic
-from tests.unit.runtime.in_memory import Cluster, running
+from tests.unit.runtime.in_memory import Cluster, Running, running
 
 US = GroupMember("p.0", "me", "/10.0.0.1")
 TWIN = GroupMember("p.0", "other", "/10.0.0.2")
@@ -29,8 +29,8 @@ def sums() -> Pipeline:
     return made
 
 
-def test_a_worker_that_waits_has_no_task_no_producer_and_no_place_in_the_group() -> None:
-    """And it initialises no producer, so that it never fences its twin in turn."""
+def fenced() -> tuple[Cluster, Running]:
+    """A worker whose second flush was refused, while another member has its name."""
     log = cluster()
     log.group = [US, TWIN]
     log.faults["flush", 2] = "fenced"
@@ -38,6 +38,12 @@ def test_a_worker_that_waits_has_no_task_no_producer_and_no_place_in_the_group()
     while not run.hooks.aborts:
         run.worker.step()
         run.clock.now_s += 0.2
+    return log, run
+
+
+def test_a_worker_that_waits_has_no_task_no_producer_and_no_place_in_the_group() -> None:
+    """And it initialises no producer, so that it never fences its twin in turn."""
+    log, run = fenced()
     inits, committed = log.calls["init"], len(log.transactions)
     run.worker.step()
     assert not run.worker.tasks
@@ -55,13 +61,7 @@ def test_a_worker_that_waits_has_no_task_no_producer_and_no_place_in_the_group()
 
 
 def test_a_worker_whose_twin_was_a_ghost_goes_on() -> None:
-    log = cluster()
-    log.group = [US, TWIN]
-    log.faults["flush", 2] = "fenced"
-    run = running(log, sums(), WorkerLimits(max_batch_records=4))
-    while not run.hooks.aborts:
-        run.worker.step()
-        run.clock.now_s += 0.2
+    log, run = fenced()
     log.group = []
     run.clock.now_s += 11
     run.until_idle()
@@ -102,13 +102,7 @@ def test_a_worker_whose_name_was_taken_over_by_a_live_one_ends() -> None:
 
 
 def test_an_error_while_it_waits_initialises_no_producer() -> None:
-    log = cluster()
-    log.group = [US, TWIN]
-    log.faults["flush", 2] = "fenced"
-    run = running(log, sums(), WorkerLimits(max_batch_records=4))
-    while not run.hooks.aborts:
-        run.worker.step()
-        run.clock.now_s += 0.2
+    log, run = fenced()
     inits = log.calls["init"]
     run.member.trouble = KafkaUnavailable("planted")
     run.worker.step()
