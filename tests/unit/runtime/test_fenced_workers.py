@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from penstock.dsl.pipeline import Pipeline
 from penstock.errors import DuplicateIdentity, KafkaUnavailable
 from penstock.kafka.group_members import GroupMember
 from penstock.kafka.static_instance import InstanceReplaced
 from penstock.runtime.limits import WorkerLimits
-from penstock.schemas.topic import Topic
 from tests.unit.runtime.in_memory import Cluster, Running, running
+from tests.unit.runtime.sums import sums
 
 US = GroupMember("p.0", "me", "/10.0.0.1")
 TWIN = GroupMember("p.0", "other", "/10.0.0.2")
@@ -19,14 +18,6 @@ ROWS = 10
 
 def cluster() -> Cluster:
     return Cluster({("in", 0): [(n, b"k", b"%d" % n, n) for n in range(ROWS)]})
-
-
-def sums() -> Pipeline:
-    made = Pipeline("p")
-    numbers = made.stream(Topic("in", key=str, value=str)).map(int, name="parse")
-    total = numbers.aggregate(int, lambda total, n: total + n, name="sum")
-    total.to_stream().map(str, name="show").to(Topic("out", key=str, value=str))
-    return made
 
 
 def fenced() -> tuple[Cluster, Running]:

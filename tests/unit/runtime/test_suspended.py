@@ -13,6 +13,7 @@ from penstock.runtime.task import TaskId, TaskStatus
 from penstock.schemas.topic import Topic
 from penstock.state.offset_metadata import OffsetMetadata
 from tests.unit.runtime.in_memory import Cluster, Row, Running, running
+from tests.unit.runtime.sums import sums
 
 A, B = ("in", 0), ("in", 1)
 ROWS = 12
@@ -21,14 +22,6 @@ ROWS = 12
 def cluster(bad: int | None = None) -> Cluster:
     rows = [(n, b"bad" if n == bad else b"%d" % n) for n in range(ROWS)]
     return Cluster({("in", p): [(n, b"k%d" % p, value, n) for n, value in rows] for p in range(2)}, is_eager=True)
-
-
-def sums() -> Pipeline:
-    made = Pipeline("p")
-    numbers = made.stream(Topic("in", key=str, value=str)).map(int, name="parse")
-    total = numbers.aggregate(int, lambda total, n: total + n, name="sum")
-    total.to_stream().map(str, name="show").to(Topic("out", key=str, value=str))
-    return made
 
 
 def rebalance(run: Running, *given: Partition) -> None:
