@@ -20,7 +20,9 @@ finds it in the group.
 
 A worker without partitions writes nothing, so nothing tells it that it was fenced: it looks at the group from time to
 time, and takes another member of its name for a fence. Not before two session time-outs have passed, so that what a
-killed predecessor leaves behind in the group is gone by then and delays nobody.
+killed predecessor leaves behind in the group is gone by then and delays nobody. Of two without partitions that look at
+the same moment, both would leave, come back with the same rebalance, and look at the same moment again: so the one with
+the lesser member id leaves only if it sees the other a second time, by when that one must have looked, too.
 
 In any case the third fence in five minutes ends the worker: something fences it that does not show in the group.
 """
@@ -43,6 +45,7 @@ FENCE_WINDOW_S: Final = 300.0
 _MARGIN_S: Final = 0.5
 _LIVES_AFTER_SESSIONS: Final = 3
 _IDLE_SESSIONS: Final = 2
+_SECOND_LOOK_SESSIONS: Final = _IDLE_SESSIONS + 1
 _LOOK_AGAIN_S: Final = 0.5
 _ANSWER_BUDGET_S: Final = 30.0
 _PAUSE_S: Final = 0.02
@@ -79,6 +82,7 @@ class Twins:
         self._lives_at_s = 0.0
         self._asked = Asked(members, clock.monotonic_s)
         self._idle_look_at_s: float | None = None
+        self._is_second_look = False
         self._asking_since_s: float | None = None
 
     @property
@@ -124,7 +128,8 @@ class Twins:
         """We have none; returns at once, and afterwards `is_waiting` says what is to be done."""
         now_s = self._clock.monotonic_s()
         if self._idle_look_at_s is None:
-            self._look_later(now_s)
+            self._look_later(now_s, _IDLE_SESSIONS)
+            self._is_second_look = False
         if self._idle_look_at_s is None or now_s < self._idle_look_at_s:
             return
         self._own_ids.add(self._member_id())
@@ -133,8 +138,11 @@ class Twins:
         except KafkaUnavailable:
             return
         others = self._but_ourselves(found)
-        self._look_later(now_s)
-        if others:
+        # With several of our name, all but the one with the greatest id look twice; one leaves at a time.
+        stays = any(self._member_id() < other.member_id for other in others) and not self._is_second_look
+        self._is_second_look = stays
+        self._look_later(now_s, _SECOND_LOOK_SESSIONS if stays else _IDLE_SESSIONS)
+        if others and not stays:
             LOGGER.warning(
                 "'%s' has no partitions, and the group has another member of this name: leaving the group, to see in "
                 "%.0f s whether it lives",
@@ -143,8 +151,8 @@ class Twins:
             )
             self._wait()
 
-    def _look_later(self, now_s: float) -> None:
-        self._idle_look_at_s = now_s + _IDLE_SESSIONS * self._session_timeout_s
+    def _look_later(self, now_s: float, sessions: int) -> None:
+        self._idle_look_at_s = now_s + sessions * self._session_timeout_s
         self._own_ids = set()
         # A question that was asked before may be answered by now, with an id that was ours then.
         self._asked = Asked(self._members, self._clock.monotonic_s)

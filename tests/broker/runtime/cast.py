@@ -215,3 +215,5 @@ class Cast:
                 process.wait(0.5)
             process.kill()
             process.wait(30)
+        for log in sorted(self.root.glob("*.log")):
+            print(f"{log.name}, its end:\n{log.read_text()[-6_000:]}")  # noqa: T201 - shown where the test failed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.unit.publishing.in_memory import ManualClock
 from tests.unit.runtime.in_memory import Told
 
 US = GroupMember("p.0", "me", "/10.0.0.1")
-TWIN = GroupMember("p.0", "other", "/10.0.0.2")
+TWIN = GroupMember("p.0", "another", "/10.0.0.2")
 STRANGER = GroupMember("p.1", "third", "/10.0.0.3")
 
 
@@ -212,6 +213,41 @@ def test_whoever_has_no_partitions_and_no_twin_goes_on_looking() -> None:
         found.idle()
         clock.now_s += 1
     assert found.is_waiting
+
+
+def test_of_two_without_partitions_that_look_at_the_same_moment_one_ends_and_the_other_goes_on() -> None:
+    """They come with one rebalance, and would come back with one."""
+    clock, group = ManualClock(), Group([])
+    alive: dict[str, Twins] = {}
+    for name in ("a", "b"):
+        alive[name] = Twins("p.0", group.ask, member_id=partial(str, name), session_timeout_s=10.0, clock=clock)
+    ended: list[str] = []
+    for _ in range(1_000):
+        group.members = [GroupMember("p.0", name) for name, one in alive.items() if not one.is_waiting]
+        for name, one in list(alive.items()):
+            try:
+                if one.is_waiting:
+                    one.is_over()
+                else:
+                    one.idle()
+            except DuplicateIdentity:
+                ended.append(name)
+                del alive[name]
+        clock.now_s += 0.1
+    assert ended == ["b"]
+
+
+def test_whoever_has_the_lesser_id_leaves_too_if_the_other_does_not() -> None:
+    """The other one has partitions, and does not look."""
+    clock, group = ManualClock(), Group([GroupMember("p.0", "a"), GroupMember("p.0", "b")], own_ids=["a"])
+    found = twins(group, clock)
+    for _ in range(50):
+        assert not found.is_waiting
+        found.idle()
+        clock.now_s += 1
+    found.idle()
+    assert found.is_waiting
+    assert group.asked == 2
 
 
 def looking(late: Late, own_ids: list[str], clock: ManualClock) -> tuple[Twins, list[int]]:
