@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, wait
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -135,7 +136,8 @@ def run_all(
             together.submit(_Run(project, cluster, pipeline, actor, began, tell).through, seed, kills, workers, finale)
             for pipeline, actor in pipelines
         ]
-        return sorted((kill for run in runs for kill in run.result()), key=lambda kill: kill.after_s)
+        ended, _ = wait(runs, return_when=FIRST_EXCEPTION)  # the others would go on for minutes
+        return sorted((kill for run in ended for kill in run.result()), key=lambda kill: kill.after_s)
 
 
 class _Run:

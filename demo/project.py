@@ -16,7 +16,7 @@ from typing import Final
 from penstock.errors import StartFailed
 from processors import airline_directory
 
-_NOTHING_HAS_BEGUN: Final = 128 + signal.SIGINT
+_NOTHING_HAS_BEGUN: Final = 128 + signal.SIGTERM
 _COMMAND: Final = Path(__file__).with_name("command.py")
 
 
@@ -116,10 +116,13 @@ class ProjectProcess:
         self._process.wait()
 
     def stop(self) -> None:
-        """SIGINT, and wait until it has left in order; raises as `finish`."""
-        self._process.send_signal(signal.SIGINT)
-        # One that was started a moment ago ends of it at once, and has done nothing: before it hears signals, or after.
-        if self._process.wait() not in (-signal.SIGINT, _NOTHING_HAS_BEGUN):
+        """SIGTERM, and wait until it has left in order; raises as `finish`.
+
+        One that was started a moment ago ends of it at once, and has done nothing: before it hears signals, or after.
+        SIGINT would not do: while Python starts, it is an error among others, with code 1.
+        """
+        self._process.send_signal(signal.SIGTERM)
+        if self._process.wait() not in (-signal.SIGTERM, _NOTHING_HAS_BEGUN):
             self.finish()
 
     def finish(self) -> None:

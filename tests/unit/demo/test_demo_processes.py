@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,23 @@ def test_whoever_waits_for_a_worker_is_waited_for_no_longer_once_something_is_wr
     assert process.exit_code == -signal.SIGKILL
     with pytest.raises(StartFailed, match="the demo ends"):
         project.start("run", "slow")
+
+
+@pytest.mark.parametrize("after_ms", range(0, 200, 10))
+def test_a_worker_that_is_stopped_while_it_starts_has_not_failed(folder: Path, after_ms: int) -> None:
+    process = project_in(folder).start("run", "slow")
+    time.sleep(after_ms / 1000)
+    process.stop()
+    assert process.exit_code in (-signal.SIGTERM, 128 + signal.SIGTERM)
+
+
+def test_a_worker_that_ends_with_an_error_when_it_is_stopped_has_failed(tmp_path: Path) -> None:
+    process = process_of(
+        tmp_path, "import signal, sys; signal.signal(15, lambda *_: sys.exit(7)); print(1, flush=True); signal.pause()"
+    )
+    until(lambda: bool(process.printed()))
+    with pytest.raises(StartFailed, match="code 7"):
+        process.stop()
 
 
 # ---------------------------------------------------------------- killed at a moment
