@@ -13,6 +13,9 @@ from penstock.cli.invocation import log_as_a_service, project_config
 from penstock.errors import UsageError
 
 PORT = 9465
+_HUNG_AFTER_S = 120.0
+"""Each question to the cluster has a time-out of seconds. One that the client does not come back from all the same ends
+the process, so that whoever keeps it running starts another."""
 
 
 def lag_exporter(
@@ -49,6 +52,7 @@ def lag_exporter(
     from penstock.monitoring.http import LOGGER, PageServer  # noqa: PLC0415 - as above
     from penstock.monitoring.lag.exporter import LagExporter  # noqa: PLC0415 - as above
     from penstock.monitoring.lag.observer import Observer, ObserverRules  # noqa: PLC0415 - as above
+    from penstock.runtime.hang_timer import HangTimer  # noqa: PLC0415 - as above
 
     config = project_config(context)
     log_as_a_service(context, config)
@@ -58,8 +62,12 @@ def lag_exporter(
         probes=probe,
     )
     clock = SystemClock()
-    with closing(Survey(Connection.of(config.kafka), "penstock-lag-exporter")) as survey, Drain(10.0) as drain:
-        observer = Observer(survey, rules, clock)
+    with (
+        closing(Survey(Connection.of(config.kafka), "penstock-lag-exporter")) as survey,
+        Drain(10.0) as drain,
+        HangTimer(_HUNG_AFTER_S) as timer,
+    ):
+        observer = Observer(survey, rules, clock, timer)
         exporter = LagExporter(observer.cycle, config.monitoring.cluster, interval_s, clock, has_other_names=compat)
         drain.calls(exporter.stop)
         with PageServer(host or config.monitoring.host, port, exporter.pages) as server:

@@ -31,6 +31,7 @@ from penstock.monitoring.lag.observation import Backlog, GroupState, Observation
 from penstock.monitoring.lag.stability import BLOCKED_AFTER_S, Stability
 from penstock.monitoring.lag.standing import WINDOW, Sample, standing
 from penstock.monitoring.lag.time_lag import Question, TimeLag, settle
+from penstock.runtime.hang_timer import HangTimer
 from penstock.state.offset_metadata import parse
 
 LOGGER: Final = logging.getLogger("penstock.monitoring.lag")
@@ -108,10 +109,12 @@ class Observer:
         cluster: to ask.
         rules: see there.
         clock: time.
+        timer: runs while a question is open.
     """
 
-    def __init__(self, cluster: Cluster, rules: ObserverRules, clock: Clock) -> None:
+    def __init__(self, cluster: Cluster, rules: ObserverRules, clock: Clock, timer: HangTimer | None = None) -> None:
         self._cluster, self._rules, self._clock = cluster, rules, clock
+        self._timer = timer or HangTimer(None)
         self._known: dict[str, _Known] = {}
         self._curves: dict[Partition, Curve] = {}
         self._stability = Stability()
@@ -366,11 +369,14 @@ class Observer:
 
     def _asked(self, api: str, ask: Callable[[], T]) -> T:
         self._requests[api, "failed"] += 0  # there from the start, so that the first failure is seen as a step
+        self._timer.start()
         try:
             found = ask()
         except PenstockError:
             self._requests[api, "failed"] += 1
             raise
+        finally:
+            self._timer.stop()
         self._requests[api, "ok"] += 1
         return found
 

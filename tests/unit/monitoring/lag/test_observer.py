@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,10 +20,13 @@ from penstock.monitoring.lag.observation import Observation
 from penstock.monitoring.lag.observer import Observer, ObserverRules
 from penstock.monitoring.lag.standing import WINDOW
 from penstock.monitoring.metric import LABELS
+from penstock.runtime.hang_timer import HangTimer
 from penstock.state.offset_metadata import OffsetMetadata
 from tests.unit.monitoring.lag.traffic import InMemoryCluster, Log, P
 from tests.unit.monitoring.parsing import Series, scraped, value
 from tests.unit.publishing.in_memory import ManualClock
+
+ROOT = Path(__file__).parents[4]
 
 
 class Looking:
@@ -344,3 +351,33 @@ def test_every_metric_of_the_catalogue_is_told_and_no_other() -> None:
                 assert sorted(told) == sorted(metric.labels)
                 for label, values in metric.values:
                     assert told[label] in values
+
+
+# ---------------------------------------------------------------- a question that does not come back
+
+HANGS = """
+from penstock.clock import SystemClock
+from penstock.monitoring.lag.observer import Observer, ObserverRules
+from penstock.runtime.hang_timer import HangTimer
+from tests.unit.monitoring.lag.traffic import InMemoryCluster
+import threading
+
+class Hangs(InMemoryCluster):
+    def partitions(self):
+        threading.Event().wait()
+
+with HangTimer(0.5) as timer:
+    Observer(Hangs({}), ObserverRules(), SystemClock(), timer).cycle()
+"""
+
+
+def test_a_question_that_does_not_come_back_ends_the_process_and_says_where() -> None:
+    ended = subprocess.run([sys.executable, "-c", HANGS], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == -signal.SIGALRM
+    assert "in partitions" in ended.stderr
+
+
+def test_no_timer_runs_between_two_questions() -> None:
+    with HangTimer(60.0) as timer:
+        Observer(InMemoryCluster({P: log(10)}), ObserverRules(), ManualClock(), timer).cycle()
+        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
