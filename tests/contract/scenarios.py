@@ -79,7 +79,7 @@ def fenced_by_a_successor(stage: Stage) -> object:
 def fenced_by_its_time_out(stage: Stage) -> object:
     """A transaction that lasts too long is aborted by the coordinator, and its producer fenced."""
     topic = topic_of(stage)
-    slow = producer_of(stage, timeout_ms=1_000)
+    slow = producer_of(stage, timeout_ms=5_000)  # its record has to be acknowledged by then
     write(slow, topic, "slow")
     settled(stage, topic)
     error = error_of(lambda: slow.commit_transaction(30.0))

@@ -49,7 +49,7 @@ with Drain(60) as drain:
 try:
     print("ready", flush=True)
     while True:
-        time.sleep(1_000)
+        time.sleep(0.1)  # short: a signal that comes a moment before a sleep is heard behind it
 except KeyboardInterrupt:
     print("interrupted", flush=True)
 """

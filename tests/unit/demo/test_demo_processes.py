@@ -92,10 +92,17 @@ def test_a_worker_that_is_stopped_while_it_starts_has_not_failed(folder: Path, a
     assert process.exit_code in (-signal.SIGTERM, 128 + signal.SIGTERM)
 
 
+FAILS_AT_ITS_END = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+print("here", flush=True)
+while True:
+    time.sleep(0.1)
+"""
+
+
 def test_a_worker_that_ends_with_an_error_when_it_is_stopped_has_failed(tmp_path: Path) -> None:
-    process = process_of(
-        tmp_path, "import signal, sys; signal.signal(15, lambda *_: sys.exit(7)); print(1, flush=True); signal.pause()"
-    )
+    process = process_of(tmp_path, FAILS_AT_ITS_END)
     until(lambda: bool(process.printed()))
     with pytest.raises(StartFailed, match="code 7"):
         process.stop()
