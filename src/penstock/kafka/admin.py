@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 _UNKNOWN = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
 _HEARSAY_S = 5.0
+_LONGEST_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +214,13 @@ class Admin:
     def _retried(self, doing: str, call: Callable[[AdminClient, float], T]) -> T:
         began_at_s = time.monotonic()
         deadline = began_at_s + self._budget_s
+        attempt = 0
         while True:
+            # Most questions go to the controller. Under KRaft a client is told of any broker as such, for seconds of
+            # one that has just died, too; another client is told of another one: so ask often, and wait long later.
+            timeout_s = min(float(2 ** (attempt // 2)), _LONGEST_S, self._budget_s)
             try:
-                return call(self._client, min(5.0, self._budget_s))
+                return call(self._client, timeout_s)
             except KafkaException as exc:
                 error = from_call(exc, doing)
                 # A topic that was made a moment ago, or a broker that is just back: not every broker has heard of it.
@@ -230,6 +235,7 @@ class Admin:
                 time.sleep(0.1)
                 let_go(self._client)
                 self._client = self._connect()
+                attempt += 1
 
 
 def _create(topic: TopicSettings, client: AdminClient, timeout_s: float) -> None:

@@ -28,18 +28,23 @@ def answered(answer: object) -> Future[object]:
 
 
 class Client:
-    """Of all that are made, the first one fails."""
+    """Of all that are made, the first ones fail."""
 
     made: list[Client]
+    failing = 1
+    waited_s: list[float]
 
     def __init__(self, *_: object) -> None:
         self.is_destroyed = False
         self.made.append(self)
 
     def _answer(self, answer: object) -> Future[object]:
-        return answered(KafkaException(KafkaError(KafkaError._TRANSPORT)) if self is self.made[0] else answer)
+        return answered(
+            KafkaException(KafkaError(KafkaError._TRANSPORT)) if self in self.made[: self.failing] else answer
+        )
 
-    def describe_cluster(self, **_: object) -> Future[object]:
+    def describe_cluster(self, request_timeout: float, **_: object) -> Future[object]:
+        self.waited_s.append(request_timeout)
         return self._answer(SimpleNamespace(cluster_id="c", controller=None, nodes=[]))
 
     def list_consumer_groups(self, **_: object) -> Future[object]:
@@ -54,7 +59,7 @@ class Client:
 
 @pytest.fixture(autouse=True)
 def clients(monkeypatch: pytest.MonkeyPatch) -> list[Client]:
-    Client.made = []
+    Client.made, Client.waited_s = [], []
     for module in (admin, renewed_admin):
         monkeypatch.setattr(module, "connected", Client)
     return Client.made
@@ -63,6 +68,16 @@ def clients(monkeypatch: pytest.MonkeyPatch) -> list[Client]:
 def test_the_admins(clients: list[Client]) -> None:
     assert Admin(NOWHERE).cluster().cluster_id == "c"
     assert [client.is_destroyed for client in clients] == [True, False]
+
+
+def test_a_client_that_gets_no_answer_is_soon_replaced_and_later_ones_are_given_longer(
+    clients: list[Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it takes for the controller may just have died; the next one is told of another broker."""
+    monkeypatch.setattr(Client, "failing", 7)
+    Admin(NOWHERE).cluster()
+    assert Client.waited_s == [1, 1, 2, 2, 4, 4, 5, 5]
+    assert len(clients) == 8
 
 
 def test_the_surveys(clients: list[Client]) -> None:
