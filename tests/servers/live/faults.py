@@ -336,7 +336,13 @@ FAULTS: Final = (
         of("kafka", "ExporterBlind"),
         exporter_cut_off,
     ),
-    Fault("kill", "a worker dies of SIGKILL, and its checkpoints are lost", of("sums", "PartitionsUncovered"), kill),
+    Fault(
+        "kill",
+        "a worker dies of SIGKILL, and its checkpoints are lost; `TargetDown` may follow if it is not back in five seconds",
+        of("sums", "PartitionsUncovered"),
+        kill,
+        frozenset(("TargetDown", f"sums.live.{n}") for n in range(WORKERS)),
+    ),
     Fault("full disk", "checkpoints cannot be written", of("totals", "CheckpointStale"), disk),
     Fault(
         "retention loss",

@@ -12,6 +12,7 @@ from typing import Final, Self
 from tests.servers.prometheus import Prometheus
 from tests.servers.shipped_queries import PANELS, RECORDED_SERIES, Question
 
+FIRING: Final = 'ALERTS{alertname!="Watchdog",alertstate="firing"}'
 _EVERY_S: Final = 0.5
 Key = tuple[str, str]
 """(alert, whose)."""
@@ -75,10 +76,7 @@ class Watch:
             self.failed = exc
 
     def _look(self) -> None:
-        fires = {
-            (sample.labels["alertname"], whose(sample.labels))
-            for sample in self.prometheus.query('ALERTS{alertname!="Watchdog",alertstate="firing"}')
-        }
+        fires = {(sample.labels["alertname"], whose(sample.labels)) for sample in self.prometheus.query(FIRING)}
         now_s = time.monotonic()
         for key in self.firing.keys() - fires:
             self.over.append((key, self.firing.pop(key), now_s))
