@@ -338,7 +338,7 @@ FAULTS: Final = (
     ),
     Fault(
         "kill",
-        "a worker dies of SIGKILL, and its checkpoints are lost; `TargetDown` may follow if it is not back in five seconds",
+        "a worker dies of SIGKILL, its checkpoints are lost; `TargetDown` may follow if it is not back within 5 s",
         of("sums", "PartitionsUncovered"),
         kill,
         frozenset(("TargetDown", f"sums.live.{n}") for n in range(WORKERS)),
