@@ -202,23 +202,25 @@ def disk(works: Works) -> Generator[Meanwhile]:
 @contextmanager
 def retention_loss(works: Works) -> Generator[Meanwhile]:
     """A group that stands still while the records that it has not read are deleted."""
-    at = works.bootstrap_servers
-    end = Admin(Connection(at)).end_offsets([(LEDGER, 0)])[LEDGER, 0]
+    at, place = works.bootstrap_servers, (LEDGER, 0)
+    admin = Admin(Connection(at))
+    end = admin.end_offsets([place])[place]
     group = Consumer({"bootstrap.servers": at, "group.id": AUDIT})
     group.commit(offsets=[TopicPartition(LEDGER, 0, end)], asynchronous=False)
     group.close()
     until(lambda: works.prometheus.query(f'kafka_group_lost_offsets_total{{group="{AUDIT}"}}') != [])
     seen = works.prometheus.total(f'kafka_group_committed_offset{{group="{AUDIT}"}}')
-    assert seen == end
+    assert seen == end, f"the exporter tells {seen}, committed is {end}"
     deleter = RecordDeleter(Connection(at), "retention")
     try:
-        deletion = deleter.delete({(LEDGER, 0): end + 20})
+        until(lambda: admin.end_offsets([place])[place] >= end + 20)  # what is not there yet cannot be deleted
+        deletion = deleter.delete({place: end + 20})
         until(lambda: deletion.outcome() is not None)
-        assert deletion.outcome() == {(LEDGER, 0): None}
+        assert deletion.outcome() == {place: None}, deletion.outcome()
         yield nothing
     finally:
-        admin: Any = AdminClient({"bootstrap.servers": at})
-        for future in admin.delete_consumer_groups([AUDIT]).values():
+        asks: Any = AdminClient({"bootstrap.servers": at})
+        for future in asks.delete_consumer_groups([AUDIT]).values():
             future.result(30)
 
 
