@@ -138,7 +138,7 @@ class Twins:
         except KafkaUnavailable:
             return
         others = self._but_ourselves(found)
-        # With several of our name, all but the one with the greatest id look twice; one leaves at a time.
+        # Of several of our name, all but the one with the greatest id look twice.
         stays = any(self._member_id() < other.member_id for other in others) and not self._is_second_look
         self._is_second_look = stays
         self._look_later(now_s, _SECOND_LOOK_SESSIONS if stays else _IDLE_SESSIONS)

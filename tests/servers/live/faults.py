@@ -206,7 +206,7 @@ def retention_loss(works: Works) -> Generator[Meanwhile]:
     admin = Admin(Connection(at))
     end = admin.end_offsets([place])[place]
     group = Consumer({"bootstrap.servers": at, "group.id": AUDIT})
-    group.commit(offsets=[TopicPartition(LEDGER, 0, end)], asynchronous=False)
+    group.commit(offsets=[TopicPartition(*place, end)], asynchronous=False)
     group.close()
     until(lambda: works.prometheus.query(f'kafka_group_lost_offsets_total{{group="{AUDIT}"}}') != [])
     seen = works.prometheus.total(f'kafka_group_committed_offset{{group="{AUDIT}"}}')

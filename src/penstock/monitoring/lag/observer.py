@@ -15,10 +15,10 @@ import logging
 import math
 import re
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol
 
 from penstock.clock import Clock
 from penstock.errors import OperatorMustDecide, PenstockError
@@ -26,6 +26,7 @@ from penstock.kafka.consumer import Committed
 from penstock.kafka.extents import Extent
 from penstock.kafka.polled import Partition
 from penstock.kafka.survey import GroupSummary, TimedOffset
+from penstock.monitoring.lag.asking import Asking
 from penstock.monitoring.lag.curve import Curve
 from penstock.monitoring.lag.observation import Backlog, GroupState, Observation
 from penstock.monitoring.lag.stability import BLOCKED_AFTER_S, Stability
@@ -35,8 +36,6 @@ from penstock.runtime.hang_timer import HangTimer
 from penstock.state.offset_metadata import parse
 
 LOGGER: Final = logging.getLogger("penstock.monitoring.lag")
-
-T = TypeVar("T")
 
 _ALL_TOPICS_EVERY: Final = 20
 """Cycles between two in which a group is asked about every topic there is, not only those that it is known to read."""
@@ -114,12 +113,11 @@ class Observer:
 
     def __init__(self, cluster: Cluster, rules: ObserverRules, clock: Clock, timer: HangTimer | None = None) -> None:
         self._cluster, self._rules, self._clock = cluster, rules, clock
-        self._timer = timer or HangTimer(None)
+        self._asked = Asking(timer or HangTimer(None))
         self._known: dict[str, _Known] = {}
         self._curves: dict[Partition, Curve] = {}
         self._stability = Stability()
         self._lost: Counter[tuple[str, str]] = Counter()
-        self._requests: Counter[tuple[str, str]] = Counter()
         self._compacted: dict[str, bool] = {}
 
     def cycle(self) -> Observation:
@@ -187,7 +185,7 @@ class Observer:
             },
             drain_s=dict(self._drains(backlogs, ends_ms)),
             lost=dict(self._lost),
-            requests=dict(self._requests),
+            requests=dict(self._asked.requests),
             degraded=dict(degraded),
             widths={topic: widths[topic] for topic in sorted({topic for topic, _ in wanted})},
         )
@@ -366,19 +364,6 @@ class Observer:
                 yield (group, topic), lag * (now_ms - first_ms) / 1000 / shrunk
             elif len(rates) > 1:
                 yield (group, topic), math.inf
-
-    def _asked(self, api: str, ask: Callable[[], T]) -> T:
-        self._requests[api, "failed"] += 0  # there from the start, so that the first failure is seen as a step
-        self._timer.start()
-        try:
-            found = ask()
-        except PenstockError:
-            self._requests[api, "failed"] += 1
-            raise
-        finally:
-            self._timer.stop()
-        self._requests[api, "ok"] += 1
-        return found
 
 
 _NOTHING: Final = GroupSummary("UNKNOWN", 0)
