@@ -8,7 +8,8 @@
 
 A local checkpoint shortens step 2; it is used only if everything in it fits. If step 3 fails with one, it is wiped and
 the task restored once more from the changelog alone: a file never stops a task. And if the group says something else
-by then, somebody has owned the task since step 1, while this worker stood still: it begins anew.
+by then, somebody has owned the task since step 1, while this worker stood still: it begins anew. Only what differs
+twice, with nobody having committed in between, is for an operator.
 """
 
 from __future__ import annotations
@@ -216,11 +217,12 @@ class Restore:
         """What does not fit may be the fault of a checkpoint, or of an answer that is out of date; else raise."""
         if isinstance(self._loaded, Checkpoint):
             self._without_checkpoint("digest", str(exc))
-        elif isinstance(exc, DigestDiffers) or self._committed == self._compared:
+        elif self._committed == self._compared:
             raise exc
         else:
-            # Whoever stood still between the two answers sees the commits of the owner behind it: asked anew, the group
-            # either agrees, or says the same again.
+            # Whoever stood still between the two answers sees the commits of the owner behind it; and whoever did so
+            # while it read misses what these have replaced, once it is compacted away, so that the digest differs too.
+            # Asked anew, the group either agrees, or says the same again.
             self._compared, self._committed, self._first_offsets = self._committed, None, None
             self._replay = self._end = None
 

@@ -9,7 +9,7 @@ import pytest
 from penstock.dsl.pipeline import Pipeline
 from penstock.errors import KafkaUnavailable, OperatorMustDecide, ServerUnreachable
 from penstock.kafka.consumer import Committed
-from penstock.kafka.reader import RawRecord
+from penstock.kafka.reader import RawRecord, Watermarks
 from penstock.runtime.deployment_log import History
 from penstock.runtime.lineage import Lineage
 from penstock.runtime.merge import Partition
@@ -157,6 +157,38 @@ def test_a_task_that_somebody_else_took_over_meanwhile_is_compared_with_what_the
     )
     done = finish(restoring)
     assert (done.progress.next_offsets, done.progress.sequence) == ({IN: 30}, 4)
+
+
+class CompactedWhileRead(InMemoryChangelog):
+    """Somebody has the task by now: two of its keys are written anew behind the end that this reader goes on to."""
+
+    def __init__(self) -> None:
+        first, second, third, commit = changelog()
+        again = [raw(8, first.key, b"v"), raw(10, second.key, b"v")]
+        super().__init__([third, commit, *again, raw(12, COMMIT_RECORD_KEY, changelog(40, 5)[3].value)], end=14)
+        self.ends = [8, 14]
+
+    def watermarks(self) -> Watermarks:
+        return Watermarks(0, self.ends.pop(0) if len(self.ends) > 1 else self.ends[0])
+
+
+def test_what_is_compacted_away_while_it_is_read_is_no_loss_if_somebody_has_committed_since() -> None:
+    """Seed 9201 of the simulation: a worker that stood still in its restore ended, for an operator to decide."""
+    answers: list[Mapping[Partition, Committed]] = [{IN: Committed(40, metadata(5))}, AT_30]
+    log = CompactedWhileRead()
+    restoring = Restore(
+        TaskId("in", 0),
+        (IN,),
+        committed=lambda _: answers.pop() if len(answers) > 1 else answers[0],
+        first_offsets=lambda: {IN: 0},
+        changelog=log,
+        stored=None,
+        clock=ManualClock(),
+    )
+    done = finish(restoring)
+    assert (done.progress.next_offsets, done.progress.sequence) == ({IN: 40}, 5)
+    assert done.state is not None
+    assert sorted(done.state.committed) == KEYS
 
 
 def test_a_group_whose_changelog_is_gone_names_what_it_committed() -> None:
