@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from penstock.kafka.group_settings import GroupSettings
 from penstock.runtime.clients import CommittingMember
 from tests.contract.epochs import polled_until
-from tests.contract.stage import Partitions, Stage, error_of, producer_of, topic_of, until, write
+from tests.contract.stage import Partition, Partitions, Stage, error_of, producer_of, topic_of, until, write
 
 
-def member_of(stage: Stage, topic: str, name: str, *, eager: bool = False) -> tuple[CommittingMember, Partitions]:
+def member_of(
+    stage: Stage, topic: str, name: str, listener: Partitions | None = None
+) -> tuple[CommittingMember, Partitions]:
     """One of this name that joins in its next polls."""
-    listener = Partitions([])
-    settings = GroupSettings(session_timeout_ms=6_000, instance_id=f"{stage.name}-{name}", is_copartitioned=eager)
+    listener = listener or Partitions([])
+    settings = GroupSettings(session_timeout_ms=6_000, instance_id=f"{stage.name}-{name}")
     member = stage.clients().member(f"{stage.name}-g", name, listener, settings)
     member.subscribe([topic])
     return member, listener
 
 
-def _restarted(stage: Stage, *, eager: bool) -> object:
+def restarted(stage: Stage) -> object:
+    """It has its partition back, and nobody joins anew."""
     topic = topic_of(stage, partitions=2)
-    first, held = member_of(stage, topic, "a", eager=eager)
-    second, others = member_of(stage, topic, "b", eager=eager)
+    first, held = member_of(stage, topic, "a")
+    second, others = member_of(stage, topic, "b")
 
     def is_settled() -> bool:
         return len(held.held) == len(others.held) == 1 and first.group_metadata().is_live
@@ -33,7 +37,7 @@ def _restarted(stage: Stage, *, eager: bool) -> object:
         polled_until(stage, [first, second], is_settled)
     before, had = first.group_metadata(), list(held.held)
     first.close()
-    again, back = member_of(stage, topic, "a", eager=eager)
+    again, back = member_of(stage, topic, "a")
     polled_until(stage, [again, second], lambda: bool(back.held))
     after, beside = again.group_metadata(), second.group_metadata()
     moved = after.generation - before.generation, beside.generation - before.generation
@@ -43,14 +47,44 @@ def _restarted(stage: Stage, *, eager: bool) -> object:
     return moved, has_it_back, after.member_id != before.member_id
 
 
-def restarted(stage: Stage) -> object:
-    """It has its partition back, and nobody joins anew."""
-    return _restarted(stage, eager=False)
+@dataclass
+class Dying(Partitions):
+    """Its member does not come out of giving partitions up: by then its successor is there."""
+
+    succeed: Callable[[], None] | None = None
+
+    def on_revoked(self, partitions: list[Partition]) -> None:
+        super().on_revoked(partitions)
+        succeed, self.succeed = self.succeed, None
+        if succeed is not None:
+            succeed()
 
 
-def restarted_by_range(stage: Stage) -> object:
-    """Likewise where every change takes everything from everybody."""
-    return _restarted(stage, eager=True)
+def died_in_a_change(stage: Stage) -> object:
+    """Who dies while it gives partitions up, and is back before its session is over, leaves none without an owner."""
+    topic = topic_of(stage, partitions=2)
+    first, held = member_of(stage, topic, "a", Dying([]))
+    polled_until(stage, [first], lambda: len(held.held) == 2)
+    again: list[tuple[CommittingMember, Partitions]] = []
+
+    def succeed() -> None:
+        member, back = member_of(stage, topic, "a")
+        again.append((member, back))
+        polled_until(stage, [second, member], lambda: bool(back.held))
+
+    assert isinstance(held, Dying)
+    held.succeed = succeed
+    second, others = member_of(stage, topic, "b")
+    for _ in range(400):
+        second.poll(10, 0.1)
+        if error_of(lambda: first.poll(10, 0.1)):
+            break  # it is told that it has a successor
+    ((member, back),) = again
+    polled_until(stage, [member, second], lambda: len(back.held) + len(others.held) == 2)
+    shares = len(back.held), len(others.held)
+    for each in (first, member, second):
+        each.close()
+    return shares
 
 
 def gone(stage: Stage) -> object:
@@ -104,12 +138,12 @@ def _ending(stage: Stage, member: CommittingMember) -> str:
 
 
 SCENARIOS: Final[dict[str, Callable[[Stage], object]]] = {
-    each.__name__: each for each in (restarted, restarted_by_range, gone, replaced)
+    each.__name__: each for each in (restarted, died_in_a_change, gone, replaced)
 }
 
 EXPECTED: Final[dict[str, object]] = {
     "restarted": ((0, 0), True, True),
-    "restarted_by_range": ((0, 0), True, True),
+    "died_in_a_change": (1, 1),
     "gone": 1,
     "replaced": ("TransactionAborted FENCED_INSTANCE_ID", ["InstanceReplaced", "InstanceReplaced"], False),
 }

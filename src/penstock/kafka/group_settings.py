@@ -22,6 +22,10 @@ class GroupSettings:
     gives the same partition of each topic to one worker, and takes everything from everybody at each change. In the
     newer protocol (KIP-848) the brokers assign, by the same two ways, and partitions move one by one in both.
 
+    Static members of the classic protocol use `range`, too. A cooperative change takes two rebalances, and the second
+    is asked for by the member that gives partitions up. If that one dies in between, its successor enters by its name
+    without a rebalance (KIP-345), and the partitions are nobody's until something else changes the group.
+
     Attributes:
         protocol: `classic`, or `consumer` for KIP-848.
         session_timeout_ms: a member that is silent this long is taken for dead. Under KIP-848 the brokers' own
@@ -40,7 +44,7 @@ class GroupSettings:
     @property
     def is_eager(self) -> bool:
         """Whether every change takes all partitions from everybody, before it is known who gets which."""
-        return self.protocol == "classic" and self.is_copartitioned
+        return self.protocol == "classic" and (self.is_copartitioned or self.instance_id is not None)
 
     def as_options(self) -> dict[str, Option]:
         """The same by librdkafka's names."""
@@ -51,7 +55,7 @@ class GroupSettings:
         if self.instance_id is not None:
             own["group.instance.id"] = self.instance_id
         if self.protocol == "classic":
-            own["partition.assignment.strategy"] = "range" if self.is_copartitioned else "cooperative-sticky"
+            own["partition.assignment.strategy"] = "range" if self.is_eager else "cooperative-sticky"
             own["session.timeout.ms"] = self.session_timeout_ms
             # How soon a member learns that others come or go; it is part of every takeover.
             own["heartbeat.interval.ms"] = min(max(self.session_timeout_ms // 20, 100), 1_000)

@@ -23,12 +23,15 @@ def test_the_client_takes_every_combination(
     Consumer({"bootstrap.servers": "127.0.0.1:1", "group.id": "p", "log_level": 0, **settings.as_options()}).close()
 
 
-def test_topics_that_are_read_together_are_assigned_by_ranges() -> None:
+def test_topics_that_are_read_together_are_assigned_by_ranges_and_so_are_static_members_of_the_classic_protocol() -> (
+    None
+):
     """Only the classic range takes everything from everybody at each change."""
     strategies = {
-        (protocol, together): GroupSettings(protocol, is_copartitioned=together)
+        (protocol, together, instance_id): GroupSettings(protocol, instance_id=instance_id, is_copartitioned=together)
         for protocol in ("classic", "consumer")
         for together in (False, True)
+        for instance_id in (None, "p.0")
     }
     found = {
         key: (options.get("partition.assignment.strategy"), options.get("group.remote.assignor"), settings.is_eager)
@@ -36,10 +39,14 @@ def test_topics_that_are_read_together_are_assigned_by_ranges() -> None:
         for options in [settings.as_options()]
     }
     assert found == {
-        ("classic", False): ("cooperative-sticky", None, False),
-        ("classic", True): ("range", None, True),
-        ("consumer", False): (None, "uniform", False),
-        ("consumer", True): (None, "range", False),
+        ("classic", False, None): ("cooperative-sticky", None, False),
+        ("classic", False, "p.0"): ("range", None, True),
+        ("classic", True, None): ("range", None, True),
+        ("classic", True, "p.0"): ("range", None, True),
+        ("consumer", False, None): (None, "uniform", False),
+        ("consumer", False, "p.0"): (None, "uniform", False),
+        ("consumer", True, None): (None, "range", False),
+        ("consumer", True, "p.0"): (None, "range", False),
     }
 
 
