@@ -11,7 +11,7 @@ from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from penstock.errors import UndecodableRecord
+from penstock.errors import Retriable, UndecodableRecord
 from penstock.record import Headers
 
 T = TypeVar("T")
@@ -257,5 +257,5 @@ class TransactionHooks:
     def on_rotation(self, reason: str) -> None:
         """The producer is replaced between two transactions, because a request may have been sent twice."""
 
-    def on_retry(self, call: str) -> None:
-        """The same is tried again: `offsets` or `commit` of a transaction, or a record that is `parked`."""
+    def on_retry(self, call: str, error: Retriable) -> None:
+        """A call that ends a transaction, `offsets` or `commit`, was answered with this, and is made again."""

@@ -109,8 +109,9 @@ ERRORS: Final = Metric(
 RETRIES: Final = Metric(
     "penstock_retries_total",
     "counter",
-    ("pipeline", "op"),
-    "What is tried again: a record that a task waits in front of, a parked one, the end of a transaction.",
+    ("pipeline", "op", "reason"),
+    "What is tried again, and for which error: a `record` that its task waits in front of, a `parked` one, what ends a "
+    "transaction (`offsets`, `commit`; the reason is Kafka's name of its answer). Counted when it fails.",
     values=(("op", RETRIES_OF),),
 )
 EVENT_LATENCY: Final = Metric(

@@ -1,12 +1,16 @@
-"""The class of an error as a label: a closed set, since every word of a label is a series for ever."""
+"""What an error is called as a label: closed sets, since every word of a label is a series for ever."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from penstock.errors import PenstockError
+from penstock.kafka.error_map import kafka_error
 
 OTHER: Final = "other"
+NOT_ANSWERED: Final = "_TIMED_OUT"
+"""What a call that ends a transaction is nearly always answered with when it is made again: nothing, in time."""
+
 _KNOWN_TO_ALL: Final = (PenstockError.__module__, "builtins")
 
 
@@ -18,3 +22,9 @@ def error_name(error: BaseException) -> str:
         if each.__module__ in _KNOWN_TO_ALL:
             return each.__name__
     return OTHER
+
+
+def answer_name(error: BaseException) -> str:
+    """Kafka's name of what a call was answered with, such as `_TIMED_OUT`, where it stands behind the error."""
+    answer = None if error.__cause__ is None else kafka_error(error.__cause__)
+    return error_name(error) if answer is None else answer.name()

@@ -59,8 +59,8 @@ ROTATIONS: Final = Metric(
 RETRIES: Final = Metric(
     "penstock_publishing_retries_total",
     "counter",
-    ("producer",),
-    "Commits that were not answered and asked for again.",
+    ("producer", "reason"),
+    "Commits that were not answered and asked for again, by Kafka's name of what they were answered with.",
 )
 STAGE_DURATION: Final = Metric(
     "penstock_publishing_stage_duration_seconds",

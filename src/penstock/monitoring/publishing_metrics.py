@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from penstock.clock import Clock
-from penstock.errors import Fenced, OutcomeUnknown
+from penstock.errors import Fenced, OutcomeUnknown, Retriable
 from penstock.monitoring import publishing_catalogue as catalogue
-from penstock.monitoring.error_name import error_name
+from penstock.monitoring.error_name import NOT_ANSWERED, answer_name, error_name
 from penstock.monitoring.exposition import Family, one
 from penstock.monitoring.instruments import Counter, Histogram
 from penstock.monitoring.process import process_families
@@ -64,7 +64,7 @@ class PublishingMetrics(TransactionHooks):
         for outcome in ("committed", "aborted"):
             self._transactions.add(0, outcome)
         self._rotations.add(0)
-        self._retries.add(0)
+        self._retries.add(0, NOT_ANSWERED)
         self._staged: Tally[tuple[str, str]] = Tally()
         self._cursor_rows: int | None = None
         self._last_commit_ms = 0
@@ -123,10 +123,10 @@ class PublishingMetrics(TransactionHooks):
         del reason
         self._rotations.add(1)
 
-    def on_retry(self, call: str) -> None:
+    def on_retry(self, call: str, error: Retriable) -> None:
         """Once more."""
         del call
-        self._retries.add(1)
+        self._retries.add(1, answer_name(error))
 
     def families(self) -> Iterator[Family]:
         """Everything, as of now; any thread may ask."""

@@ -12,11 +12,12 @@ from typing import Final
 
 from penstock.clock import Clock
 from penstock.deadletter.envelope import Stage
+from penstock.errors import Retriable
 from penstock.monitoring import catalogue
 from penstock.monitoring.abort_reason import abort_reason
 from penstock.monitoring.client_metrics import ClientMetrics
 from penstock.monitoring.effects import Effects
-from penstock.monitoring.error_name import error_name
+from penstock.monitoring.error_name import NOT_ANSWERED, answer_name, error_name
 from penstock.monitoring.exposition import Exemplar, Family, one
 from penstock.monitoring.instruments import Counter, Histogram
 from penstock.monitoring.parked_families import parked_families
@@ -119,8 +120,8 @@ class WorkerMetrics(WorkerHooks):
             self._transactions.add(0, outcome)
         for reason in catalogue.ABORTS:
             self._aborts.add(0, reason)
-        for op in catalogue.RETRIES_OF:
-            self._retries.add(0, op)
+        for call in ("offsets", "commit"):
+            self._retries.add(0, call, NOT_ANSWERED)
         self._doubts.add(0)
         self._rotations.add(0)
         self._worker: Worker | None = None
@@ -193,12 +194,20 @@ class WorkerMetrics(WorkerHooks):
         """A record failed, and is tried again where it stands."""
         del task, seconds
         self._failed(stage, error, headers)
-        self._retries.add(1, "record")
+        self._retries.add(1, "record", error_name(error))
         self._view_due_s = 0.0
 
-    def on_retry(self, call: str) -> None:
+    def on_park(
+        self, topic: str, partition: int, offset: int, stage: Stage, error: BaseException, headers: Headers = ()
+    ) -> None:
+        """A record failed, and is tried again beside the others."""
+        del topic, partition, offset
+        self._failed(stage, error, headers)
+        self._retries.add(1, "parked", error_name(error))
+
+    def on_retry(self, call: str, error: Retriable) -> None:
         """Once more."""
-        self._retries.add(1, call)
+        self._retries.add(1, call, answer_name(error))
 
     def on_back_pressure(self, partitions: int) -> None:
         """Enough is buffered, or not any more."""

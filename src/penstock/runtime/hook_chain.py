@@ -74,6 +74,13 @@ class HookChain(TransactionHookChain, WorkerHooks):
         for each in self._hooks:
             each.on_wait(task, stage, error, seconds, headers)
 
+    def on_park(
+        self, topic: str, partition: int, offset: int, stage: Stage, error: BaseException, headers: Headers = ()
+    ) -> None:
+        """Pass on."""
+        for each in self._hooks:
+            each.on_park(topic, partition, offset, stage, error, headers)
+
     def on_breaker(self, task: str, seconds: float) -> None:
         """Pass on."""
         for each in self._hooks:

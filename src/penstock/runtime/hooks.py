@@ -114,6 +114,15 @@ class WorkerHooks(TransactionHooks):
         The error's text may hold payload, as the record's headers do; its class does not.
         """
 
+    def on_park(
+        self, topic: str, partition: int, offset: int, stage: Stage, error: BaseException, headers: Headers = ()
+    ) -> None:
+        """An input record failed and is parked, or stays so: it is tried again, and its task goes on meanwhile.
+
+        Those that are parked only because one of their key is, have not failed. The error's text may hold payload, as
+        the record's headers do; its class does not.
+        """
+
     def on_breaker(self, task: str, seconds: float) -> None:
         """A circuit breaker has opened: too much of what the task does ends as dead letters. It pauses so long."""
 

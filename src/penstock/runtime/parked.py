@@ -211,6 +211,7 @@ class ParkedRecords:
             staged.dead, staged.records = [failed], staged.records + 1
             parking.leave(head, now_ms, give_up_rest=gives_up_rest)
         else:
+            staged.put_off = [failed]
             parking.put_off(
                 head,
                 msgspec.structs.replace(

@@ -237,7 +237,6 @@ class Processing:
                     self._put_down()
                 if done is None:
                     break
-                self._hooks.on_retry("parked")
                 self._staging.add(*done, self._clock.monotonic_s() - began_at_s, task.spent_s)
                 self._retried[1].append(done[0])
                 pause_s = self._breakers.note(task.id, done[1].records, done[1].dead)

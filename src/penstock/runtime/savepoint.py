@@ -270,6 +270,7 @@ class SavepointLogic:
             if isinstance(sentence, Park):
                 self.parked.park(source, failed, sentence.seconds)
                 whole.parked += 1
+                whole.put_off.append(failed)
             elif sentence == "set aside":
                 dead[place] = failed
             else:

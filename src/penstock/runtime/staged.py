@@ -70,7 +70,7 @@ class OutputBatch:
 
 @dataclass(frozen=True, slots=True)
 class DeadRecord:
-    """An input record that went no further.
+    """An input record that went no further, for good or for now.
 
     Attributes:
         place: its place in the source batch.
@@ -99,6 +99,7 @@ class Staged:
         records: input records dealt with, dead ones included.
         filtered: of these, those that left nothing behind on purpose.
         parked: input records put away to be tried again; none of `records`.
+        put_off: input records that failed and are parked, or stay so, to be tried again; at each time that they fail.
         late: records whose event time lies before the stream time that was reached in front of them.
         event_times_ms: of the records that were decoded; empty where they have no time but Kafka's timestamp.
         event_time_ms: of the last record; None where there was none.
@@ -111,6 +112,7 @@ class Staged:
     records: int = 0
     filtered: int = 0
     parked: int = 0
+    put_off: list[DeadRecord] = field(default_factory=list[DeadRecord])
     late: int = 0
     event_times_ms: list[int] = field(default_factory=list[int])
     event_time_ms: int | None = None

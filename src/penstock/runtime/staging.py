@@ -105,6 +105,9 @@ class Staging:
                 event_times_ms=staged.event_times_ms,
             )
         )
+        for failed in staged.put_off:
+            place = batch.topic, batch.partition, batch.offsets[failed.place]
+            self._hooks.on_park(*place, failed.stage, failed.error, batch.headers_at(failed.place))
 
     def _stage(self, batch: SourceBatch, staged: Staged) -> None:
         if not (staged.outputs or staged.dead):

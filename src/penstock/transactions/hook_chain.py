@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from penstock.errors import Retriable
 from penstock.protocols import TransactionHooks
 
 
@@ -45,7 +46,7 @@ class TransactionHookChain(TransactionHooks):
         for each in self._all:
             each.on_rotation(reason)
 
-    def on_retry(self, call: str) -> None:
+    def on_retry(self, call: str, error: Retriable) -> None:
         """Pass on."""
         for each in self._all:
-            each.on_retry(call)
+            each.on_retry(call, error)

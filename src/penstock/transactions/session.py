@@ -154,7 +154,7 @@ class TransactionSession:
                 # The request may be decided already: only the same call may be repeated.
                 if self.age_s > self._budget_s:
                     raise OutcomeUnknown(f"{exc}; not answered within {self._budget_s:.0f} s") from exc
-                self._hooks.on_retry("commit")
+                self._hooks.on_retry("commit", exc)
                 self._clock.sleep(_RETRY_PAUSE_S)
             else:
                 break
@@ -169,7 +169,7 @@ class TransactionSession:
             except Retriable as exc:
                 if self.age_s > self._budget_s:
                     raise TransactionAborted(f"{exc}; not answered within {self._budget_s:.0f} s") from exc
-                self._hooks.on_retry("offsets")
+                self._hooks.on_retry("offsets", exc)
                 self._clock.sleep(_RETRY_PAUSE_S)
             else:
                 return

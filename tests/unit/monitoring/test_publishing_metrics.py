@@ -87,7 +87,7 @@ def test_a_commit_that_is_asked_for_again_and_a_handle_that_is_replaced_show() -
     seen = Observed(numbers)
     seen.run()
     assert numbers.published == list(range(20))
-    assert seen.value(catalogue.RETRIES) == 1
+    assert seen.value(catalogue.RETRIES, reason="KafkaUnavailable") == 1
     assert seen.value(catalogue.ROTATIONS) is not None
     assert (seen.value(catalogue.ROTATIONS) or 0) >= 1
 

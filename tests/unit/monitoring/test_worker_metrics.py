@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from penstock.dsl.pipeline import Pipeline
-from penstock.errors import OperatorMustDecide, TransactionAborted, UndecodableRecord
+from penstock.errors import KafkaUnavailable, OperatorMustDecide, TransactionAborted, UndecodableRecord
 from penstock.kafka.statistics import Delivery, Statistics
 from penstock.monitoring import catalogue
 from penstock.monitoring.metric import LABELS
@@ -236,6 +236,7 @@ def everything(tmp_path: Path) -> dict[Series, float]:
     watch.step()
     metrics.beside = lambda: watch.families("p")
     metrics.on_rotation("a slow commit")
+    metrics.on_retry("offsets", KafkaUnavailable("planted"))
     metrics.on_dead_letter("in", 0, 1, "decode", of_schema(UndecodableRecord("cut", reason="truncated")))
     for kind in ("producer", "consumer"):
         delivery = Delivery(0.02, 0.001, 0.002) if kind == "producer" else None

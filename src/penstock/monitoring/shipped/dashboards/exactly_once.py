@@ -104,9 +104,9 @@ EXACTLY_ONCE: Final = Dashboard(
                 ),
                 Panel(
                     "Tried again",
-                    "Records that wait or are parked, and calls that end a transaction and were not answered.",
+                    "Records that wait or are parked, calls that end a transaction and were not answered, and why.",
                     "cps",
-                    (Query(rate(c.RETRIES, "pipeline, op"), "{{pipeline}} {{op}}"),),
+                    (Query(rate(c.RETRIES, "pipeline, op, reason"), "{{pipeline}} {{op}} {{reason}}"),),
                 ),
                 Panel(
                     "Last commit",

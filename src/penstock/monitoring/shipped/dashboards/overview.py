@@ -258,8 +258,8 @@ OVERVIEW: Final = Dashboard(
                             NO_PRODUCER,
                         ),
                         Query(
-                            f"sum by (producer) (rate({p.RETRIES}[$__rate_interval]))",
-                            "{{producer}} commit asked for again",
+                            f"sum by (producer, reason) (rate({p.RETRIES}[$__rate_interval]))",
+                            "{{producer}} commit asked for again: {{reason}}",
                             NO_PRODUCER,
                         ),
                         Query(
