@@ -47,8 +47,10 @@ mutants: SEEDS = 1000
 mutants: .venv/dev.stamp ## break the engine on purpose, each time in another way: the history checker has to notice
 	$(BIN)/python -m tests.mutants --seeds $(SEEDS) $(ARGS)
 
-full: .venv/dev.stamp ## everything, the long matrices and fuzzing included
+full: SEEDS = 200000
+full: .venv/dev.stamp ## everything, the long matrices and fuzzing included; hours
 	$(TESTS) -m "" --timeout 3600 $(ARGS)
+	$(BIN)/python -m penstock.testing.simulation --seeds $(SEEDS)
 
 check: .venv/dev.stamp ## format, lint, types, layers, spelling, generated code
 	$(BIN)/ruff format --check .

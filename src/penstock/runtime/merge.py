@@ -82,14 +82,21 @@ class MergeBuffer:
 
     def next(self, max_records: int) -> SourceBatch | None:
         """The longest run from one partition that comes before everything else; None while one must be waited for."""
-        heads = self._heads(self._tables) if self.tables_first else None
-        if not heads:  # a table that must be waited for is waited for here as well
-            heads = self._heads(self._queues)
+        heads = self._front()
         if not heads:
             return None
         heads.sort()
         chosen = heads[0][2]
         return self._take(chosen, max_records, heads[1][:2] if len(heads) > 1 else None)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether `next` has something to hand out."""
+        return bool(self._front())
+
+    def _front(self) -> list[tuple[int, int, Partition]] | None:
+        heads = self._heads(self._tables) if self.tables_first else None
+        return heads or self._heads(self._queues)  # a table that must be waited for is waited for here as well
 
     def _heads(self, partitions: Iterable[Partition]) -> list[tuple[int, int, Partition]] | None:
         """What could come next: (timestamp, place in the order, partition). None while one must be waited for."""

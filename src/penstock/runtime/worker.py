@@ -42,7 +42,7 @@ from penstock.runtime.watchdog import AtWork
 from penstock.topology.policy import CircuitBreaker
 from penstock.transactions.session import TransactionSession
 
-_ARRIVAL_POLL_S = 0.01
+_SHORT_POLL_S = 0.01
 _SAVE_BUDGET_S = 10.0
 
 
@@ -201,10 +201,7 @@ class Worker:
 
     def _step(self) -> None:
         self._hooks.on_step("poll")
-        has_buffered = any(len(task.buffer) for task in self._tasks.values())
-        wait_s = 0.0 if has_buffered else self._staging.patience_s()
-        if self._arrivals.is_at_work:
-            wait_s = min(wait_s, _ARRIVAL_POLL_S)
+        wait_s = self._patience_s()
         began_at_s = self._clock.monotonic_s()
         self._is_polling = True
         try:
@@ -234,6 +231,15 @@ class Worker:
         if not self._arrivals:
             self._processing.check(self._tasks.values())
         self._place.look_around()
+
+    def _patience_s(self) -> float:
+        """How long to wait for records, of which the client waits for as many as may be had."""
+        buffers = [task.buffer for task in self._tasks.values() if len(task.buffer)]
+        if any(buffer.is_ready for buffer in buffers):
+            return 0.0
+        patience_s = self._staging.patience_s()
+        # What is buffered and waits for another input has it soon; or not for long, where that has no leader.
+        return min(patience_s, _SHORT_POLL_S) if buffers or self._arrivals.is_at_work else patience_s
 
     # ------------------------------------------------------------ partitions that come and go (inside poll)
 

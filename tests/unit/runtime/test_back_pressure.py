@@ -64,3 +64,26 @@ def test_no_poll_waits_beyond_the_commit() -> None:
     run.clock.now_s += 0.07
     run.worker.step()
     assert run.member.waits[-1] == pytest.approx(0.01)
+
+
+def test_records_that_wait_for_another_input_leave_the_processor_alone() -> None:
+    """A partition without a leader has neither records nor an end: until it has one, the others pile up behind it."""
+    left, right = Topic("left", key=str, value=str), Topic("right", key=str, value=str)
+    log = Cluster({("left", 0): [(n, b"k", b"l", n) for n in range(40)], ("right", 0): []})
+    made = Pipeline("p")
+    made.stream(left).merge(made.stream(right)).to(OUT)
+    run = running(log, made, WorkerLimits(max_batch_records=10))
+    while not run.worker.tasks:
+        run.worker.step()
+    run.member.stuck.add(("right", 0))
+    for _ in range(5):
+        run.worker.step()
+    assert [len(task.buffer) for task in run.worker.tasks.values()] == [40]
+    assert run.member.waits[-3:] == [pytest.approx(0.01)] * 3, "neither at once, nor for long"
+    run.member.stuck.clear()
+    run.worker.step()
+    assert [len(task.buffer) for task in run.worker.tasks.values()] == [30]
+    run.worker.step()
+    assert run.member.waits[-1] == 0, "there is something to do"
+    run.until_idle()
+    assert log.values("out") == [b"l"] * 40

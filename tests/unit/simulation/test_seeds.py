@@ -20,16 +20,8 @@ from tests.mutants.catalogue import mutants
 
 @pytest.mark.parametrize("tens", range(6))
 def test_ten_seeds_leave_what_a_fold_of_their_input_gives(tens: int) -> None:
-    """`make simulate` plays more of them."""
+    """`make simulate` plays more of them, and `make full` 200,000."""
     for seed in range(tens * 10, tens * 10 + 10):
-        assert play(scenario_of(seed)).findings == [], seed
-
-
-@pytest.mark.full
-@pytest.mark.parametrize("hundreds", range(20))
-def test_a_hundred_seeds_more(hundreds: int) -> None:
-    """Two thousand together; `make simulate SEEDS=200000` plays as many as there is time for."""
-    for seed in range(100 * hundreds, 100 * hundreds + 100):
         assert play(scenario_of(seed)).findings == [], seed
 
 
