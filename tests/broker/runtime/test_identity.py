@@ -10,6 +10,7 @@ import pytest
 from confluent_kafka import Consumer
 
 from penstock.errors import ExitCode
+from penstock.kafka.group_settings import GroupSettings
 from penstock.testing.pytest_plugin import KafkaUnderTest
 from tests.broker.harness.victims import until
 from tests.broker.runtime.cast import Cast
@@ -109,11 +110,8 @@ def test_a_static_member_whose_name_is_taken_over_by_nobody_alive_goes_on(
                     "bootstrap.servers": kafka.bootstrap_servers,
                     "group.id": cast.pipeline,
                     "client.id": name,
-                    "group.instance.id": name,
-                    "partition.assignment.strategy": "cooperative-sticky",
-                    "session.timeout.ms": 1_500,
-                    "heartbeat.interval.ms": 500,
                     "enable.auto.commit": False,
+                    **GroupSettings(session_timeout_ms=1_500, instance_id=name).as_options(),
                 }
             )
             ghost.subscribe([trickle.topic])
@@ -122,8 +120,10 @@ def test_a_static_member_whose_name_is_taken_over_by_nobody_alive_goes_on(
                 ghost.poll(0.1)
                 return "was replaced in the group" in cast.log("here")
 
-            until(has_taken_over)
-            ghost.close()  # a static member does not leave the group
+            try:
+                until(has_taken_over)
+            finally:
+                ghost.close()  # a static member does not leave the group
             for _ in range(3):
                 cast.advance()
         cast.finish(trickle.numbers)
