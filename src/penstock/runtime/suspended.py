@@ -47,11 +47,14 @@ class Suspended:
         """Keep this one, as of its last commit."""
         task.discard()
         self._tasks[task.id] = task
-        # An answer to a question of an earlier time would be about an earlier owner.
-        self._questions.pop(task.id, None)
 
     def keep(self, task_ids: Collection[TaskId]) -> None:
-        """The assignment is known: close those that went to somebody else."""
+        """The assignment is known: close those that went to somebody else.
+
+        Whatever was asked before, also of those that did not come back to work since, was about an earlier owner:
+        others may have had the task and be gone again.
+        """
+        self._questions.clear()
         for task_id in [task_id for task_id in self._tasks if task_id not in task_ids]:
             self._close(task_id)
 

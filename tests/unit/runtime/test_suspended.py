@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from penstock.dsl.pipeline import Pipeline
@@ -9,6 +11,7 @@ from penstock.errors import ConfigurationError, OperatorMustDecide
 from penstock.kafka.consumer import Committed
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.merge import Partition
+from penstock.runtime.suspended import Suspended
 from penstock.runtime.task import TaskId, TaskStatus
 from penstock.schemas.topic import Topic
 from penstock.state.offset_metadata import OffsetMetadata
@@ -96,6 +99,43 @@ def test_a_task_that_somebody_else_has_touched_is_not_believed(other: OffsetMeta
         run.until_idle()
         assert epochs(log)[A] == "2"
     assert run.hooks.steps.count("restore") == restores + 1
+
+
+class Pending:
+    """An answer that is not there yet."""
+
+    def __init__(self) -> None:
+        self.found: Mapping[Partition, Committed] | None = None
+
+    def get(self) -> Mapping[Partition, Committed] | None:
+        return self.found
+
+
+def test_what_was_asked_before_a_rebalance_is_not_believed_behind_it() -> None:
+    """Seed 41864 of the simulation: one that stood still in between went on as the owner, and was none."""
+    log = cluster()
+    run = midway(log)
+    run.until_idle()
+    task = run.worker.tasks[TaskId("in", 0)]
+    asked: list[Pending] = []
+
+    def ask(sources: tuple[Partition, ...]) -> Pending:
+        assert sources == (A,)
+        asked.append(Pending())
+        return asked[-1]
+
+    kept = Suspended(ask, run.clock)
+    kept.put(task)
+    kept.keep([task.id])
+    assert not list(kept.step([task.id])), "not answered yet"
+    asked[0].found = {A: log.offsets[A]}
+    kept.keep([task.id])  # all were taken again, and this one is given back
+    assert not list(kept.step([task.id]))
+    other = OffsetMetadata(sequence=9, writer="p.9", owner_epoch=9)
+    asked[-1].found = {A: Committed(log.offsets[A].next_offset, str(other))}
+    assert not list(kept.step([task.id]))
+    assert task.id not in kept
+    assert len(asked) == 2
 
 
 def test_offsets_that_an_operator_has_moved_are_not_stepped_over() -> None:

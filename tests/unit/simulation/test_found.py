@@ -69,3 +69,18 @@ def test_what_is_compacted_away_in_front_of_a_worker_that_stands_still_in_a_rest
         max_batch_records=7,
     )
     assert play(scenario).findings == []
+
+
+def test_a_worker_that_asked_before_a_rebalance_whose_a_task_is_does_not_go_on_by_the_answer_behind_it() -> None:
+    """It stood still meanwhile; another one had the task, committed, and was gone again: two owners, and duplicates."""
+    scenario = Scenario(
+        seed=41864,
+        shape=Shape(partitions=3, joins=True, writes_plain=True, folds=False, keys=5, tasks=1, retry="key"),
+        records=191,
+        keys=3,
+        faults=(
+            Fault(worker=1, step="changelog", nth=2, action="overtake", seconds=5.0),
+            Fault(worker=0, step="accept", nth=7, action="overtake", seconds=5.0),
+        ),
+    )
+    assert play(scenario).findings == []
