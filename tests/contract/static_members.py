@@ -63,7 +63,8 @@ class Dying(Partitions):
 def died_in_a_change(stage: Stage) -> object:
     """Who dies while it gives partitions up, and is back before its session is over, leaves none without an owner."""
     topic = topic_of(stage, partitions=2)
-    first, held = member_of(stage, topic, "a", Dying([]))
+    held = Dying([])
+    first, _ = member_of(stage, topic, "a", held)
     polled_until(stage, [first], lambda: len(held.held) == 2)
     again: list[tuple[CommittingMember, Partitions]] = []
 
@@ -72,7 +73,6 @@ def died_in_a_change(stage: Stage) -> object:
         again.append((member, back))
         polled_until(stage, [second, member], lambda: bool(back.held))
 
-    assert isinstance(held, Dying)
     held.succeed = succeed
     second, others = member_of(stage, topic, "b")
     for _ in range(400):

@@ -103,6 +103,11 @@ def kafka_error(exc: BaseException) -> KafkaError | None:
     return exc if isinstance(exc, KafkaError) else None
 
 
+def answer_behind(error: BaseException) -> KafkaError | None:
+    """The code that an error was made of, by `raise ... from`; None where there is none."""
+    return None if error.__cause__ is None else kafka_error(error.__cause__)
+
+
 def by_name(name: str, *, is_retriable: bool = False, is_fatal: bool = False) -> KafkaException:
     """The client's exception with this code, such as `ILLEGAL_GENERATION`; for clusters that are no Kafka."""
     return KafkaException(KafkaError(getattr(KafkaError, name), retriable=is_retriable, fatal=is_fatal))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from penstock.errors import Fenced, OutcomeUnknown, Retriable
-from penstock.kafka.error_map import kafka_error
+from penstock.kafka.error_map import answer_behind
 from penstock.runtime.commit import TornTransaction
 
 _BY_CODE: Final = {
@@ -36,8 +36,8 @@ def abort_reason(error: Exception, last_step: str) -> str:
         return "in_doubt"
     if isinstance(error, Retriable):
         return "broker_error"
-    cause = kafka_error(error.__cause__) if error.__cause__ is not None else None
-    if cause is not None:
-        return _BY_CODE.get(cause.name(), "other")
+    answer = answer_behind(error)
+    if answer is not None:
+        return _BY_CODE.get(answer.name(), "other")
     # Membership and ownership are looked at in this step and in no other.
     return "rebalance" if last_step == "metadata" else "other"

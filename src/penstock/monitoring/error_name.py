@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from penstock.errors import PenstockError
-from penstock.kafka.error_map import kafka_error
+from penstock.kafka.error_map import answer_behind
 
 OTHER: Final = "other"
 NOT_ANSWERED: Final = "_TIMED_OUT"
@@ -26,5 +26,5 @@ def error_name(error: BaseException) -> str:
 
 def answer_name(error: BaseException) -> str:
     """Kafka's name of what a call was answered with, such as `_TIMED_OUT`, where it stands behind the error."""
-    answer = None if error.__cause__ is None else kafka_error(error.__cause__)
+    answer = answer_behind(error)
     return error_name(error) if answer is None else answer.name()

@@ -1,4 +1,4 @@
-"""Fetching no more of what is buffered enough."""
+"""How much is read ahead: fetching no more of what is buffered enough, and how long to wait for what is missing."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from penstock.runtime.hooks import WorkerHooks
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.merge import Partition
 from penstock.runtime.task import Task, TaskStatus
+
+_SHORT_S = 0.01
 
 
 class Tap(Protocol):
@@ -58,6 +60,20 @@ class BackPressure:
         if len(self._paused) != self._told:
             self._told = len(self._paused)
             self._hooks.on_back_pressure(self._told)
+
+    def patience_s(self, tasks: Iterable[Task], idle_s: float, *, is_arriving: bool) -> float:
+        """How long a poll may wait for records; the client waits for as many as may be had.
+
+        Args:
+            tasks: all that are here.
+            idle_s: how long where none of them has anything to do.
+            is_arriving: whether tasks are on their way here, which want to be looked after.
+        """
+        buffers = [task.buffer for task in tasks if len(task.buffer)]
+        if any(buffer.is_ready for buffer in buffers):
+            return 0.0
+        # What is buffered and waits for another input has it soon; or not for long, where that has no leader.
+        return min(idle_s, _SHORT_S) if buffers or is_arriving else idle_s
 
     def forget(self, partitions: Iterable[Partition] | None = None) -> None:
         """These, or all, are fetched again or not ours any more: whoever starts them says so."""

@@ -42,7 +42,6 @@ from penstock.runtime.watchdog import AtWork
 from penstock.topology.policy import CircuitBreaker
 from penstock.transactions.session import TransactionSession
 
-_SHORT_POLL_S = 0.01
 _SAVE_BUDGET_S = 10.0
 
 
@@ -201,7 +200,9 @@ class Worker:
 
     def _step(self) -> None:
         self._hooks.on_step("poll")
-        wait_s = self._patience_s()
+        wait_s = self._back_pressure.patience_s(
+            self._tasks.values(), self._staging.patience_s(), is_arriving=self._arrivals.is_at_work
+        )
         began_at_s = self._clock.monotonic_s()
         self._is_polling = True
         try:
@@ -231,15 +232,6 @@ class Worker:
         if not self._arrivals:
             self._processing.check(self._tasks.values())
         self._place.look_around()
-
-    def _patience_s(self) -> float:
-        """How long to wait for records, of which the client waits for as many as may be had."""
-        buffers = [task.buffer for task in self._tasks.values() if len(task.buffer)]
-        if any(buffer.is_ready for buffer in buffers):
-            return 0.0
-        patience_s = self._staging.patience_s()
-        # What is buffered and waits for another input has it soon; or not for long, where that has no leader.
-        return min(patience_s, _SHORT_POLL_S) if buffers or self._arrivals.is_at_work else patience_s
 
     # ------------------------------------------------------------ partitions that come and go (inside poll)
 
