@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from penstock.testing.cluster.cluster import SimulatedCluster
+from penstock.testing.cluster.offsets import StoredOffset
 from penstock.testing.simulation.recorded import ParkedKeys
 from penstock.testing.simulation.shape import PIPELINE
 from penstock.topology.topology import Topology
@@ -24,6 +25,8 @@ class Progress:
         self._topics = 0
         self._logged = 0
         self._committed = 0
+        self._reached: dict[tuple[str, int], int] = {}
+        self._taken_in = 0
         self._decisions = 0
         self._commits = 0
         changelogs = [f"{PIPELINE}.{group.name}.changelog" for group in topology.groups.values() if group.has_changelog]
@@ -49,13 +52,25 @@ class Progress:
         return sum(changelog.count() for changelog in self._parked)
 
     def left(self) -> str:
-        """A partition that is not read to its end; empty = there is none."""
+        """A partition that is not read to its end; empty = there is none.
+
+        Without transactions a late copy of a commit puts a group back, as it does on a broker, and it stays there until
+        the next commit. A worker that has nothing to do makes none: it counts how far the group ever was.
+        """
+        self._take_in()
         offsets = self._offsets.fetch(self._read(), is_stable=False)
         for place in self._read():
             end, committed = self._cluster.partition(place).last_stable_offset, offsets.get(place)
-            if committed is None or committed.next_offset < end:
+            if committed is None or max(committed.next_offset, self._reached.get(place, 0)) < end:
                 return f"{place} is committed up to {committed and committed.next_offset} of {end}"
         return ""
+
+    def _take_in(self) -> None:
+        """What was committed without a transaction since the last look."""
+        for entry in self._offsets.log[self._taken_in :]:
+            if isinstance(entry, StoredOffset) and entry.producer_id < 0:
+                self._reached[entry.partition] = max(entry.next_offset, self._reached.get(entry.partition, 0))
+        self._taken_in = len(self._offsets.log)
 
     def _read(self) -> list[tuple[str, int]]:
         """What the pipeline reads, its own topics as soon as they are there."""

@@ -37,7 +37,8 @@ SESSION_TIMEOUT_MS: Final = 2_000
 _HEARTBEAT_S: Final = 0.25
 _CHECKPOINT_S: Final = 0.5
 _PURGE_S: Final = 1.0
-_MOST_STEPS: Final = 6_000
+_MOST_STEPS: Final = 30_000
+"""Against going round for ever. Of 155,000 seeds one took 6,300: every record failed six times and held up its task."""
 _PATIENCE_S: Final = 60.0
 """So long nothing may move while there is work: longer than any time-out, or all of them in a row."""
 _ABSENCE_S: Final = (0.1, 1.0, 3.0)
