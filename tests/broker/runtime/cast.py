@@ -127,6 +127,15 @@ class Cast:
         """How many the coordinator believes to be there."""
         return members(self.kafka, self.pipeline)
 
+    def until_members(self, count: int, timeout_s: float = 60.0) -> None:
+        """Wait until the coordinator believes so many to be there; everyone must be alive."""
+
+        def is_so() -> bool:
+            self._everyone_is_alive()
+            return self.members() == count
+
+        until(is_so, timeout_s)
+
     def committed(self) -> list[CommittedOffset]:
         """The group's offsets, per partition; negative where there is none."""
         try:
@@ -190,12 +199,15 @@ class Cast:
         waited_for = range(self.partitions) if partitions is None else partitions
 
         def is_so() -> bool:
-            for name, process in self.alive.items():
-                assert process.poll() is None, self.log(name)
+            self._everyone_is_alive()
             now = self.offsets()
             return all(now[partition] > before[partition] for partition in waited_for)
 
         until(is_so, timeout_s)
+
+    def _everyone_is_alive(self) -> None:
+        for name, process in self.alive.items():
+            assert process.poll() is None, f"{name} has ended with {process.returncode}: {self.log(name)}"
 
     def finish(self, numbers: Numbers, timeout_s: float = 60.0) -> Findings:
         """Let the input be dealt with, everyone leave, and judge."""

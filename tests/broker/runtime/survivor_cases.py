@@ -83,7 +83,7 @@ def play(kafka: KafkaUnderTest, case: Case, root: Path) -> None:
                 cast.until_it_is_dead("a")
             else:
                 cast.until_it_stands_still("a")
-            until(lambda: cast.members() == 1)
+            cast.until_members(1)
             cast.advance(TAKEOVER_S)
             cast.until_visible(TAKEOVER_S)
             cast.wake("a") if case.action == "stop" else cast.join("a")

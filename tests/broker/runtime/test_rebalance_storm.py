@@ -88,7 +88,7 @@ def test_whoever_takes_over_may_die_of_it(
     try:
         with trickle:
             cast.join("a", "--waits", "--step", first, "--nth", "4")
-            until(lambda: cast.members() == 1)
+            cast.until_members(1)
             cast.advance()
             cast.join("b", "--waits", "--nth", "1", "--step", *second)
             until(lambda: {name for name, _ in cast.owners()} == {"a", "b"})
