@@ -16,9 +16,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from penstock.errors import ConfigurationError, KafkaUnavailable, OperatorMustDecide, TransactionAborted
 from penstock.kafka.client import LOGGER, Connection, Option, connected
-from penstock.kafka.error_map import from_call, kafka_error
+from penstock.kafka.error_map import behind_fatal, from_call, kafka_error
 from penstock.kafka.group_settings import GroupSettings
-from penstock.kafka.polled import Partition, Polled, sort_into
+from penstock.kafka.polled import ClientFailed, Partition, Polled, sort_into
 from penstock.kafka.reader import Reader, is_there
 from penstock.kafka.static_instance import InstanceIsTaken, InstanceReplaced, StaticInstance
 from penstock.protocols import GroupMetadata
@@ -94,8 +94,9 @@ class GroupConsumer:
         self._consumer = connected(Consumer, self._options, client_id)
         self._topics: list[str] = []
         self._instance = StaticInstance(client_id, self._settings.session_timeout_ms / 1000)
+        self._held: set[Partition] = set()
         self._trouble: BaseException | None = None
-        self._is_replaced = False
+        self._is_being_replaced = False
 
     @property
     def is_eager(self) -> bool:
@@ -111,6 +112,7 @@ class GroupConsumer:
 
     def withdraw(self) -> None:
         """Leave the group, in the next polls; `subscribe` joins anew."""
+        self._topics = []
         try:
             self._consumer.unsubscribe()
         except KafkaException as exc:
@@ -129,9 +131,10 @@ class GroupConsumer:
             timeout_s: how long to wait for so many.
 
         Raises:
-            ConfigurationError: a topic does not exist, or there is no right to it.
+            ConfigurationError: a topic does not exist, or there is no right to it or to the group.
             DuplicateIdentity: another live process is this static member.
             InstanceReplaced: another one may be; we have left, hold nothing, and `subscribe` joins anew.
+            KafkaUnavailable: the client failed for good, and another one is joining the group in its place.
             Exception: what a rebalance callback ran into.
         """
         polled = Polled()
@@ -139,27 +142,48 @@ class GroupConsumer:
             messages = self._consumer.consume(max_records, timeout_s)
         except KafkaException as exc:
             raise from_call(exc, f"poll of group '{self._group}'") from exc
-        self._raise_trouble()
         try:
-            sort_into(polled, messages, self._group)
+            sort_into(polled, messages, self._group)  # first of all: what is fatal is told once, and never again
         except InstanceIsTaken as exc:
-            self._replace(exc)
+            self._ask_again(exc)
+        except ClientFailed as exc:
+            self._begin_anew(exc)
+        self._raise_trouble()
         return polled
 
-    def _replace(self, taken: InstanceIsTaken) -> None:
-        """Another client, for ours is of no use behind a fatal error."""
+    def _ask_again(self, taken: InstanceIsTaken) -> None:
+        """Our name is somebody else's: stay out of the group, or wait until the dead one that has it is forgotten."""
         if not taken.is_replaced:
             self._instance.judge(taken)
-        self._is_replaced = taken.is_replaced
-        self._consumer.close()
-        self._is_replaced = False
-        self._consumer = connected(Consumer, self._options, self._client_id)
+        self._replace()
         if taken.is_replaced:
-            self._trouble = None  # it had some in letting go of what was taken from it already
+            self._trouble = None  # the old one had some in letting go of what was taken from it already
             raise InstanceReplaced(
                 f"group '{self._group}': another membership took over the name '{self._client_id}' (group.instance.id)"
             ) from taken
         self.subscribe(self._topics)
+
+    def _begin_anew(self, failed: ClientFailed) -> None:
+        """Join with another client, unless that cannot help: ours would stay out of the group without a word."""
+        refusal = from_call(
+            KafkaException(behind_fatal(failed.error) or failed.error), f"joining group '{self._group}'"
+        )
+        if isinstance(refusal, ConfigurationError):
+            raise refusal from failed
+        # Nobody else tells that these are gone: the client is silent, what closing it revokes would be committed.
+        self._tell(self._listener.on_lost, [TopicPartition(*place) for place in self._held])
+        self._replace()
+        if self._topics:
+            self.subscribe(self._topics)
+        raise KafkaUnavailable(f"group '{self._group}': {failed}; joining it anew with another client") from failed
+
+    def _replace(self) -> None:
+        """Another client, for ours is of no use behind a fatal error; the listener hears nothing of how it ends."""
+        self._is_being_replaced = True
+        self._consumer.close()
+        self._is_being_replaced = False
+        self._held.clear()
+        self._consumer = connected(Consumer, self._options, self._client_id)
 
     def start(self, positions: Mapping[Partition, int]) -> None:
         """Fetch these partitions from these offsets on."""
@@ -298,8 +322,9 @@ class GroupConsumer:
             if at:
                 consumer.pause(at)
         except BaseException as exc:  # noqa: BLE001 - raised by the next poll; see the module's text
-            self._trouble = self._trouble or exc
+            self._note(exc)
             return
+        self._held.update((tp.topic, tp.partition) for tp in partitions)
         self._tell(self._listener.on_assigned, partitions)
 
     def _on_revoke(self, consumer: Any, partitions: list[TopicPartition]) -> None:
@@ -311,12 +336,18 @@ class GroupConsumer:
         self._unassign(consumer, partitions)
 
     def _unassign(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+        self._held.difference_update((tp.topic, tp.partition) for tp in partitions)
         try:
             if self._settings.is_eager:
                 consumer.unassign()
             else:
                 consumer.incremental_unassign(partitions)
         except BaseException as exc:  # noqa: BLE001 - as above
+            self._note(exc)
+
+    def _note(self, exc: BaseException) -> None:
+        error = kafka_error(exc)
+        if error is None or error.code() != KafkaError._FATAL:  # which the poll tells, with its reason
             self._trouble = self._trouble or exc
 
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
@@ -329,8 +360,8 @@ class GroupConsumer:
                 return
 
     def _tell(self, listener: Callable[[list[Partition]], None], partitions: list[TopicPartition]) -> None:
-        if self._is_replaced:
-            return  # `InstanceReplaced` says that all is gone; a listener that began a transaction would fence a twin
+        if self._is_being_replaced:
+            return  # it knows that all is gone; a listener that began a transaction now would fence a twin
         try:
             listener([(tp.topic, tp.partition) for tp in partitions])
         except BaseException as exc:  # noqa: BLE001 - as above

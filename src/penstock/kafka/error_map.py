@@ -70,6 +70,7 @@ _FAMILIES: dict[int, tuple[type[PenstockError], str]] = {
         "processing.session_timeout_ms is outside of what the brokers allow (group.min/max.session.timeout.ms)",
     ),
     KafkaError.GROUP_MAX_SIZE_REACHED: (ConfigurationError, "the group has as many members as the brokers allow"),
+    KafkaError.UNSUPPORTED_ASSIGNOR: (ConfigurationError, "the brokers' group.consumer.assignors lack it"),
     KafkaError.INVALID_REPLICATION_FACTOR: (ConfigurationError, "there are fewer brokers than replicas asked for"),
     # an operator must decide: history is gone
     KafkaError.OFFSET_OUT_OF_RANGE: (OperatorMustDecide, "the position is no longer in the log"),
@@ -106,6 +107,13 @@ def kafka_error(exc: BaseException) -> KafkaError | None:
 def answer_behind(error: BaseException) -> KafkaError | None:
     """The code that an error was made of, by `raise ... from`; None where there is none."""
     return None if error.__cause__ is None else kafka_error(error.__cause__)
+
+
+def behind_fatal(error: KafkaError) -> KafkaError | None:
+    """The code that the text of a bare `_FATAL` is about, of those that have a family; the binding tells no other."""
+    known = [KafkaError(code) for code in _FAMILIES]
+    told = [each for each in known if each.str() in error.str()]
+    return max(told, key=lambda each: len(each.str()), default=None)
 
 
 def by_name(name: str, *, is_retriable: bool = False, is_fatal: bool = False) -> KafkaException:

@@ -9,12 +9,20 @@ from typing import Any, cast
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from penstock.batch import SourceBatch
-from penstock.errors import KafkaUnavailable, OperatorMustDecide
-from penstock.kafka.error_map import from_call
+from penstock.errors import KafkaUnavailable, OperatorMustDecide, PenstockError
+from penstock.kafka.error_map import describe, from_call
 from penstock.kafka.reader import headers_of
 from penstock.kafka.static_instance import raise_if_taken
 
 Partition = tuple[str, int]
+
+
+class ClientFailed(PenstockError):
+    """A fatal error of a group member's client: it is out of the group for ever, and does not say so again."""
+
+    def __init__(self, error: KafkaError) -> None:
+        self.error = error
+        super().__init__(describe(error))
 
 
 @dataclass(slots=True)
@@ -39,6 +47,7 @@ def sort_into(polled: Polled, messages: list[Message], group: str) -> None:
     Raises:
         ConfigurationError: a topic does not exist, or there is no right to it.
         InstanceIsTaken: another process is this static member.
+        ClientFailed: the client is of no use any more, for another reason.
     """
     errors = [message.error() for message in messages]
     start = 0
@@ -80,6 +89,8 @@ def _add_event(polled: Polled, message: Message, error: KafkaError, group: str) 
         polled.ends[topic, partition] = message.offset() or 0
         return
     raise_if_taken(error)
+    if error.code() == KafkaError._FATAL:
+        raise ClientFailed(error)
     family = from_call(KafkaException(error), f"reading {topic}[{partition}] in group '{group}'")
     if isinstance(family, KafkaUnavailable):
         return  # connections come and go: the client goes on by itself

@@ -6,13 +6,17 @@ from collections.abc import Callable
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
+from penstock.errors import KafkaUnavailable
 from penstock.kafka.admin import Admin, TopicSettings
 from penstock.kafka.client import Connection
 from penstock.kafka.consumer import GroupConsumer
+from penstock.kafka.group_settings import GroupSettings
 from penstock.kafka.polled import Partition, Polled
+from penstock.testing.proxy import Api, KafkaProxy
 from penstock.testing.pytest_plugin import KafkaUnderTest
+from tests.broker.harness.victims import members, until
 
 pytestmark = pytest.mark.broker
 
@@ -21,10 +25,11 @@ COMMITTED, END = [0, 1, 2, 8, 9, 10], 16
 
 
 class Assigned:
-    """Notes what was assigned."""
+    """Notes what was assigned, and what was lost."""
 
     def __init__(self) -> None:
         self.partitions: list[Partition] = []
+        self.lost: list[Partition] = []
 
     def on_assigned(self, partitions: list[Partition]) -> None:
         self.partitions += partitions
@@ -33,7 +38,7 @@ class Assigned:
         del partitions
 
     def on_lost(self, partitions: list[Partition]) -> None:
-        del partitions
+        self.lost += partitions
 
 
 def publish(kafka: KafkaUnderTest, topic: str) -> None:
@@ -119,5 +124,37 @@ def test_a_log_that_does_not_begin_at_zero_is_read_from_where_it_is_told(
             found = poll_until(consumer, reaches_all_ends(places))
             offsets = [offset for polled in found for batch in polled.batches for offset in batch.offsets]
             assert sorted(offsets) == sorted([7, 8, 9] * len(places))
+        finally:
+            consumer.close()
+
+
+def short_session(group: str) -> ConfigResource:
+    """Shorter than the client's own patience with a heartbeat."""
+    entry = ConfigEntry("consumer.session.timeout.ms", "1000", incremental_operation=AlterConfigOpType.SET)
+    return ConfigResource(ResourceType.GROUP, group, incremental_configs=[entry])
+
+
+def test_a_member_whose_client_fails_for_good_is_back_with_another(kafka: KafkaUnderTest, topic_prefix: str) -> None:
+    """Its session ends while a heartbeat is on its way, and its group is deleted: its client does nothing any more."""
+    group, place = f"{topic_prefix}-group", (topic_prefix, 0)
+    Admin(Connection(kafka.bootstrap_servers)).create([TopicSettings(topic_prefix, 1)])
+    client = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+    for changed in client.incremental_alter_configs([short_session(group)]).values():
+        changed.result()
+    listener, settings = Assigned(), GroupSettings(protocol="consumer")
+    with KafkaProxy(kafka.bootstrap_servers) as proxy:
+        consumer = GroupConsumer(Connection(proxy.bootstrap_servers), group, "p.0", listener, settings)
+        try:
+            consumer.subscribe([topic_prefix])
+            poll_until(consumer, lambda _: bool(listener.partitions))
+            proxy.delay(4.0, Api.CONSUMER_GROUP_HEARTBEAT, client_id="p.0").wait()
+            until(lambda: members(kafka, group) == 0)
+            client.delete_consumer_groups([group])[group].result()
+            with pytest.raises(KafkaUnavailable, match=r"group id does not exist.*with another client"):
+                poll_until(consumer, lambda _: False)
+            assert listener.lost == [place]
+            poll_until(consumer, lambda _: len(listener.partitions) == 2)
+            assert listener.partitions == [place, place]
+            assert consumer.group_metadata().is_live
         finally:
             consumer.close()

@@ -2,80 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from types import SimpleNamespace
-from typing import Any
-
 import pytest
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError
 
 from penstock.errors import DuplicateIdentity
 from penstock.kafka import consumer as consumer_module
 from penstock.kafka.client import Connection
 from penstock.kafka.consumer import GroupConsumer
 from penstock.kafka.group_settings import GroupSettings
-from penstock.kafka.polled import Partition
 from penstock.kafka.static_instance import InstanceIsTaken, InstanceReplaced, StaticInstance, raise_if_taken
+from tests.unit.kafka_client.scripted_client import Client, Listener, fatal
 from tests.unit.publishing.in_memory import ManualClock
 
 REPLACED = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
 HELD = KafkaError(KafkaError.UNRELEASED_INSTANCE_ID).str()
-
-
-def fatal(text: str) -> KafkaError:
-    return KafkaError(KafkaError._FATAL, f"Fatal error: {text}", True)
-
-
-class Client:
-    """As librdkafka's consumer, of which a fatal error is the last that is heard; closing it revokes what it has."""
-
-    made: list[Client]
-    says: list[KafkaError]
-
-    def __init__(self, options: dict[str, Any]) -> None:
-        self.options = options
-        self.subscribed: list[str] = []
-        self.is_closed = False
-        self.made.append(self)
-
-    def subscribe(
-        self, topics: list[str], on_assign: Callable[..., None], on_revoke: Callable[..., None], on_lost: object
-    ) -> None:
-        del on_assign, on_lost
-        self.subscribed, self.on_revoke = topics, on_revoke
-
-    def consume(self, most: int, timeout_s: float) -> list[Any]:
-        del most, timeout_s
-        errors = [self.says.pop(0)] if self.says else []
-        return [
-            SimpleNamespace(error=lambda e=e: e, topic=lambda: None, partition=lambda: None, offset=lambda: None)
-            for e in errors
-        ]
-
-    def incremental_unassign(self, partitions: list[TopicPartition]) -> None:
-        del partitions
-        raise KafkaException(KafkaError(KafkaError._FATAL))
-
-    def close(self) -> None:
-        self.is_closed = True
-        if self.subscribed:
-            self.on_revoke(self, [TopicPartition("in", 0)])
-
-
-class Listener:
-    """Notes what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def on_assigned(self, partitions: list[Partition]) -> None:
-        self.told.append(f"assigned {partitions}")
-
-    def on_revoked(self, partitions: list[Partition]) -> None:
-        self.told.append(f"revoked {partitions}")
-
-    def on_lost(self, partitions: list[Partition]) -> None:
-        self.told.append(f"lost {partitions}")
 
 
 @pytest.fixture

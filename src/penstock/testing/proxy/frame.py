@@ -31,6 +31,7 @@ class Api(IntEnum):
     END_TXN = 26
     TXN_OFFSET_COMMIT = 28
     DESCRIBE_CLUSTER = 60
+    CONSUMER_GROUP_HEARTBEAT = 68
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,79 @@
+"""A member whose client meets a fatal error: it is told once, and the client stays out of the group for ever."""
+
+from __future__ import annotations
+
+import pytest
+from confluent_kafka import KafkaError
+
+from penstock.errors import ConfigurationError, KafkaUnavailable
+from penstock.kafka import consumer as consumer_module
+from penstock.kafka.client import Connection
+from penstock.kafka.consumer import GroupConsumer
+from penstock.kafka.error_map import behind_fatal
+from penstock.kafka.group_settings import GroupSettings
+from tests.unit.kafka_client.scripted_client import Client, Listener, fatal
+
+GONE = KafkaError(KafkaError.GROUP_ID_NOT_FOUND).str()
+NO_RIGHT = KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED).str()
+
+
+@pytest.fixture
+def listener() -> Listener:
+    return Listener()
+
+
+@pytest.fixture
+def member(monkeypatch: pytest.MonkeyPatch, listener: Listener) -> GroupConsumer:
+    """It has two partitions, and hears nothing yet."""
+    Client.made.clear()
+    Client.says.clear()
+    monkeypatch.setattr(consumer_module, "Consumer", Client)
+    made = GroupConsumer(Connection("nowhere:1"), "p", "p.0", listener, GroupSettings(protocol="consumer"))
+    made.subscribe(["in"])
+    Client.made[0].assign(0, 1)
+    return made
+
+
+def test_a_member_whose_client_failed_loses_what_it_had_and_joins_with_another(
+    member: GroupConsumer, listener: Listener
+) -> None:
+    Client.says.append(fatal(GONE))
+    with pytest.raises(KafkaUnavailable, match=r"group 'p': _FATAL: .*does not exist; joining it anew"):
+        member.poll(10, 0)
+    old, new = Client.made
+    assert old.is_closed
+    assert new.subscribed == ["in"]
+    said = [each.split(" ")[0] for each in listener.told]
+    assert said == ["assigned", "lost"]  # and nothing is revoked when the old one closes: that would be committed
+    assert all(f"('in', {number})" in listener.told[1] for number in (0, 1))
+    member.poll(10, 0)  # nor does it hear later of what the old client could not let go of
+
+
+def test_what_was_given_away_before_is_not_lost(member: GroupConsumer, listener: Listener) -> None:
+    Client.made[0].revoke(1)
+    Client.says.append(fatal(GONE))
+    with pytest.raises(KafkaUnavailable):
+        member.poll(10, 0)
+    assert listener.told[1:] == ["revoked [('in', 1)]", "lost [('in', 0)]"]
+
+
+def test_a_member_that_has_withdrawn_stays_out_of_the_group(member: GroupConsumer) -> None:
+    member.withdraw()
+    Client.says.append(fatal(GONE))
+    with pytest.raises(KafkaUnavailable):
+        member.poll(10, 0)
+    assert Client.made[1].subscribed == []
+
+
+def test_a_fatal_error_that_joining_anew_cannot_mend_is_told_by_its_name(member: GroupConsumer) -> None:
+    Client.says.append(fatal(NO_RIGHT))
+    with pytest.raises(ConfigurationError, match="GROUP_AUTHORIZATION_FAILED: no right to this group; grant Read"):
+        member.poll(10, 0)
+    assert len(Client.made) == 1
+
+
+def test_which_code_the_text_of_a_fatal_error_is_about() -> None:
+    found = behind_fatal(fatal(f"{NO_RIGHT}: ConsumerGroupHeartbeat fatal error: {NO_RIGHT}"))
+    assert found is not None
+    assert found.code() == KafkaError.GROUP_AUTHORIZATION_FAILED
+    assert behind_fatal(fatal(GONE)) is None  # no family: nothing that trying again cannot help
