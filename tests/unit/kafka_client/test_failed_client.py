@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import KafkaError
 
-from penstock.errors import ConfigurationError, KafkaUnavailable
+from penstock.errors import ConfigurationError, KafkaUnavailable, TransactionAborted
 from penstock.kafka import consumer as consumer_module
 from penstock.kafka.client import Connection
 from penstock.kafka.consumer import GroupConsumer
 from penstock.kafka.error_map import behind_fatal
 from penstock.kafka.group_settings import GroupSettings
+from penstock.kafka.polled import Partition
 from tests.unit.kafka_client.scripted_client import Client, Listener, fatal
 
 GONE = KafkaError(KafkaError.GROUP_ID_NOT_FOUND).str()
@@ -55,6 +56,23 @@ def test_what_was_given_away_before_is_not_lost(member: GroupConsumer, listener:
     with pytest.raises(KafkaUnavailable):
         member.poll(10, 0)
     assert listener.told[1:] == ["revoked [('in', 1)]", "lost [('in', 0)]"]
+
+
+def test_what_a_listener_ran_into_in_the_same_poll_does_not_hide_that_the_client_failed(
+    member: GroupConsumer, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told once: whoever raised the other error first would never hear of it."""
+
+    def fail(partitions: list[Partition]) -> None:
+        raise TransactionAborted(f"{partitions}")
+
+    monkeypatch.setattr(listener, "on_revoked", fail)
+    Client.made[0].revoke(1)
+    Client.says.append(fatal(GONE))
+    with pytest.raises(KafkaUnavailable):
+        member.poll(10, 0)
+    with pytest.raises(TransactionAborted, match=r"\('in', 1\)"):
+        member.poll(10, 0)
 
 
 def test_a_member_that_has_withdrawn_stays_out_of_the_group(member: GroupConsumer) -> None:

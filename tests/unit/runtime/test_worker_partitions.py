@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from penstock.errors import OperatorMustDecide
+from penstock.errors import KafkaUnavailable, OperatorMustDecide
 from penstock.kafka.consumer import Committed
 from penstock.runtime.limits import WorkerLimits
 from penstock.runtime.task import TaskId
@@ -68,6 +68,26 @@ def test_lost_partitions_commit_nothing() -> None:
         run.worker.step()
     committed = len(log.transactions)
     run.member.events.append(("lost", [A]))
+    run.worker.step()
+    assert not run.worker.tasks
+    assert len(log.transactions) == committed
+    run.member.events.append(("assigned", [A]))
+    run.until_idle()
+    run.worker.close()
+    assert log.values("out") == totals()
+
+
+@pytest.mark.parametrize("is_behind_records", [False, True])
+def test_a_client_that_fails_for_good_costs_what_is_not_committed_and_nothing_else(is_behind_records: bool) -> None:
+    """All is lost within the poll that tells it, records that came with it too; the next client is given it again."""
+    log = cluster()
+    run = running(log, sums(), WorkerLimits(max_batch_records=4, commit_interval_s=20))
+    while log.calls["produce"] < 3:
+        run.worker.step()
+    committed = len(log.transactions)
+    run.member.happens_behind_records = is_behind_records
+    run.member.events.append(("lost", [A]))
+    run.member.trouble = KafkaUnavailable("planted")
     run.worker.step()
     assert not run.worker.tasks
     assert len(log.transactions) == committed
