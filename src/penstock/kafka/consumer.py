@@ -155,6 +155,7 @@ class GroupConsumer:
         """Our name is somebody else's: stay out of the group, or wait until the dead one that has it is forgotten."""
         if not taken.is_replaced:
             self._instance.judge(taken)
+            self._lose_all()
         self._replace()
         if taken.is_replaced:
             self._trouble = None  # the old one had some in letting go of what was taken from it already
@@ -170,12 +171,16 @@ class GroupConsumer:
         )
         if isinstance(refusal, ConfigurationError):
             raise refusal from failed
-        # Nobody else tells that these are gone: the client is silent, what closing it revokes would be committed.
-        self._tell(self._listener.on_lost, [TopicPartition(*place) for place in self._held])
+        self._lose_all()
         self._replace()
         if self._topics:
             self.subscribe(self._topics)
         raise KafkaUnavailable(f"group '{self._group}': {failed}; joining it anew with another client") from failed
+
+    def _lose_all(self) -> None:
+        """Nobody else tells that it is gone: the client is silent, and what closing it revokes would be committed."""
+        if self._held:
+            self._tell(self._listener.on_lost, [TopicPartition(*place) for place in sorted(self._held)])
 
     def _replace(self) -> None:
         """Another client, for ours is of no use behind a fatal error; the listener hears nothing of how it ends."""

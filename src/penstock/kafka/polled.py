@@ -52,12 +52,21 @@ def sort_into(polled: Polled, messages: list[Message], group: str) -> None:
     errors = [message.error() for message in messages]
     start = 0
     # Never compared: KafkaError == None leaves an exception behind that some later call raises (confluent-kafka 2.16).
-    for place, error in enumerate(errors) if any(errors) else ():
+    met = list(filter(None, errors))
+    for each in met:
+        _raise_if_fatal(each)  # whatever else there is, since it is told once
+    for place, error in enumerate(errors) if met else ():
         if error is not None:
             _add_records(polled, messages[start:place])
             _add_event(polled, messages[place], error, group)
             start = place + 1
     _add_records(polled, messages[start:] if start else messages)
+
+
+def _raise_if_fatal(error: KafkaError) -> None:
+    raise_if_taken(error)
+    if error.code() == KafkaError._FATAL:
+        raise ClientFailed(error)
 
 
 def _add_records(polled: Polled, messages: list[Message]) -> None:
@@ -88,9 +97,6 @@ def _add_event(polled: Polled, message: Message, error: KafkaError, group: str) 
     if error.code() == KafkaError._PARTITION_EOF:
         polled.ends[topic, partition] = message.offset() or 0
         return
-    raise_if_taken(error)
-    if error.code() == KafkaError._FATAL:
-        raise ClientFailed(error)
     family = from_call(KafkaException(error), f"reading {topic}[{partition}] in group '{group}'")
     if isinstance(family, KafkaUnavailable):
         return  # connections come and go: the client goes on by itself

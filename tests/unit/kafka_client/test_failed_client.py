@@ -44,9 +44,9 @@ def test_a_member_whose_client_failed_loses_what_it_had_and_joins_with_another(
     old, new = Client.made
     assert old.is_closed
     assert new.subscribed == ["in"]
-    said = [each.split(" ")[0] for each in listener.told]
-    assert said == ["assigned", "lost"]  # and nothing is revoked when the old one closes: that would be committed
-    assert all(f"('in', {number})" in listener.told[1] for number in (0, 1))
+    all_of_it = "[('in', 0), ('in', 1)]"
+    # And nothing is revoked when the old one closes: that would be committed.
+    assert listener.told == [f"assigned {all_of_it}", f"lost {all_of_it}"]
     member.poll(10, 0)  # nor does it hear later of what the old client could not let go of
 
 
@@ -72,6 +72,15 @@ def test_what_a_listener_ran_into_in_the_same_poll_does_not_hide_that_the_client
     with pytest.raises(KafkaUnavailable):
         member.poll(10, 0)
     with pytest.raises(TransactionAborted, match=r"\('in', 1\)"):
+        member.poll(10, 0)
+
+
+def test_another_error_in_the_same_poll_does_not_hide_it_either(
+    member: GroupConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Client, "tells_at_once", 2)
+    Client.says += [KafkaError(KafkaError._FAIL), fatal(GONE)]
+    with pytest.raises(KafkaUnavailable, match="joining it anew"):
         member.poll(10, 0)
 
 

@@ -26,7 +26,8 @@ def listener() -> Listener:
 @pytest.fixture
 def member(monkeypatch: pytest.MonkeyPatch, listener: Listener) -> GroupConsumer:
     """It has subscribed, and hears nothing yet."""
-    Client.made, Client.says = [], []
+    Client.made.clear()
+    Client.says.clear()
     monkeypatch.setattr(consumer_module, "Consumer", Client)
     made = GroupConsumer(Connection("nowhere:1"), "p", "p.0", listener, GroupSettings(instance_id="p.0"))
     made.subscribe(["in"])
@@ -37,7 +38,7 @@ def test_a_member_that_is_replaced_leaves_with_nothing_and_joins_only_when_it_is
     member: GroupConsumer, listener: Listener
 ) -> None:
     """What it had is gone already: a listener that committed now would open a transaction, and fence a twin."""
-    Client.says = [fatal(REPLACED)]
+    Client.says.append(fatal(REPLACED))
     with pytest.raises(InstanceReplaced, match=r"'p\.0' \(group\.instance\.id\)"):
         member.poll(10, 0)
     old, new = Client.made
@@ -50,7 +51,7 @@ def test_a_member_that_is_replaced_leaves_with_nothing_and_joins_only_when_it_is
 
 
 def test_a_member_that_is_refused_asks_again_with_another_client(member: GroupConsumer) -> None:
-    Client.says = [fatal(HELD)]
+    Client.says.append(fatal(HELD))
     member.poll(10, 0)
     old, new = Client.made
     assert old.is_closed
