@@ -6,8 +6,13 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
+import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
+from penstock.kafka import consumer as consumer_module
+from penstock.kafka.client import Connection
+from penstock.kafka.consumer import GroupConsumer
+from penstock.kafka.group_settings import GroupSettings
 from penstock.kafka.polled import Partition
 
 
@@ -86,3 +91,13 @@ class Listener:
 
     def on_lost(self, partitions: list[Partition]) -> None:
         self.told.append(f"lost {partitions}")
+
+
+def scripted_member(monkeypatch: pytest.MonkeyPatch, listener: Listener, settings: GroupSettings) -> GroupConsumer:
+    """A member of `p` on a client with an empty script: it has subscribed to `in`, and hears nothing yet."""
+    Client.made.clear()
+    Client.says.clear()
+    monkeypatch.setattr(consumer_module, "Consumer", Client)
+    made = GroupConsumer(Connection("nowhere:1"), "p", "p.0", listener, settings)
+    made.subscribe(["in"])
+    return made

@@ -6,31 +6,19 @@ import pytest
 from confluent_kafka import KafkaError
 
 from penstock.errors import ConfigurationError, KafkaUnavailable, TransactionAborted
-from penstock.kafka import consumer as consumer_module
-from penstock.kafka.client import Connection
 from penstock.kafka.consumer import GroupConsumer
 from penstock.kafka.error_map import behind_fatal
 from penstock.kafka.group_settings import GroupSettings
 from penstock.kafka.polled import Partition
-from tests.unit.kafka_client.scripted_client import Client, Listener, fatal
+from tests.unit.kafka_client.scripted_client import Client, Listener, fatal, scripted_member
 
 GONE = KafkaError(KafkaError.GROUP_ID_NOT_FOUND).str()
 NO_RIGHT = KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED).str()
 
 
 @pytest.fixture
-def listener() -> Listener:
-    return Listener()
-
-
-@pytest.fixture
 def member(monkeypatch: pytest.MonkeyPatch, listener: Listener) -> GroupConsumer:
-    """It has two partitions, and hears nothing yet."""
-    Client.made.clear()
-    Client.says.clear()
-    monkeypatch.setattr(consumer_module, "Consumer", Client)
-    made = GroupConsumer(Connection("nowhere:1"), "p", "p.0", listener, GroupSettings(protocol="consumer"))
-    made.subscribe(["in"])
+    made = scripted_member(monkeypatch, listener, GroupSettings(protocol="consumer"))
     Client.made[0].assign(0, 1)
     return made
 

@@ -6,12 +6,10 @@ import pytest
 from confluent_kafka import KafkaError
 
 from penstock.errors import DuplicateIdentity
-from penstock.kafka import consumer as consumer_module
-from penstock.kafka.client import Connection
 from penstock.kafka.consumer import GroupConsumer
 from penstock.kafka.group_settings import GroupSettings
 from penstock.kafka.static_instance import InstanceIsTaken, InstanceReplaced, StaticInstance, raise_if_taken
-from tests.unit.kafka_client.scripted_client import Client, Listener, fatal
+from tests.unit.kafka_client.scripted_client import Client, Listener, fatal, scripted_member
 from tests.unit.publishing.in_memory import ManualClock
 
 REPLACED = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
@@ -19,19 +17,8 @@ HELD = KafkaError(KafkaError.UNRELEASED_INSTANCE_ID).str()
 
 
 @pytest.fixture
-def listener() -> Listener:
-    return Listener()
-
-
-@pytest.fixture
 def member(monkeypatch: pytest.MonkeyPatch, listener: Listener) -> GroupConsumer:
-    """It has subscribed, and hears nothing yet."""
-    Client.made.clear()
-    Client.says.clear()
-    monkeypatch.setattr(consumer_module, "Consumer", Client)
-    made = GroupConsumer(Connection("nowhere:1"), "p", "p.0", listener, GroupSettings(instance_id="p.0"))
-    made.subscribe(["in"])
-    return made
+    return scripted_member(monkeypatch, listener, GroupSettings(instance_id="p.0"))
 
 
 def test_a_member_that_is_replaced_leaves_with_nothing_and_joins_only_when_it_is_told(

@@ -61,25 +61,16 @@ def test_records_that_a_poll_holds_while_it_revokes_are_not_committed_as_done() 
     assert log.values("out") == totals(12)
 
 
-def test_lost_partitions_commit_nothing() -> None:
-    log = cluster()
-    run = running(log, sums(), WorkerLimits(max_batch_records=4, commit_interval_s=20))
-    while log.calls["produce"] < 3:
-        run.worker.step()
-    committed = len(log.transactions)
-    run.member.events.append(("lost", [A]))
-    run.worker.step()
-    assert not run.worker.tasks
-    assert len(log.transactions) == committed
-    run.member.events.append(("assigned", [A]))
-    run.until_idle()
-    run.worker.close()
-    assert log.values("out") == totals()
-
-
-@pytest.mark.parametrize("is_behind_records", [False, True])
-def test_a_client_that_fails_for_good_costs_what_is_not_committed_and_nothing_else(is_behind_records: bool) -> None:
-    """All is lost within the poll that tells it, records that came with it too; the next client is given it again."""
+@pytest.mark.parametrize(
+    ("is_behind_records", "trouble"),
+    [
+        pytest.param(False, None, id="by the group"),
+        pytest.param(False, "planted", id="with a client that failed for good"),
+        pytest.param(True, "planted", id="with such a client, behind its last records"),
+    ],
+)
+def test_lost_partitions_commit_nothing(is_behind_records: bool, trouble: str | None) -> None:
+    """Nor does what came with the poll that tells it; whoever is given them again goes on from the last commit."""
     log = cluster()
     run = running(log, sums(), WorkerLimits(max_batch_records=4, commit_interval_s=20))
     while log.calls["produce"] < 3:
@@ -87,7 +78,7 @@ def test_a_client_that_fails_for_good_costs_what_is_not_committed_and_nothing_el
     committed = len(log.transactions)
     run.member.happens_behind_records = is_behind_records
     run.member.events.append(("lost", [A]))
-    run.member.trouble = KafkaUnavailable("planted")
+    run.member.trouble = KafkaUnavailable(trouble) if trouble else None
     run.worker.step()
     assert not run.worker.tasks
     assert len(log.transactions) == committed
